@@ -1,0 +1,96 @@
+import type { Transport } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { type AuthClient, createAuthClient, storedTokens } from "./auth.js";
+import type { Backoff } from "./backoff.js";
+import { createCall, type RetryPolicy } from "./call.js";
+import { createEventsClient, type EventsClient } from "./events.js";
+import { AccountService } from "./gen/backstay/accounts/v1/accounts_pb.js";
+import { AuthService } from "./gen/backstay/auth/v1/auth_pb.js";
+import { MessageService } from "./gen/backstay/messages/v1/messages_pb.js";
+import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
+import { createServiceClient, type ServiceClient } from "./service-client.js";
+import { fixedSession, storedSession } from "./session.js";
+import { defaultStore, type TokenStore } from "./token-store.js";
+
+const TIMEOUT_MS = 30_000;
+const RETRY: RetryPolicy = { attempts: 4, minDelayMs: 100, maxDelayMs: 2_000 };
+const RECONNECT: Backoff = { minDelayMs: 250, maxDelayMs: 10_000 };
+
+// The server answers a repeated refresh for 10 s and takes a later one for theft: the last attempt must begin before.
+const REFRESH_TIMEOUT_MS = 8_000;
+
+/** How a client behaves. Everything has a default. */
+export interface ClientOptions {
+  /** A token to send with every call, such as an administrator's. It is never renewed, and nobody signs in or out. */
+  token?: string | undefined;
+  /** Where tokens are kept. Default: localStorage in a browser, memory elsewhere. */
+  store?: TokenStore | undefined;
+  /** How messages are written: `binary` (the default) is smaller and faster, `json` can be read in a browser's tools. */
+  format?: "binary" | "json" | undefined;
+  /** How long a call may take in all, repeats included, in milliseconds; 30,000. 0 is no limit. */
+  timeoutMs?: number | undefined;
+  /**
+   * How calls that may be repeated are when the server is unavailable: at most `attempts` times (4) in all, a random
+   * time apart that is at most `minDelayMs` (100) after the first failure, twice as much after the next, and never more
+   * than `maxDelayMs` (2,000).
+   */
+  retry?: Partial<RetryPolicy> | undefined;
+  /** The same for the connections of subscriptions, which are made for ever: `minDelayMs` 250, `maxDelayMs` 10,000. */
+  reconnect?: Partial<Backoff> | undefined;
+  /** Sends requests instead of the global fetch. */
+  fetch?: typeof globalThis.fetch | undefined;
+}
+
+/** A client of one Backstay server. */
+export interface BackstayClient {
+  /** People and programs that can sign in. */
+  readonly accounts: ServiceClient<typeof AccountService>;
+  /** Signing in and out. */
+  readonly auth: AuthClient;
+  /** Messages from one account to another. */
+  readonly messages: ServiceClient<typeof MessageService>;
+  /** The installation itself. */
+  readonly system: ServiceClient<typeof SystemService>;
+  /** Live events. */
+  readonly events: EventsClient;
+}
+
+/**
+ * Makes a client for the server at `url`; a path, or an empty text, is on the page's own server. Nothing is sent yet.
+ *
+ * ```ts
+ * const client = createClient("http://127.0.0.1:8000");
+ * await client.auth.signIn({ login: "ada", secret });
+ * await client.messages.sendMessage({ recipientId, text: "Hello" });
+ * ```
+ */
+export function createClient(url: string, options: ClientOptions = {}): BackstayClient {
+  const transport: Transport = createConnectTransport({
+    baseUrl: url,
+    useBinaryFormat: options.format !== "json",
+    useHttpGet: false,
+    // Looked up with every call, so that a fetch that is replaced later is used.
+    fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+  });
+  const retry = { ...RETRY, ...options.retry };
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+
+  const openCall = createCall({ transport, session: fixedSession(""), retry, timeoutMs: REFRESH_TIMEOUT_MS });
+  const session =
+    options.token === undefined
+      ? storedSession(options.store ?? defaultStore(url), async (held) => {
+          const request = { refreshToken: held.refreshToken };
+          const { tokens } = await openCall(AuthService.method.refresh, request, { repeatable: true });
+          return storedTokens(tokens, held);
+        })
+      : fixedSession(options.token);
+  const call = createCall({ transport, session, retry, timeoutMs });
+
+  return {
+    accounts: createServiceClient(AccountService, call),
+    auth: createAuthClient(call, session),
+    messages: createServiceClient(MessageService, call),
+    system: createServiceClient(SystemService, call),
+    events: createEventsClient({ transport, session, reconnect: { ...RECONNECT, ...options.reconnect } }),
+  };
+}

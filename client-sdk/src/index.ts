@@ -1,0 +1,31 @@
+export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+export type { AuthClient } from "./auth.js";
+export type { Backoff } from "./backoff.js";
+export { BackstayError, type BackstayErrorInit, type ErrorCode, type FieldError } from "./backstay-error.js";
+export type { CallOptions, RetryPolicy } from "./call.js";
+export { type BackstayClient, type ClientOptions, createClient } from "./client.js";
+export { eventData } from "./event-data.js";
+export type { EventsClient, SubscribeInit, SubscribeOptions, Subscription } from "./events.js";
+export {
+  type Account,
+  AccountSchema,
+  type BatchGetAccountsResponse,
+  type CreateAccountResponse,
+  type DeleteAccountResponse,
+  type GetAccountResponse,
+  type UpdateAccountResponse,
+} from "./gen/backstay/accounts/v1/accounts_pb.js";
+export type { CompleteSetupResponse, GetCurrentResponse, SignInResponse } from "./gen/backstay/auth/v1/auth_pb.js";
+export { type Event, EventSchema } from "./gen/backstay/events/v1/events_pb.js";
+export {
+  type ListMessagesResponse,
+  type MarkReadResponse,
+  type Message,
+  MessageSchema,
+  type SendMessageResponse,
+} from "./gen/backstay/messages/v1/messages_pb.js";
+export type { GetInfoResponse, PingResponse } from "./gen/backstay/system/v1/system_pb.js";
+export type { EventGap, SubscriptionStatus } from "./resume.js";
+export type { ServiceClient } from "./service-client.js";
+export type { AuthChange } from "./session.js";
+export { localStorageStore, memoryStore, type StoredTokens, type TokenStore } from "./token-store.js";

@@ -1,0 +1,34 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { AccountService } from "./gen/backstay/accounts/v1/accounts_pb.js";
+import { AuthService } from "./gen/backstay/auth/v1/auth_pb.js";
+import { MessageService } from "./gen/backstay/messages/v1/messages_pb.js";
+import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
+
+const CREATES: ReadonlySet<DescMethod> = new Set([
+  AccountService.method.createAccount,
+  MessageService.method.sendMessage,
+]);
+
+const OPEN: ReadonlySet<DescMethod> = new Set([
+  AuthService.method.signIn,
+  AuthService.method.refresh,
+  AuthService.method.completeSetup,
+  SystemService.method.ping,
+  SystemService.method.getInfo,
+]);
+
+/** Makes something: every call carries an idempotency key, so that a repeat does not make it twice. */
+export function isCreate(method: DescMethod): boolean {
+  return CREATES.has(method);
+}
+
+/** Does not ask who calls: sent without a token, so that it works when the token does not. */
+export function isOpen(method: DescMethod): boolean {
+  return OPEN.has(method);
+}
+
+/** Only reads: may be repeated freely. */
+export function isRead(method: DescMethod): boolean {
+  return method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+}

@@ -1,0 +1,54 @@
+import type { Caller } from "./kernel/caller.js";
+import type { Clock } from "./kernel/clock.js";
+import type { Ids } from "./kernel/ids.js";
+import type { InstanceKey } from "./kernel/instance-key.js";
+import type { Bus } from "./platform/bus/bus.js";
+import type { CacheFactory } from "./platform/cache/cache.js";
+import type { Database, Db } from "./platform/db/index.js";
+import type { EventLog } from "./platform/events/index.js";
+import type { Hasher } from "./platform/hasher/hasher.js";
+import type { Log } from "./platform/log.js";
+import type { Settings } from "./settings.js";
+
+/** The outside world as a verb sees it: ports only, never a domain. */
+export interface Ports {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly key: InstanceKey;
+  readonly bus: Bus;
+  readonly caches: CacheFactory;
+  readonly events: EventLog;
+  readonly hasher: Hasher;
+  readonly settings: Settings;
+  /** Fires when this server begins to stop: streams say goodbye. */
+  readonly draining: AbortSignal;
+  /** Erases what every domain holds of an account; runs inside the caller's transaction. */
+  readonly erase: (ctx: Ctx, accountId: string) => Promise<void>;
+}
+
+/** One repeatable create: its row commits with what the call makes. */
+export interface Idempotency {
+  /** Who and what: the same key of another caller or method is another key. */
+  readonly scope: string;
+  readonly key: string;
+  /** Keyed hash of the request. */
+  readonly hash: Buffer;
+}
+
+/** What a verb gets: who calls, when, with what, and through which transaction. */
+export interface Ctx extends Ports {
+  readonly caller: Caller;
+  readonly requestId: string;
+  /** The pool, or the transaction the verb runs in. Its statements end when the call does. */
+  readonly db: Db;
+  /** Fires when the caller hangs up, the deadline passes or the server stops. */
+  readonly signal: AbortSignal;
+  /** Set when the caller sent an idempotency key with a create. */
+  readonly idempotency: Idempotency | undefined;
+  /** Runs `verb` in one transaction, again from its start when rows were fought over; at most `retry` times more. */
+  transaction<T>(verb: (ctx: Ctx) => Promise<T>, options?: { retry?: number }): Promise<T>;
+  /** Runs `effect` once what this call wrote is committed: at once outside of a transaction. */
+  afterCommit(effect: () => void): void;
+}

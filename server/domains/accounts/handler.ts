@@ -1,0 +1,32 @@
+import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import { serve } from "../../manifest.js";
+import * as service from "./service.js";
+import { toAccount } from "./wire.js";
+
+export const accountHandler = serve(AccountService, {
+  async createAccount(request, ctx) {
+    const account = await service.createAccount(ctx, request);
+    return { account: toAccount({ account, whole: true }) };
+  },
+
+  async getAccount(request, ctx) {
+    return { account: toAccount(await service.getAccount(ctx, request.id)) };
+  },
+
+  async batchGetAccounts(request, ctx) {
+    const found = await service.batchGetAccounts(ctx, request.ids);
+    return { accounts: found.map(toAccount) };
+  },
+
+  async updateAccount(request, ctx) {
+    const values = request.account!;
+    const paths = request.updateMask?.paths ?? [];
+    const account = await service.updateAccount(ctx, { id: values.id, values, paths });
+    return { account: toAccount({ account, whole: true }) };
+  },
+
+  async deleteAccount(request, ctx) {
+    await service.deleteAccount(ctx, request.id);
+    return {};
+  },
+});

@@ -1,0 +1,202 @@
+import type { Ctx, Ports } from "../../context.js";
+import { isAdmin } from "../../kernel/caller.js";
+import { DomainError } from "../../kernel/errors.js";
+import { parseId } from "../../kernel/ids.js";
+import { ConstraintError, replayedResource } from "../../platform/db/index.js";
+import { accountTopic } from "../../platform/events/index.js";
+import { foldLogin } from "./login.js";
+import * as store from "./store.js";
+import type { AccountRow, AccountText } from "./store.js";
+
+/** An account as a caller may see it: whole, or its public part. */
+export interface SeenAccount {
+  account: AccountRow;
+  whole: boolean;
+}
+
+export interface CreateAccountInput extends AccountText {
+  login: string;
+  secret: string;
+  roles: string[];
+}
+
+const CHANGEABLE = ["name", "alias", "email", "phone", "gender", "birthday", "address"] as const;
+
+export async function createAccount(ctx: Ctx, input: CreateAccountInput): Promise<AccountRow> {
+  if (input.roles.length > 0 && !isAdmin(ctx.caller)) {
+    throw new DomainError("ADMIN_REQUIRED", "Only an administrator gives roles.", { field: "roles" });
+  }
+  if (!ctx.settings.accounts.openRegistration && !isAdmin(ctx.caller)) throw new DomainError("REGISTRATION_CLOSED");
+  return makeAccount(ctx, input);
+}
+
+/** Makes an account whoever asks; the callers of this have decided that it may be. */
+export async function makeAccount(ctx: Ctx, input: CreateAccountInput): Promise<AccountRow> {
+  const { secretMinLength } = ctx.settings.auth;
+  if ([...input.secret].length < secretMinLength) {
+    const message = `The secret must have at least ${secretMinLength} characters.`;
+    throw new DomainError("SECRET_TOO_SHORT", message, { field: "secret" });
+  }
+  const { secret, ...text } = input;
+  const account = {
+    ...text,
+    id: ctx.ids.next(),
+    identityId: ctx.ids.next(),
+    subject: foldLogin(input.login),
+    alias: input.alias || input.name,
+    roles: [...input.roles].sort(),
+    secretPhc: await ctx.hasher.hash(secret),
+    at: ctx.clock.now(),
+  };
+  const made = await insertOnce(ctx, account).catch((error) => {
+    if (error instanceof ConstraintError && error.constraint === "identities_kind_subject") {
+      throw new DomainError("LOGIN_TAKEN", undefined, { field: "login" });
+    }
+    throw error;
+  });
+  return fetchAccount(ctx, made);
+}
+
+async function insertOnce(ctx: Ctx, account: store.NewAccount): Promise<string> {
+  const { idempotency } = ctx;
+  if (idempotency === undefined) return (await store.insertAccount(ctx, account))[0]!.id;
+  const { scope, key, hash: requestHash } = idempotency;
+  const rows = await store.insertAccountOnce(ctx, { ...account, scope, key, requestHash, resourceId: account.id });
+  return rows[0]?.id ?? replayedResource(ctx, idempotency);
+}
+
+export async function getAccount(ctx: Ctx, idText: string): Promise<SeenAccount> {
+  const account = await fetchAccount(ctx, resolveAccountId(ctx, idText));
+  return { account, whole: maySeeWhole(ctx, account.id) };
+}
+
+export async function batchGetAccounts(ctx: Ctx, idTexts: string[]): Promise<SeenAccount[]> {
+  const asked = idTexts.map((text) => (text === "me" ? resolveAccountId(ctx, text) : parseId(text)));
+  const ids = [...new Set(asked.filter((id) => id !== undefined))];
+  const found = new Map((await store.findAccounts(ctx, { ids })).map((account) => [account.id, account]));
+  return ids
+    .map((id) => found.get(id))
+    .filter((account) => account !== undefined)
+    .map((account) => ({ account, whole: maySeeWhole(ctx, account.id) }));
+}
+
+export async function updateAccount(
+  ctx: Ctx,
+  input: { id: string; values: AccountText; paths: string[] },
+): Promise<AccountRow> {
+  const id = await mayChange(ctx, input.id);
+  const change = pick(input.values, input.paths);
+  if (change.name === "") {
+    throw new DomainError("INVALID_FIELD", "The name cannot be empty.", { field: "account.name" });
+  }
+  const changed = await store.updateAccount(ctx, {
+    ...change,
+    id,
+    at: ctx.clock.now(),
+    eventId: ctx.ids.next(),
+    topics: [accountTopic(id)],
+    eventType: "account.update",
+    actorId: ctx.caller.kind === "account" ? ctx.caller.accountId : undefined,
+    eventData: { changed: input.paths },
+  });
+  if (changed.length === 0) throw notFound();
+  ctx.afterCommit(() => {
+    accountCache(ctx).drop(id);
+    ctx.events.wake();
+  });
+  return freshAccount(ctx, id);
+}
+
+export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
+  const id = await mayChange(ctx, idText);
+  await ctx.transaction(
+    async (tx) => {
+      await ctx.erase(tx, id);
+      const gone = await store.deleteAccount(tx, { id });
+      if (gone.length === 0) throw notFound();
+      tx.afterCommit(() => accountCache(ctx).drop(id));
+    },
+    { retry: 3 },
+  );
+}
+
+/** The account a login and secret name, or undefined; an unknown login takes as long as a wrong secret. */
+export async function checkSecret(ctx: Ctx, login: string, secret: string): Promise<string | undefined> {
+  const known = (await store.findLogin(ctx, { subject: foldLogin(login) }))[0];
+  const right = await ctx.hasher.verify(secret, known?.secretPhc ?? undefined);
+  return right ? known?.accountId : undefined;
+}
+
+/** The account of `id`, at most a second old. Throws ACCOUNT_NOT_FOUND. */
+export async function fetchAccount(ctx: Ctx, id: string): Promise<AccountRow> {
+  const known = accountCache(ctx).peek(id);
+  if (known !== undefined) return known;
+  return accountCache(ctx).through(id, () => freshAccount(ctx, id));
+}
+
+/** Whether the installation has an administrator. */
+export async function hasAdmin(ports: Ports): Promise<boolean> {
+  return (await store.findRole({ db: ports.database }, { role: "admin" })).length > 0;
+}
+
+/** The id an RPC's text names; empty and `me` are the caller's own. Throws ACCOUNT_NOT_FOUND, ACCOUNT_REQUIRED. */
+export function resolveAccountId(ctx: Ctx, text: string): string {
+  if (text === "" || text === "me") return callerAccount(ctx);
+  const id = parseId(text);
+  if (id === undefined) throw notFound();
+  return id;
+}
+
+/** The caller's own account id. Throws ACCOUNT_REQUIRED for the operator, who has none. */
+export function callerAccount(ctx: Ctx): string {
+  if (ctx.caller.kind !== "account") throw new DomainError("ACCOUNT_REQUIRED");
+  return ctx.caller.accountId;
+}
+
+function maySeeWhole(ctx: Ctx, id: string): boolean {
+  return (ctx.caller.kind === "account" && ctx.caller.accountId === id) || isAdmin(ctx.caller);
+}
+
+/** Everyone may read an account, so whoever may not change it is told so, once it is known to exist. */
+async function mayChange(ctx: Ctx, idText: string): Promise<string> {
+  const id = resolveAccountId(ctx, idText);
+  if (!maySeeWhole(ctx, id)) {
+    await fetchAccount(ctx, id);
+    throw new DomainError("NOT_YOUR_ACCOUNT");
+  }
+  return id;
+}
+
+function pick(values: AccountText, paths: string[]): { [Name in keyof AccountText]: string | undefined } {
+  if (paths.length === 0) {
+    throw new DomainError("INVALID_MASK", "The field mask names nothing to change.", { field: "updateMask" });
+  }
+  const unknown = paths.find((path) => !(CHANGEABLE as readonly string[]).includes(path));
+  if (unknown !== undefined) {
+    throw new DomainError("INVALID_MASK", `The field ${unknown} cannot be changed.`, { field: "updateMask" });
+  }
+  const chosen = (name: keyof AccountText) => (paths.includes(name) ? values[name] : undefined);
+  return {
+    name: chosen("name"),
+    alias: chosen("alias"),
+    email: chosen("email"),
+    phone: chosen("phone"),
+    gender: chosen("gender"),
+    birthday: chosen("birthday"),
+    address: chosen("address"),
+  };
+}
+
+async function freshAccount(ctx: Ctx, id: string): Promise<AccountRow> {
+  const account = (await store.findAccounts(ctx, { ids: [id] }))[0];
+  if (account === undefined) throw notFound();
+  return account;
+}
+
+function accountCache(ctx: Ctx) {
+  return ctx.caches.create<AccountRow>("accounts", { max: 20_000, ttlMs: 1_000 });
+}
+
+function notFound(): DomainError {
+  return new DomainError("ACCOUNT_NOT_FOUND", undefined, { field: "id" });
+}

@@ -1,0 +1,23 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { type Account, AccountSchema } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import type { SeenAccount } from "./service.js";
+
+/** An account on the wire: whole for its owner and administrators, otherwise what everyone may see. */
+export function toAccount({ account, whole }: SeenAccount): Account {
+  const seen = create(AccountSchema);
+  seen.id = account.id;
+  seen.name = account.name;
+  seen.alias = account.alias;
+  seen.createTime = timestampFromDate(account.createdAt);
+  seen.updateTime = timestampFromDate(account.updatedAt);
+  if (!whole) return seen;
+  seen.login = account.login ?? "";
+  seen.email = account.email;
+  seen.phone = account.phone;
+  seen.gender = account.gender;
+  seen.birthday = account.birthday;
+  seen.address = account.address;
+  seen.roles = account.roles;
+  return seen;
+}

@@ -1,0 +1,116 @@
+import { sql } from "drizzle-orm";
+import { statement } from "../../platform/db/index.js";
+import { accounts } from "../accounts/index.js";
+import { grants } from "./schema.js";
+
+export interface NewPair {
+  accessId: string;
+  accessHash: Buffer;
+  accessExpiresAt: Date;
+  refreshId: string;
+  refreshHash: Buffer;
+  refreshExpiresAt: Date;
+  at: Date;
+}
+
+/** The first pair of a sign-in. Returns no row when the account is gone. */
+export const insertFamily = statement<
+  NewPair & { accountId: string; familyId: string; familyExpiresAt: Date },
+  { familyId: string }
+>(
+  (p) => sql`with owner as (select id from ${accounts} where id = ${p.accountId}::uuid),
+    pair as (
+      insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
+      select made.id, made.kind, made.hash, owner.id, ${p.familyId}::uuid, ${p.at}::timestamptz, made.expires_at,
+        ${p.familyExpiresAt}::timestamptz
+      from owner cross join (values
+        (${p.accessId}::uuid, 'access', ${p.accessHash}::bytea, ${p.accessExpiresAt}::timestamptz),
+        (${p.refreshId}::uuid, 'refresh', ${p.refreshHash}::bytea, ${p.refreshExpiresAt}::timestamptz)
+      ) as made (id, kind, hash, expires_at)
+      returning family_id
+    )
+    select distinct family_id from pair`,
+);
+
+/** What an access token stands for, also past its end. */
+export const findAccess = statement<
+  { hash: Buffer },
+  { accountId: string; familyId: string; expiresAt: Date; roles: string[] }
+>(
+  (p) => sql`select g.account_id, g.family_id, g.expires_at, a.roles
+    from ${grants} g join ${accounts} a on a.id = g.account_id
+    where g.token_hash = ${p.hash}::bytea and g.kind = 'access'`,
+);
+
+/** Exchanges a refresh token, once: returns no row when it is unknown, past its end or exchanged already. */
+export const rotate = statement<NewPair & { parentHash: Buffer }, { refreshExpiresAt: Date }>(
+  (p) => sql`with parent as (
+      update ${grants} set rotated_at = ${p.at}::timestamptz
+      where token_hash = ${p.parentHash}::bytea and kind = 'refresh' and rotated_at is null
+        and expires_at > ${p.at}::timestamptz
+      returning account_id, family_id, family_expires_at
+    ), pair as (
+      insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
+      select made.id, made.kind, made.hash, parent.account_id, parent.family_id, ${p.at}::timestamptz,
+        least(made.expires_at, parent.family_expires_at), parent.family_expires_at
+      from parent cross join (values
+        (${p.accessId}::uuid, 'access', ${p.accessHash}::bytea, ${p.accessExpiresAt}::timestamptz),
+        (${p.refreshId}::uuid, 'refresh', ${p.refreshHash}::bytea, ${p.refreshExpiresAt}::timestamptz)
+      ) as made (id, kind, hash, expires_at)
+      returning kind, expires_at
+    )
+    select expires_at as refresh_expires_at from pair where kind = 'refresh'`,
+);
+
+/** A refresh token as it stands. */
+export const findRefresh = statement<
+  { hash: Buffer },
+  { accountId: string; familyId: string; expiresAt: Date; familyExpiresAt: Date; rotatedAt: Date | null }
+>(
+  (p) => sql`select account_id, family_id, expires_at, family_expires_at, rotated_at from ${grants}
+    where token_hash = ${p.hash}::bytea and kind = 'refresh'`,
+);
+
+/** One more access token for the family of a living refresh token. */
+export const insertAccess = statement<
+  { accessId: string; accessHash: Buffer; accessExpiresAt: Date; refreshHash: Buffer; at: Date },
+  { refreshExpiresAt: Date }
+>(
+  (p) => sql`with parent as (
+      select account_id, family_id, family_expires_at, expires_at from ${grants}
+      where token_hash = ${p.refreshHash}::bytea and kind = 'refresh'
+    ), made as (
+      insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
+      select ${p.accessId}::uuid, 'access', ${p.accessHash}::bytea, account_id, family_id, ${p.at}::timestamptz,
+        least(${p.accessExpiresAt}::timestamptz, family_expires_at), family_expires_at
+      from parent
+    )
+    select expires_at as refresh_expires_at from parent`,
+);
+
+/** Revokes a sign-in: its tokens are gone. */
+export const deleteFamily = statement<{ familyId: string }, { id: string }>(
+  (p) => sql`delete from ${grants} where family_id = ${p.familyId}::uuid returning id`,
+);
+
+/** Whether a sign-in still stands. */
+export const findFamily = statement<{ familyId: string }, { familyId: string }>(
+  (p) => sql`select family_id from ${grants} where family_id = ${p.familyId}::uuid limit 1`,
+);
+
+export const insertSetup = statement<{ id: string; hash: Buffer; at: Date; expiresAt: Date }, never>(
+  (p) => sql`insert into ${grants} (id, kind, token_hash, family_id, created_at, expires_at, family_expires_at)
+    values (${p.id}::uuid, 'setup', ${p.hash}::bytea, ${p.id}::uuid, ${p.at}::timestamptz, ${p.expiresAt}::timestamptz,
+      ${p.expiresAt}::timestamptz)`,
+);
+
+/** Uses up a setup token; returns no row when it is unknown, used or past its end. */
+export const takeSetup = statement<{ hash: Buffer; at: Date }, { id: string }>(
+  (p) => sql`delete from ${grants} where token_hash = ${p.hash}::bytea and kind = 'setup'
+    and expires_at > ${p.at}::timestamptz returning id`,
+);
+
+/** Forgets tokens a day after their end: until then an expired token is told from an unknown one. */
+export const pruneGrants = statement<{ at: Date }, never>(
+  (p) => sql`delete from ${grants} where expires_at < ${p.at}::timestamptz - interval '1 day'`,
+);

@@ -1,0 +1,27 @@
+import { randomBytes } from "node:crypto";
+import { type InstanceKey, sha256 } from "../../kernel/instance-key.js";
+
+const FORM = /^bs_(at|rt|st)_[A-Za-z0-9_-]{43}$/;
+
+/** What a token is for; its prefix says it. */
+export type TokenKind = "access" | "refresh" | "setup";
+
+const PREFIXES = { access: "bs_at_", refresh: "bs_rt_", setup: "bs_st_" } as const;
+
+/** A new token of 256 random bits. */
+export function newToken(kind: TokenKind): string {
+  return PREFIXES[kind] + randomBytes(32).toString("base64url");
+}
+
+/**
+ * The refresh token that follows `parent`: always the same one, so that a repeat within the grace can answer it again
+ * although only hashes are stored.
+ */
+export function childToken(key: InstanceKey, parent: string): string {
+  return PREFIXES.refresh + key.mac("refresh-child", parent).toString("base64url");
+}
+
+/** The stored form of a token; undefined when the text cannot be one of this kind. */
+export function tokenHash(kind: TokenKind, token: string): Buffer | undefined {
+  return FORM.test(token) && token.startsWith(PREFIXES[kind]) ? sha256(token) : undefined;
+}

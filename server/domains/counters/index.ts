@@ -1,0 +1,1 @@
+export { increment, readCounters } from "./store.js";

@@ -1,0 +1,16 @@
+import type { Manifest } from "../../manifest.js";
+import { accountTopic, eraseTopic, pruneEvents } from "../../platform/events/index.js";
+import { eventHandler } from "./handler.js";
+
+export const eventsDomain: Manifest = {
+  name: "events",
+  services: [eventHandler],
+  erase: async (ctx, accountId) => {
+    await eraseTopic(ctx, { topic: accountTopic(accountId) });
+  },
+  prune: async (ports) => {
+    const { retention, retentionPerTopic } = ports.settings.events;
+    const before = new Date(ports.clock.now().getTime() - retention);
+    await pruneEvents({ db: ports.database }, { before, perTopic: retentionPerTopic });
+  },
+};

@@ -1,0 +1,26 @@
+import { sql } from "drizzle-orm";
+import { bigint, check, index, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { backstay, id, moment } from "../../platform/db/index.js";
+import { accounts } from "../accounts/schema.js";
+
+/** Messages, kept with their recipient. The sender may be gone: its id stays. */
+export const messages = backstay.table(
+  "messages",
+  {
+    id: id("id").primaryKey(),
+    recipientId: id("recipient_id")
+      .notNull()
+      .references(() => accounts.id, { onDelete: "cascade" }),
+    senderId: id("sender_id").notNull(),
+    /** Order of arrival: milliseconds since 1970, unique per recipient, so that no two messages share a place. */
+    mtime: bigint("mtime", { mode: "bigint" }).notNull(),
+    text: text("text").notNull(),
+    createdAt: moment("created_at").notNull(),
+    readAt: moment("read_at"),
+  },
+  (t) => [
+    uniqueIndex("messages_recipient_mtime").on(t.recipientId, t.mtime),
+    index("messages_recipient_sender_mtime").on(t.recipientId, t.senderId, t.mtime),
+    check("messages_text_length", sql`length(${t.text}) <= 16384`),
+  ],
+);

@@ -1,0 +1,109 @@
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { parseId } from "../../kernel/ids.js";
+import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
+import { replayedResource } from "../../platform/db/index.js";
+import { accountTopic } from "../../platform/events/index.js";
+import { callerAccount } from "../accounts/index.js";
+import { messageAdded } from "./events.js";
+import * as store from "./store.js";
+import type { MessageRow } from "./store.js";
+
+const DEFAULT_PAGE = 50;
+
+/** A message as its parties see it. */
+export type Message = Omit<MessageRow, "mtime">;
+
+export async function sendMessage(ctx: Ctx, input: { recipientId: string; text: string }): Promise<Message> {
+  const senderId = callerAccount(ctx);
+  const recipientId = input.recipientId === "me" ? senderId : parseId(input.recipientId);
+  if (recipientId === undefined) throw noRecipient();
+  if (recipientId === senderId) throw new DomainError("MESSAGE_TO_SELF", undefined, { field: "recipientId" });
+
+  const at = ctx.clock.now();
+  const message: Message = { id: ctx.ids.next(), senderId, recipientId, text: input.text, createdAt: at, readAt: null };
+  const sent = await insertOnce(ctx, {
+    ...message,
+    at,
+    atMs: at.getTime(),
+    eventId: ctx.ids.next(),
+    topics: [accountTopic(recipientId), accountTopic(senderId)],
+    eventType: "message.add",
+    actorId: senderId,
+    eventData: messageAdded(message),
+  });
+
+  if (sent.recipient === null) throw noRecipient();
+  if (sent.message === null) return repeated(ctx, senderId);
+  ctx.afterCommit(() => ctx.events.wake());
+  return message;
+}
+
+export interface ListMessagesInput {
+  senderId: string;
+  since: Date | undefined;
+  descending: boolean;
+  pageSize: number;
+  pageToken: string;
+}
+
+export async function listMessages(
+  ctx: Ctx,
+  input: ListMessagesInput,
+): Promise<{ messages: Message[]; nextPageToken: string }> {
+  const recipientId = callerAccount(ctx);
+  const senderId = input.senderId === "" ? undefined : parseId(input.senderId);
+  const since = input.since?.getTime();
+  const query = {
+    list: "messages",
+    recipientId,
+    sender: input.senderId,
+    since: since ?? null,
+    descending: input.descending,
+  };
+  const [after] = decodePageToken(ctx.key, query, input.pageToken) ?? [];
+  // A sender's id that can name nobody has sent nothing.
+  if (input.senderId !== "" && senderId === undefined) return { messages: [], nextPageToken: "" };
+
+  const limit = input.pageSize || DEFAULT_PAGE;
+  const list = store.listReceived({ bySender: senderId !== undefined, descending: input.descending });
+  const rows = await list(ctx, { recipientId, senderId, since, after: after as number | undefined, limit: limit + 1 });
+  const messages = rows.slice(0, limit);
+  const last = messages.at(-1);
+  const more = rows.length > limit && last !== undefined;
+  return { messages, nextPageToken: more ? encodePageToken(ctx.key, query, [Number(last.mtime)]) : "" };
+}
+
+export async function markRead(ctx: Ctx, idText: string): Promise<Message> {
+  const recipientId = callerAccount(ctx);
+  const id = parseId(idText);
+  if (id === undefined) throw noMessage();
+  const at = ctx.clock.now();
+  const [marked] = await store.markRead(ctx, { id, recipientId, at, atMs: at.getTime() });
+  if (marked !== undefined) return marked;
+  const [known] = await store.findReceived(ctx, { id, recipientId });
+  if (known === undefined) throw noMessage();
+  return known;
+}
+
+async function insertOnce(ctx: Ctx, message: store.NewMessage): Promise<store.Sent> {
+  const { idempotency } = ctx;
+  if (idempotency === undefined) return (await store.insertMessage(ctx, message))[0]!;
+  const { scope, key, hash: requestHash } = idempotency;
+  return (await store.insertMessageOnce(ctx, { ...message, scope, key, requestHash, resourceId: message.id }))[0]!;
+}
+
+async function repeated(ctx: Ctx, senderId: string): Promise<Message> {
+  const id = await replayedResource(ctx, ctx.idempotency!);
+  const [message] = await store.findSent(ctx, { id, senderId });
+  if (message === undefined) throw noMessage();
+  return message;
+}
+
+function noRecipient(): DomainError {
+  return new DomainError("RECIPIENT_NOT_FOUND", undefined, { field: "recipientId" });
+}
+
+function noMessage(): DomainError {
+  return new DomainError("MESSAGE_NOT_FOUND", undefined, { field: "id" });
+}

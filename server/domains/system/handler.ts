@@ -1,0 +1,8 @@
+import { SystemService } from "#gen/backstay/system/v1/system_pb.js";
+import { serve } from "../../manifest.js";
+import * as service from "./service.js";
+
+export const systemHandler = serve(SystemService, {
+  ping: () => ({}),
+  getInfo: (_, ctx) => service.getInfo(ctx),
+});

@@ -1,0 +1,6 @@
+import type { Ctx } from "../../context.js";
+
+export function getInfo(ctx: Ctx): { name: string; version: string; features: string[] } {
+  const features = ctx.settings.accounts.openRegistration ? ["open_registration"] : [];
+  return { name: "backstay", version: ctx.settings.version, features };
+}

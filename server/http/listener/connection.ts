@@ -1,0 +1,61 @@
+import type { ServerResponse } from "node:http";
+import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+
+/** What the sweep knows of one open HTTP/2 stream. */
+export interface StreamState {
+  readonly openedAt: number;
+  /** Response bytes the peer's window holds back, and since when it has let none go. */
+  pending: number;
+  pendingSince: number;
+}
+
+export interface Http2State {
+  readonly session: ServerHttp2Session;
+  readonly streams: Map<ServerHttp2Stream, StreamState>;
+  hadStream: boolean;
+  /** When the last stream ended, or the session began. */
+  idleSince: number;
+  resets: number;
+  resetsSince: number;
+}
+
+/** One accepted TCP connection, from accept to close. Times are `performance.now()`. */
+export interface Connection {
+  /** The TCP socket, also under TLS. */
+  readonly raw: Socket;
+  /** The key of the cap per address. */
+  readonly address: string;
+  http1: boolean;
+  /** The newest HTTP/1.1 response. Responses leave in order, so when it is done all are. */
+  response: ServerResponse | undefined;
+  http2: Http2State | undefined;
+  /** Bytes the kernel had taken at the last sweep, and since when there were some it did not take. */
+  sent: number;
+  stalledSince: number | undefined;
+  /** When to destroy a peer that was told to go and stays. */
+  killAt: number | undefined;
+  /** Bytes received at the last look of a drain. */
+  receivedAtDrain: number;
+}
+
+export function createConnection(raw: Socket, address: string): Connection {
+  return {
+    raw,
+    address,
+    http1: false,
+    response: undefined,
+    http2: undefined,
+    sent: 0,
+    stalledSince: undefined,
+    killAt: undefined,
+    receivedAtDrain: -1,
+  };
+}
+
+/** True while a response is owed or not yet flushed. */
+export function isBusy(connection: Connection): boolean {
+  const { response, http2 } = connection;
+  if (http2) return true;
+  return response !== undefined && !response.writableFinished;
+}

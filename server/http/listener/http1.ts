@@ -1,0 +1,104 @@
+import http from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Connection } from "./connection.js";
+import { REFUSALS, type Refusal, refusalFor, refusalText, refuse } from "./refusal.js";
+import type { Shared } from "./shared.js";
+
+/** How long a refused peer may take to read its answer: destroying at once would let a TCP reset overtake it. */
+const LINGER_MS = 1_000;
+
+const REFUSAL_OF_ERROR: Record<string, Refusal> = {
+  ERR_HTTP_REQUEST_TIMEOUT: REFUSALS.timeout,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: REFUSALS.extensions,
+  HPE_HEADER_OVERFLOW: REFUSALS.headers,
+};
+
+/** Tells a method Node does not know from bytes that are no request. */
+const REQUEST_LINE = /^[A-Z-]+ \S+ HTTP\/1\.[01]\r\n/;
+
+interface ParseError extends NodeJS.ErrnoException {
+  rawPacket?: Buffer;
+}
+
+export interface Http1 {
+  start(): void;
+  /** Takes over a socket whose first bytes were put back. */
+  serve(connection: Connection, socket: Socket): void;
+  /** Makes responses that have not begun the last of their connection. */
+  drain(): void;
+  close(): void;
+}
+
+export function createHttp1({ handler, limits, log, counters, registry, phase }: Shared): Http1 {
+  const connections = new WeakMap<Duplex, Connection>();
+  const server = http.createServer({
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: Math.min(limits.headersMs, limits.requestMs),
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: Math.min(500, Math.max(5, Math.ceil(limits.headersMs / 8))),
+    insecureHTTPParser: false,
+  });
+
+  server.on("request", (req, res) => {
+    const connection = connections.get(req.socket);
+    if (connection) connection.response = res;
+    const refused = refusalFor(req);
+    if (phase.draining || refused) res.shouldKeepAlive = false;
+    if (refused) refuse(res, refused);
+    else handler(req, res);
+  });
+
+  // Node detaches the parser before this event, so there is no response object.
+  server.on("connect", (_req, socket) => endWith(socket, REFUSALS.method));
+
+  server.on("clientError", (error: ParseError, socket) => {
+    const { code } = error;
+    const refused = refusalOfError(error);
+    const response = connections.get(socket)?.response;
+    // Bytes of our own would corrupt an answer that has begun, or overtake one that waits in the pipeline.
+    const silent = !response || response.writableFinished || (response.socket === socket && !response.headersSent);
+    if (!refused || !silent || !socket.writable) {
+      if (!socket.writableEnded || !silent) socket.destroy();
+      return;
+    }
+    counters[refused === REFUSALS.timeout ? "requestTimeouts" : "malformed"]++;
+    log.debug({ code, status: refused.status }, "refused an HTTP/1.1 request");
+    endWith(socket, refused);
+  });
+
+  return {
+    start() {
+      // A node:http server which does not listen itself checks no timeout until it is told so.
+      server.emit("listening");
+    },
+    serve(connection, socket) {
+      connection.http1 = true;
+      connections.set(socket, connection);
+      server.emit("connection", socket);
+    },
+    drain() {
+      for (const { response } of registry.open) {
+        if (response && !response.headersSent) response.shouldKeepAlive = false;
+      }
+    },
+    close() {
+      server.close();
+    },
+  };
+}
+
+function refusalOfError({ code = "", rawPacket }: ParseError): Refusal | undefined {
+  const known = REFUSAL_OF_ERROR[code];
+  if (known || !code.startsWith("HPE_")) return known;
+  const isUnknownMethod = code === "HPE_INVALID_METHOD" && REQUEST_LINE.test(rawPacket?.toString("latin1") ?? "");
+  return isUnknownMethod ? REFUSALS.method : REFUSALS.malformed;
+}
+
+function endWith(socket: Duplex, refused: Refusal): void {
+  socket.on("error", () => {});
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(timer));
+  socket.end(refusalText(refused));
+}

@@ -1,0 +1,114 @@
+/**
+ * Errors a caller can understand. Every reason an answer may carry stands in this table once, with the kind of error it
+ * is; docs/errors.md is compared with it by a test. Anything that is not a DomainError is a defect of ours and leaves the
+ * server as `internal`, without its text.
+ */
+
+/** The kinds of error, spelled as Connect spells its codes. */
+export type ErrorKind =
+  | "canceled"
+  | "invalid_argument"
+  | "deadline_exceeded"
+  | "not_found"
+  | "already_exists"
+  | "permission_denied"
+  | "resource_exhausted"
+  | "failed_precondition"
+  | "aborted"
+  | "unimplemented"
+  | "internal"
+  | "unavailable"
+  | "unauthenticated";
+
+/** Reason -> kind, and one sentence for the manual. */
+export const REASONS = {
+  INVALID_FIELD: ["invalid_argument", "A field is out of its bounds; the field and the rule are named."],
+  UNKNOWN_FIELD: ["invalid_argument", "The request has a field that the method does not know."],
+  WRONG_TYPE: ["invalid_argument", "A field has a value of another type."],
+  MALFORMED_BODY: ["invalid_argument", "The body is not what its content type says."],
+  INVALID_UTF8: ["invalid_argument", "Text is not valid UTF-8."],
+  NUL_IN_TEXT: ["invalid_argument", "Text contains a NUL character."],
+  INVALID_HEADER: ["invalid_argument", "A header of the call, such as its time-out, is malformed."],
+  INVALID_PAGE_TOKEN: ["invalid_argument", "The page token is damaged, or of another query."],
+  INVALID_CURSOR: ["invalid_argument", "The event cursor is damaged."],
+  INVALID_MASK: ["invalid_argument", "The field mask is empty or names a field that cannot be changed."],
+  UNSUPPORTED_MEDIA_TYPE: ["invalid_argument", "The content type is not one this path takes (HTTP 415)."],
+  UNSUPPORTED_ENCODING: ["unimplemented", "The message is compressed in a way the server does not read."],
+  METHOD_NOT_ALLOWED: ["unimplemented", "The path exists, but not for this HTTP method (HTTP 405)."],
+  UNKNOWN_PATH: ["not_found", "Nothing answers at this path (HTTP 404)."],
+  UNKNOWN_METHOD: ["unimplemented", "There is no such RPC."],
+  MESSAGE_TOO_LARGE: ["resource_exhausted", "The request is larger than `limits.message_bytes`."],
+  RATE_LIMITED: ["resource_exhausted", "Too many calls of this class; try again after the time given."],
+  TOO_MANY_SIGN_INS: ["resource_exhausted", "More secrets wait to be compared than the server can work off."],
+  TOO_MANY_STREAMS: ["resource_exhausted", "The account, or the server, has as many streams open as it may."],
+  SLOW_READER: ["resource_exhausted", "The stream's reader fell too far behind; resume with its last cursor."],
+  DEADLINE_EXCEEDED: ["deadline_exceeded", "The call's own deadline passed before it was done."],
+  QUERY_TIMEOUT: ["deadline_exceeded", "The database took longer than the server lets a statement run."],
+  CALL_CANCELED: ["canceled", "The caller hung up."],
+  TOKEN_MISSING: ["unauthenticated", "The method needs a signed-in caller and the call has no token."],
+  INVALID_TOKEN: ["unauthenticated", "The token is unknown or damaged."],
+  TOKEN_EXPIRED: ["unauthenticated", "The token has expired: refresh it, or sign in again."],
+  TOKEN_REVOKED: ["unauthenticated", "The sign-in behind the stream was ended."],
+  REFRESH_TOKEN_REUSED: ["unauthenticated", "A refresh token was used twice: that sign-in is revoked."],
+  INVALID_CREDENTIALS: ["unauthenticated", "The login is unknown or the secret is wrong."],
+  ADMIN_REQUIRED: ["permission_denied", "Only an administrator may do this."],
+  ACCOUNT_REQUIRED: ["permission_denied", "The caller is not an account, and this is about the caller's own."],
+  NOT_YOUR_ACCOUNT: ["permission_denied", "The account can be read, but not changed, by this caller."],
+  REGISTRATION_CLOSED: ["permission_denied", "Only administrators make accounts here."],
+  TOPIC_FORBIDDEN: ["permission_denied", "The topic is not one this caller may follow."],
+  ORIGIN_FORBIDDEN: ["permission_denied", "A page of this origin may not call the server."],
+  LOGIN_TAKEN: ["already_exists", "The login, or its twin in case or Unicode form, is in use."],
+  IDEMPOTENCY_MISMATCH: ["failed_precondition", "The idempotency key was used before with another request."],
+  ACCOUNT_NOT_FOUND: ["not_found", "There is no such account."],
+  RECIPIENT_NOT_FOUND: ["not_found", "There is no such account to send to."],
+  MESSAGE_NOT_FOUND: ["not_found", "The caller has received no such message."],
+  MESSAGE_TO_SELF: ["invalid_argument", "The recipient is the sender."],
+  SECRET_TOO_SHORT: ["invalid_argument", "The secret has fewer characters than `auth.secret_min_length`."],
+  INVALID_LOGIN: ["invalid_argument", "The login has invisible characters, or blanks at an end."],
+  CONFLICT: ["aborted", "The change met others at the same rows too often; try again."],
+  DATABASE_UNAVAILABLE: ["unavailable", "The database cannot be reached; nothing is known to be written. Try again."],
+  SHUTTING_DOWN: ["unavailable", "This server is stopping; another, or the same in a moment, will answer."],
+  INTERNAL: ["internal", "A defect of ours: the request id finds it in the log."],
+} as const satisfies Record<string, readonly [ErrorKind, string]>;
+
+/** A machine-readable reason, in UPPER_SNAKE_CASE. */
+export type Reason = keyof typeof REASONS;
+
+/** A field of the request and what is wrong with it. */
+export interface FieldViolation {
+  /** Path in JSON names, such as `account.name`. */
+  field: string;
+  description: string;
+}
+
+/** What an error carries besides its reason and message. */
+export interface ErrorExtras {
+  /** Shorthand for one violation whose description is the message. */
+  field?: string;
+  fields?: FieldViolation[];
+  metadata?: Record<string, string>;
+  /** Milliseconds after which a repeat makes sense. */
+  retryAfterMs?: number;
+  cause?: unknown;
+}
+
+/** An error whose text and reason the caller may see. */
+export class DomainError extends Error {
+  override readonly name = "DomainError";
+  readonly kind: ErrorKind;
+  readonly fields: readonly FieldViolation[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    readonly reason: Reason,
+    message: string = REASONS[reason][1],
+    extras: ErrorExtras = {},
+  ) {
+    super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
+    this.kind = REASONS[reason][0];
+    this.fields = extras.fields ?? (extras.field === undefined ? [] : [{ field: extras.field, description: message }]);
+    this.metadata = extras.metadata ?? {};
+    this.retryAfterMs = extras.retryAfterMs;
+  }
+}

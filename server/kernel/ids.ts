@@ -1,0 +1,37 @@
+import { randomFillSync } from "node:crypto";
+
+/** Makes ids: UUIDv7 as 32 lower-case hex digits, so that they sort by the time they were made. */
+export interface Ids {
+  next(): string;
+}
+
+const POOL = Buffer.alloc(16 * 256);
+let used = POOL.length;
+
+/** Ids from `now` (milliseconds since 1970) and the system's random numbers. */
+export function uuidV7Ids(now: () => number = Date.now): Ids {
+  return {
+    next() {
+      if (used === POOL.length) {
+        randomFillSync(POOL);
+        used = 0;
+      }
+      const at = used;
+      used += 16;
+      POOL.writeUIntBE(now(), at, 6);
+      POOL[at + 6] = (POOL[at + 6]! & 0x0f) | 0x70;
+      POOL[at + 8] = (POOL[at + 8]! & 0x3f) | 0x80;
+      return POOL.toString("hex", at, at + 16);
+    },
+  };
+}
+
+const HEX = /^[0-9a-f]{32}$/;
+const DASHED = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** An id as a caller wrote it, in our spelling; undefined when it can name nothing here. */
+export function parseId(text: string): string | undefined {
+  if (HEX.test(text)) return text;
+  if (DASHED.test(text)) return text.replaceAll("-", "").toLowerCase();
+  return undefined;
+}

@@ -1,0 +1,40 @@
+import type { DescMethodServerStreaming, DescMethodUnary, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { Ctx, Ports } from "./context.js";
+import type { Caller } from "./kernel/caller.js";
+
+/** What a domain is to the rest of the house; app.ts lists them, and nothing else knows them all. */
+export interface Manifest {
+  readonly name: string;
+  readonly services: readonly Served[];
+  /** Erases what the domain holds of an account, inside the transaction that deletes it. */
+  readonly erase?: (ctx: Ctx, accountId: string) => Promise<void>;
+  /** Forgets what is past keeping; runs every few minutes on each node. */
+  readonly prune?: (ports: Ports) => Promise<void>;
+  /** Tells who a bearer token stands for. Throws INVALID_TOKEN or TOKEN_EXPIRED. */
+  readonly authenticate?: Authenticate;
+}
+
+export type Authenticate = (ports: Ports, token: string) => Caller | Promise<Caller>;
+
+/** A service with its handlers. */
+export interface Served {
+  readonly descriptor: DescService;
+  readonly handlers: Readonly<Record<string, Handler>>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: `serve` has checked each handler against its method; the table forgets which.
+export type Handler = (request: any, ctx: Ctx) => unknown;
+
+/** A handler for each method: request and context in, response (or the stream of them) out. */
+export type Handlers<Service extends DescService> = {
+  readonly [Name in keyof Service["method"]]: Service["method"][Name] extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageShape<I>, ctx: Ctx) => MessageInitShape<O> | Promise<MessageInitShape<O>>
+    : Service["method"][Name] extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageShape<I>, ctx: Ctx) => AsyncIterable<MessageInitShape<O>>
+      : never;
+};
+
+/** Pairs a service with its handlers. */
+export function serve<Service extends DescService>(descriptor: Service, handlers: Handlers<Service>): Served {
+  return { descriptor, handlers: handlers as Readonly<Record<string, Handler>> };
+}

@@ -1,0 +1,12 @@
+/**
+ * Carries notices between the parts and processes of one installation. It may lose and repeat; whatever must not be lost
+ * stands in the database, and the bus only says "look".
+ */
+export interface Bus {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Hands `message` (plain JSON data) to every listener of `subject` on every node; never throws, never waits. */
+  publish(subject: string, message: unknown): void;
+  /** Calls `listener` for each message of exactly `subject`; returns what ends it. */
+  subscribe(subject: string, listener: (message: unknown) => void): () => void;
+}

@@ -1,0 +1,43 @@
+import type { Bus } from "./bus.js";
+
+/** The bus of a single process. Listeners run after the publisher's own turn, in the order of publication. */
+export function memoryBus(onError: (error: unknown) => void): Bus {
+  const listeners = new Map<string, Set<(message: unknown) => void>>();
+  let queue: [subject: string, message: unknown][] = [];
+
+  const deliver = () => {
+    const batch = queue;
+    queue = [];
+    for (const [subject, message] of batch) {
+      for (const listener of listeners.get(subject) ?? []) {
+        try {
+          listener(message);
+        } catch (error) {
+          onError(error);
+        }
+      }
+    }
+  };
+
+  return {
+    async start() {},
+    async stop() {
+      listeners.clear();
+      queue = [];
+    },
+    publish(subject, message) {
+      if (!listeners.has(subject)) return;
+      if (queue.length === 0) queueMicrotask(deliver);
+      queue.push([subject, message]);
+    },
+    subscribe(subject, listener) {
+      const own = (message: unknown) => listener(message);
+      const set = listeners.get(subject) ?? new Set();
+      listeners.set(subject, set.add(own));
+      return () => {
+        set.delete(own);
+        if (set.size === 0 && listeners.get(subject) === set) listeners.delete(subject);
+      };
+    },
+  };
+}

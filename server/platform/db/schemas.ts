@@ -1,0 +1,8 @@
+/** Every table of the product, for the generator of migrations; nothing else reads this. */
+export { accounts, identities } from "../../domains/accounts/schema.js";
+export { grants } from "../../domains/auth/schema.js";
+export { counters } from "../../domains/counters/schema.js";
+export { messages } from "../../domains/messages/schema.js";
+export { eventLog, eventPrunes, events, outbox } from "../events/schema.js";
+export { backstay } from "./columns.js";
+export { idempotencyKeys, installation } from "./schema.js";

@@ -1,0 +1,112 @@
+import { type SQL, sql } from "drizzle-orm";
+import { statement } from "../db/statement.js";
+import { eventLog, eventPrunes, events, outbox } from "./schema.js";
+
+/** What a verb says happened. */
+export interface NewEvent {
+  eventId: string;
+  topics: string[];
+  eventType: string;
+  actorId: string | undefined;
+  /** Proto JSON of the resource, without bytes. */
+  eventData: object;
+  at: Date;
+}
+
+/** A piece of a larger statement: appends the event once for the row of `from`, and not at all when there is none. */
+export function recordFrom(
+  from: SQL,
+  event: { eventId: SQL; topics: SQL; eventType: SQL; actorId: SQL; eventData: SQL; at: SQL },
+): SQL {
+  return sql`insert into ${outbox} (id, topics, type, actor_id, data, created_at)
+    select ${event.eventId}::uuid, ${event.topics}::text[], ${event.eventType}::text, ${event.actorId}::uuid,
+      ${event.eventData}::jsonb, ${event.at}::timestamptz
+    from ${from}`;
+}
+
+/** Appends one event in the transaction of `ctx`. */
+export const record = statement<NewEvent, never>((p) => recordFrom(sql`(select 1) as once`, p));
+
+/** Events of `topics` after an offset, oldest first. */
+export const readEvents = statement<{ topics: string[]; after: number; limit: number }, EventRow>(
+  (p) => sql`select log_offset, topic, id, type, actor_id, data::text as data, created_at from ${events}
+    where topic = any(${p.topics}::text[]) and log_offset > ${p.after}::bigint
+    order by log_offset limit ${p.limit}::int`,
+);
+
+/** Events of every topic between two offsets, for a node that did not relay them itself. */
+export const readRange = statement<{ after: number; upTo: number; limit: number }, EventRow>(
+  (p) => sql`select log_offset, topic, id, type, actor_id, data::text as data, created_at from ${events}
+    where log_offset > ${p.after}::bigint and log_offset <= ${p.upTo}::bigint
+    order by log_offset limit ${p.limit}::int`,
+);
+
+/** The log's epoch and last offset, and whether the outbox waits for a relay. */
+export const readHead = statement<object, { epoch: string; lastOffset: bigint; waiting: boolean }>(
+  () => sql`select epoch, last_offset, exists (select 1 from ${outbox}) as waiting from ${eventLog}`,
+);
+
+/** The offset up to which events of `topics` are gone. */
+export const readPruned = statement<{ topics: string[] }, { pruned: bigint }>(
+  (p) => sql`select coalesce(max(log_offset), 0) as pruned from ${eventPrunes} where topic = any(${p.topics}::text[])`,
+);
+
+/** Forgets what is older than `before`, and all but the newest `perTopic` of each topic; remembers how far. */
+export const pruneEvents = statement<{ before: Date; perTopic: number }, { pruned: bigint }>(
+  (p) => sql`with crowded as (
+      select topic from ${events} group by topic having count(*) > ${p.perTopic}::int
+    ), surplus as (
+      select e.log_offset from crowded c cross join lateral (
+        select log_offset from ${events} where topic = c.topic order by log_offset desc offset ${p.perTopic}::int
+      ) e
+    ), gone as (
+      delete from ${events} where created_at < ${p.before}::timestamptz or log_offset in (select log_offset from surplus)
+      returning topic, log_offset
+    ), marked as (
+      insert into ${eventPrunes} as known (topic, log_offset) select topic, max(log_offset) from gone group by topic
+      on conflict (topic) do update set log_offset = greatest(known.log_offset, excluded.log_offset)
+    )
+    select count(*) as pruned from gone`,
+);
+
+/** Erases a topic with everything it ever said. */
+export const eraseTopic = statement<{ topic: string }, never>(
+  (p) => sql`with unsent as (
+      update ${outbox} set topics = array_remove(topics, ${p.topic}::text) where ${p.topic}::text = any(topics)
+    )
+    delete from ${events} where topic = ${p.topic}::text`,
+);
+
+export interface EventRow {
+  logOffset: bigint;
+  topic: string;
+  id: string;
+  type: string;
+  actorId: string | null;
+  data: string;
+  createdAt: Date;
+}
+
+/** As many rows of the outbox as one batch moves. */
+export const BATCH = 500;
+
+const ADVISORY_LOCK = 7_305_001;
+
+/**
+ * Moves a batch from the outbox to the log. Two statements sent as one transaction: the second sees what the relay before
+ * it committed only because its snapshot is taken after the lock.
+ */
+export const MOVE_BATCH = `select pg_advisory_xact_lock(${ADVISORY_LOCK});
+with moved as (
+  delete from backstay.outbox where seq in (select seq from backstay.outbox order by seq limit ${BATCH}) returning *
+), spread as (
+  select m.*, t.topic, row_number() over (order by m.seq, t.ord) as n
+  from moved m cross join lateral unnest(m.topics) with ordinality as t (topic, ord)
+), head as (
+  update backstay.event_log set last_offset = last_offset + (select count(*) from spread)
+  where exists (select 1 from spread)
+  returning last_offset - (select count(*) from spread) as base
+)
+insert into backstay.events (log_offset, topic, id, type, actor_id, data, created_at)
+select head.base + n, topic, id, type, actor_id, data, created_at from spread, head order by n
+returning log_offset, topic, id, type, actor_id, data::text as data, created_at`;

@@ -1,0 +1,63 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import { ANONYMOUS, type Caller } from "../kernel/caller.js";
+import { DomainError } from "../kernel/errors.js";
+import type { Method } from "./methods.js";
+
+/** The ways in. */
+export type Door = "connect" | "grpc" | "grpc-web" | "rest";
+
+const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/** One call on its way through the house. */
+export class Call {
+  readonly requestId: string;
+  readonly startedAt = performance.now();
+  caller: Caller = ANONYMOUS;
+  /** Milliseconds the caller gives us; undefined when he did not say. */
+  timeoutMs: number | undefined;
+  idempotencyKey: string | undefined;
+  #abort: AbortController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly method: Method,
+    readonly door: Door,
+    headers: IncomingHttpHeaders,
+    /** The address the call came from. */
+    readonly remote: string,
+  ) {
+    this.requestId = requestIdOf(headers);
+  }
+
+  /** Fires when the caller hangs up or its deadline passes; made only when somebody asks, since it is not free. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+
+  /** Whether anything can end this call before its verb does. */
+  get canEnd(): boolean {
+    return this.method.stream || this.timeoutMs !== undefined;
+  }
+
+  startTimer(): void {
+    if (this.timeoutMs === undefined) return;
+    this.#timer = setTimeout(() => this.abort(new DomainError("DEADLINE_EXCEEDED")), this.timeoutMs);
+  }
+
+  stopTimer(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+  }
+
+  abort(reason: DomainError): void {
+    this.#abort ??= new AbortController();
+    this.#abort.abort(reason);
+  }
+}
+
+/** The request id a client sent, if it is well formed, else a new one. */
+export function requestIdOf(headers: IncomingHttpHeaders): string {
+  const sent = headers["x-request-id"];
+  return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : randomUUID();
+}

@@ -1,0 +1,70 @@
+import { isUtf8 } from "node:buffer";
+import {
+  type DescMessage,
+  fromBinary,
+  fromJsonString,
+  type Message,
+  type Registry,
+  toBinary,
+  toJsonString,
+} from "@bufbuild/protobuf";
+import { DomainError } from "../kernel/errors.js";
+
+/** How messages stand in a body. */
+export type Format = "json" | "proto";
+
+export interface Codec {
+  decode(format: Format, schema: DescMessage, body: Buffer): Message;
+  encode(format: Format, schema: DescMessage, message: Message): string | Uint8Array;
+}
+
+/** Reads and writes messages; what cannot be read is told by reason and field, never by repeating what was sent. */
+export function createCodec(options: { ignoreUnknownFields: boolean; registry?: Registry }): Codec {
+  return {
+    decode(format, schema, body) {
+      if (format === "proto") return decodeBinary(schema, body);
+      if (!isUtf8(body)) throw new DomainError("INVALID_UTF8");
+      try {
+        return fromJsonString(schema, body.toString("utf8"), options);
+      } catch (error) {
+        throw jsonError(schema, error);
+      }
+    },
+    encode: (format, schema, message) =>
+      format === "json" ? toJsonString(schema, message, options) : toBinary(schema, message),
+  };
+}
+
+function decodeBinary(schema: DescMessage, body: Buffer): Message {
+  try {
+    return fromBinary(schema, body, { readUnknownFields: false });
+  } catch (error) {
+    if (error instanceof TypeError && error.message.includes("utf-8")) throw new DomainError("INVALID_UTF8");
+    throw new DomainError("MALFORMED_BODY", `The body is not a binary ${schema.typeName}.`);
+  }
+}
+
+/** The library tells what is wrong only in its text, which also repeats the value; take the name and leave the value. */
+export function jsonError(schema: DescMessage, error: unknown): DomainError {
+  const text = (error as Error).message;
+  const field = /^cannot decode field ([\w.]+) from JSON/.exec(text)?.[1];
+  if (field !== undefined) {
+    const name = jsonName(schema, field);
+    if (text.endsWith("invalid UTF8")) return new DomainError("INVALID_UTF8", undefined, { field: name });
+    return new DomainError("WRONG_TYPE", `The field ${name} has a value of another type.`, { field: name });
+  }
+  const unknown = /key "([^"]*)" is unknown$/.exec(text)?.[1];
+  if (unknown !== undefined) {
+    return new DomainError("UNKNOWN_FIELD", `There is no field ${unknown}.`, { field: unknown });
+  }
+  const twice = /duplicate object key "([^"]*)"$/.exec(text)?.[1];
+  if (twice !== undefined) {
+    return new DomainError("MALFORMED_BODY", `The field ${twice} is given twice.`, { field: twice });
+  }
+  return new DomainError("MALFORMED_BODY", `The body is not the JSON of a ${schema.typeName}.`);
+}
+
+function jsonName(schema: DescMessage, qualified: string): string {
+  const name = qualified.slice(qualified.lastIndexOf(".") + 1);
+  return schema.fields.find((field) => field.name === name)?.jsonName ?? name;
+}

@@ -1,0 +1,57 @@
+import { type DescMessage, type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { Access, access, RateClass, rate_class } from "#gen/backstay/options/v1/options_pb.js";
+import type { Handler, Served } from "../manifest.js";
+
+/** An RPC with everything the pipeline needs to know of it, read once from its descriptor. */
+export interface Method {
+  /** `backstay.messages.v1.MessageService/SendMessage`. */
+  readonly name: string;
+  /** The same with a leading slash: where Connect and gRPC call it. */
+  readonly path: string;
+  readonly descriptor: DescMethod;
+  readonly input: DescMessage;
+  readonly output: DescMessage;
+  readonly stream: boolean;
+  /** Whether it changes nothing, so that it may be called by GET and repeated. */
+  readonly readOnly: boolean;
+  readonly access: Access;
+  readonly rateClass: RateClass;
+  readonly handler: Handler;
+}
+
+/** Every RPC that is served, by its path. Throws, naming the method, when one lacks access, rate class or handler. */
+export function methodTable(services: readonly Served[]): ReadonlyMap<string, Method> {
+  const table = new Map<string, Method>();
+  for (const { descriptor, handlers } of services) {
+    for (const method of descriptor.methods) {
+      const handler = handlers[method.localName];
+      const name = `${descriptor.typeName}/${method.name}`;
+      if (handler === undefined) throw new Error(`${name} has no handler`);
+      table.set(`/${name}`, describe(name, method, handler));
+    }
+  }
+  return table;
+}
+
+function describe(name: string, descriptor: DescMethod, handler: Handler): Method {
+  const who = getOption(descriptor, access);
+  const rate = getOption(descriptor, rate_class);
+  if (!hasOption(descriptor, access) || who === Access.UNSPECIFIED) throw new Error(`${name} does not say who may call it`);
+  if (!hasOption(descriptor, rate_class) || rate === RateClass.UNSPECIFIED) throw new Error(`${name} has no rate class`);
+  if (descriptor.methodKind !== "unary" && descriptor.methodKind !== "server_streaming") {
+    throw new Error(`${name} streams requests, which no door carries yet`);
+  }
+  return {
+    name,
+    path: `/${name}`,
+    descriptor,
+    input: descriptor.input,
+    output: descriptor.output,
+    stream: descriptor.methodKind === "server_streaming",
+    readOnly: descriptor.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
+    access: who,
+    rateClass: rate,
+    handler,
+  };
+}

@@ -1,0 +1,171 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Access } from "#gen/backstay/options/v1/options_pb.js";
+import type { Idempotency, Ports } from "../context.js";
+import { isAdmin } from "../kernel/caller.js";
+import { DomainError } from "../kernel/errors.js";
+import { ConflictError } from "../platform/db/index.js";
+import { describeError } from "../platform/log.js";
+import type { Authenticate } from "../manifest.js";
+import type { Call } from "./call.js";
+import { contextOf } from "./context.js";
+import { rateLimiter } from "./rate.js";
+import { checkShape, warmShape } from "./shape.js";
+import type { Method } from "./methods.js";
+
+export interface PipelineOptions {
+  authenticate: Authenticate;
+  /** The most bytes of a request message. */
+  messageBytes: number;
+  limitRates: boolean;
+}
+
+/** What every call passes, whatever door it came by: `admit` before its body is read, `invoke` after, `close` at its end. */
+export interface Pipeline {
+  readonly messageBytes: number;
+  /** Decides whether the call may go on: who calls, may they, are there too many, how long have we. Throws DomainError. */
+  admit(call: Call, headers: IncomingHttpHeaders): void | Promise<void>;
+  /** Runs a unary method. Throws what `close` understands. */
+  invoke(call: Call, message: Message): Message | Promise<Message>;
+  /** Runs a streaming method. */
+  stream(call: Call, message: Message): AsyncIterable<Message>;
+  /** Ends the call: one line in the access log, and the error as the caller may see it. */
+  close(call: Call, error?: unknown): DomainError | undefined;
+  /** Prepares what the first call of each method would otherwise wait for. */
+  warm(methods: Iterable<Method>): void;
+}
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+const BEARER = /^bearer +(\S+) *$/i;
+
+export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline {
+  const { authenticate, messageBytes } = options;
+  const countRate = options.limitRates ? rateLimiter() : () => {};
+
+  const checkAccess = (call: Call) => {
+    const { access } = call.method;
+    if (access === Access.PUBLIC) return;
+    if (call.caller.kind === "anonymous") throw new DomainError("TOKEN_MISSING");
+    if (access !== Access.ACCOUNT && !isAdmin(call.caller)) throw new DomainError("ADMIN_REQUIRED");
+  };
+
+  const settle = (call: Call) => {
+    checkAccess(call);
+    countRate(call);
+  };
+
+  const idempotencyOf = (call: Call, message: Message): Idempotency | undefined => {
+    const key = call.idempotencyKey;
+    if (key === undefined || call.method.readOnly) return undefined;
+    const who = call.caller.kind === "account" ? call.caller.accountId : call.caller.kind;
+    const hash = ports.key.mac("idempotency", toBinary(call.method.input, message));
+    return { scope: `${who} ${call.method.name}`, key, hash };
+  };
+
+  const start = (call: Call, message: Message): unknown => {
+    checkShape(call.method.input, message);
+    return call.method.handler(message, contextOf(ports, call, idempotencyOf(call, message)));
+  };
+
+  return {
+    messageBytes,
+
+    admit(call, headers) {
+      call.idempotencyKey = idempotencyKeyOf(headers);
+      const length = headers["content-length"];
+      if (length !== undefined && Number(length) > messageBytes + ENVELOPE) throw tooLarge(messageBytes);
+      call.startTimer();
+      const { authorization } = headers;
+      if (authorization === undefined) return settle(call);
+      const token = BEARER.exec(authorization)?.[1];
+      const isPublic = call.method.access === Access.PUBLIC;
+      if (token === undefined) {
+        if (isPublic) return settle(call);
+        throw new DomainError("INVALID_TOKEN", "The header authorization must be `Bearer TOKEN`.");
+      }
+      try {
+        const caller = authenticate(ports, token);
+        if (!(caller instanceof Promise)) {
+          call.caller = caller;
+          return settle(call);
+        }
+        return caller.then(
+          (found) => {
+            call.caller = found;
+            settle(call);
+          },
+          (error) => {
+            if (!isPublic) throw error;
+            settle(call);
+          },
+        );
+      } catch (error) {
+        if (!isPublic || !(error instanceof DomainError) || error.kind !== "unauthenticated") throw error;
+        settle(call);
+      }
+    },
+
+    invoke(call, message) {
+      const answer = start(call, message);
+      if (!(answer instanceof Promise)) return create(call.method.output, answer as Init);
+      const response = answer.then((init) => create(call.method.output, init));
+      return call.canEnd ? Promise.race([response, ended(call)]) : response;
+    },
+
+    async *stream(call, message) {
+      const items = start(call, message) as AsyncIterable<Init>;
+      for await (const item of items) yield create(call.method.output, item);
+    },
+
+    close(call, error) {
+      call.stopTimer();
+      const shown = error === undefined ? undefined : toDomainError(call, error);
+      const facts = {
+        id: call.requestId,
+        method: call.method.name,
+        door: call.door,
+        code: shown === undefined ? "ok" : shown.kind,
+        ...(shown && { reason: shown.reason }),
+        ms: Math.round((performance.now() - call.startedAt) * 1000) / 1000,
+        ...(call.caller.kind === "account" && { account: call.caller.accountId }),
+      };
+      if (shown?.kind === "internal") ports.log.error({ ...facts, ...describeError(error) }, "call");
+      else ports.log.info(facts, "call");
+      return shown;
+    },
+
+    warm(methods) {
+      for (const method of methods) warmShape(method.input, create(method.input));
+    },
+  };
+
+  function toDomainError(call: Call, error: unknown): DomainError {
+    if (error instanceof DomainError) return error;
+    if (error instanceof ConflictError) return new DomainError("CONFLICT", undefined, { retryAfterMs: 50 });
+    const message = `Something went wrong on our side; the log names it by ${call.requestId}.`;
+    return new DomainError("INTERNAL", message, { metadata: { requestId: call.requestId } });
+  }
+}
+
+type Init = MessageInitShape<DescMessage>;
+
+/** Room for the few bytes a protocol puts around a message. */
+const ENVELOPE = 5;
+
+export function tooLarge(limit: number): DomainError {
+  return new DomainError("MESSAGE_TOO_LARGE", `The message is larger than ${limit} bytes.`);
+}
+
+function ended(call: Call): Promise<never> {
+  return new Promise((_, reject) => {
+    if (call.signal.aborted) reject(call.signal.reason);
+    call.signal.addEventListener("abort", () => reject(call.signal.reason), { once: true });
+  });
+}
+
+function idempotencyKeyOf(headers: IncomingHttpHeaders): string | undefined {
+  const key = headers["idempotency-key"];
+  if (key === undefined) return undefined;
+  if (typeof key === "string" && IDEMPOTENCY_KEY.test(key)) return key;
+  throw new DomainError("INVALID_HEADER", "The header idempotency-key must be 1 to 255 visible ASCII characters.");
+}

@@ -1,0 +1,104 @@
+import { type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
+import { createValidator, type Violation } from "@bufbuild/protovalidate";
+import { DomainError, type FieldViolation } from "../kernel/errors.js";
+
+const patterns = new Map<string, RegExp>();
+
+/** Patterns come from our own protos, so V8's matcher, which is fast and trusts them, is right here. */
+function regexMatch(pattern: string, text: string): boolean {
+  let compiled = patterns.get(pattern);
+  if (compiled === undefined) {
+    // reason: the pattern stands in our own protos, never in a request
+    compiled = new RegExp(pattern, "u");
+    patterns.set(pattern, compiled);
+  }
+  return compiled.test(text);
+}
+
+const validator = createValidator({ regexMatch });
+
+/** Checks a message against the rules of its proto and for text no database can keep. Throws INVALID_FIELD, NUL_IN_TEXT. */
+export function checkShape(schema: DescMessage, message: Message): void {
+  const place = findNul(schema, message as unknown as Record<string, unknown>);
+  if (place !== undefined) throw new DomainError("NUL_IN_TEXT", undefined, { field: place });
+  const result = validator.validate(schema, message);
+  if (result.kind === "valid") return;
+  if (result.kind === "error") throw result.error;
+  const fields = result.violations.map(toFieldViolation);
+  const first = fields[0]!;
+  throw new DomainError("INVALID_FIELD", `${first.field}: ${first.description}`, { fields });
+}
+
+/** Compiles the rules of a message before the first call needs them. */
+export function warmShape(schema: DescMessage, message: Message): void {
+  validator.validate(schema, message);
+}
+
+function toFieldViolation(violation: Violation): FieldViolation {
+  let field = "";
+  for (const step of violation.field) {
+    if (step.kind === "list_sub") field += `[${step.index}]`;
+    else if (step.kind === "field") field += `${field && "."}${step.jsonName}`;
+  }
+  return { field, description: violation.message };
+}
+
+type Finder = (message: Record<string, unknown>) => string | undefined;
+const finders = new Map<DescMessage, Finder>();
+
+function findNul(schema: DescMessage, message: Record<string, unknown>): string | undefined {
+  let finder = finders.get(schema);
+  if (finder === undefined) {
+    finder = compileFinder(schema);
+    finders.set(schema, finder);
+  }
+  return finder(message);
+}
+
+/** The JSON path of the first text with a NUL; compiled once a schema, since every call asks. */
+function compileFinder(schema: DescMessage): Finder {
+  const checks: Finder[] = [];
+  for (const field of schema.fields) {
+    const { localName, jsonName } = field;
+    const value = (message: Record<string, unknown>) =>
+      field.oneof === undefined ? message[localName] : oneofValue(message[field.oneof.localName], localName);
+    if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
+      checks.push((message) => (hasNul(value(message)) ? jsonName : undefined));
+    } else if (field.fieldKind === "list" && field.listKind === "scalar" && field.scalar === ScalarType.STRING) {
+      checks.push((message) => {
+        const at = (message[localName] as string[]).findIndex(hasNul);
+        return at === -1 ? undefined : `${jsonName}[${at}]`;
+      });
+    } else if (field.fieldKind === "message" && field.message.typeName !== "google.protobuf.Struct") {
+      checks.push((message) => {
+        const inner = value(message);
+        if (inner === undefined) return undefined;
+        const place = findNul(field.message, inner as Record<string, unknown>);
+        return place && `${jsonName}.${place}`;
+      });
+    } else if (field.fieldKind !== "scalar" && field.fieldKind !== "enum") {
+      // Lists of messages, maps and free JSON are rare in requests: their JSON form is searched.
+      checks.push((message) => (JSON.stringify(value(message), jsonSafe)?.includes("\\u0000") ? jsonName : undefined));
+    }
+  }
+  return (message) => {
+    for (const check of checks) {
+      const place = check(message);
+      if (place !== undefined) return place;
+    }
+    return undefined;
+  };
+}
+
+function hasNul(text: unknown): boolean {
+  return typeof text === "string" && text.includes("\0");
+}
+
+function oneofValue(oneof: unknown, name: string): unknown {
+  const chosen = oneof as { case?: string; value?: unknown };
+  return chosen.case === name ? chosen.value : undefined;
+}
+
+function jsonSafe(_: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
+}

@@ -1,0 +1,129 @@
+import { BackstayError } from "@backstay/client";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { expect, test } from "vitest";
+import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import { impatientClient, rejection } from "./support/client.js";
+import { deferred } from "./support/queue.js";
+import { refusal } from "./support/refusals.js";
+import { startScriptedServer } from "./support/scripted-server.js";
+
+const { createAccount, getAccount } = AccountService.method;
+
+test("a refused call rejects with the code, reason, message and request id the server gave", async () => {
+  const server = await startScriptedServer();
+  server.on(createAccount, () => {
+    throw refusal(Code.AlreadyExists, "LOGIN_TAKEN", {
+      message: "that login is in use",
+      metadata: { login: "ada" },
+      requestId: "request-1",
+    });
+  });
+  const error = await rejection(impatientClient(server.url).accounts.createAccount({ login: "ada" }));
+  expect(error).toBeInstanceOf(BackstayError);
+  expect(error).toBeInstanceOf(Error);
+  expect(error).toMatchObject({
+    name: "BackstayError",
+    message: "that login is in use",
+    code: "already_exists",
+    reason: "LOGIN_TAKEN",
+    metadata: { login: "ada" },
+    requestId: "request-1",
+    fields: [],
+    retryAfterMs: undefined,
+  });
+  expect((error as BackstayError).cause).toBeInstanceOf(ConnectError);
+});
+
+test("wrong fields are listed, and found in either spelling", async () => {
+  const server = await startScriptedServer();
+  const fields = [
+    { field: "recipient_id", description: "must not be empty" },
+    { field: "account.email", description: "must be an address" },
+  ];
+  server.on(getAccount, () => {
+    throw refusal(Code.InvalidArgument, "INVALID_FIELDS", { fields });
+  });
+  const error = (await rejection(impatientClient(server.url).accounts.getAccount())) as BackstayError;
+  expect(error.fields).toEqual(fields);
+  expect(error.field("recipientId")).toBe("must not be empty");
+  expect(error.field("recipient_id")).toBe("must not be empty");
+  expect(error.field("account.email")).toBe("must be an address");
+  expect(error.field("text")).toBeUndefined();
+});
+
+test("BackstayError.is asks for any, for a code, or for a reason", () => {
+  const error = new BackstayError("taken", { code: "already_exists", reason: "LOGIN_TAKEN" });
+  expect(BackstayError.is(error)).toBe(true);
+  expect(BackstayError.is(error, "already_exists")).toBe(true);
+  expect(BackstayError.is(error, "LOGIN_TAKEN")).toBe(true);
+  expect(BackstayError.is(error, "not_found")).toBe(false);
+  expect(BackstayError.is(new Error("taken"))).toBe(false);
+  expect(BackstayError.is(undefined)).toBe(false);
+});
+
+test.each([
+  [Code.NotFound, "not_found"],
+  [Code.PermissionDenied, "permission_denied"],
+  [Code.FailedPrecondition, "failed_precondition"],
+  [Code.Unauthenticated, "unauthenticated"],
+  [Code.DataLoss, "data_loss"],
+  [Code.Canceled, "canceled"],
+])("code %i is named %s", async (code, name) => {
+  const server = await startScriptedServer();
+  server.on(getAccount, () => {
+    throw new ConnectError("no", code);
+  });
+  expect(await rejection(impatientClient(server.url).accounts.getAccount())).toMatchObject({ code: name, reason: "" });
+});
+
+test("a server that is not there is unavailable, without a request id", async () => {
+  const server = await startScriptedServer();
+  await server.stop();
+  expect(await rejection(impatientClient(server.url).system.ping())).toMatchObject({
+    code: "unavailable",
+    reason: "",
+    requestId: "",
+  });
+});
+
+test("a call that is given up is canceled, whatever the signal's reason", async () => {
+  const server = await startScriptedServer();
+  for (const reason of [undefined, new Error("enough"), "enough"]) {
+    const arrived = deferred<void>();
+    const gone = deferred<void>();
+    server.on(getAccount, (_, call) => {
+      arrived.resolve();
+      call.signal.addEventListener("abort", () => gone.resolve());
+      return gone.promise.then(() => ({}));
+    });
+    const given = new AbortController();
+    const call = impatientClient(server.url).accounts.getAccount({}, { signal: given.signal });
+    await arrived.promise;
+    given.abort(reason);
+    expect(BackstayError.is(await rejection(call), "canceled")).toBe(true);
+    await gone.promise;
+  }
+});
+
+test("a call with a signal that is already aborted is not sent", async () => {
+  const server = await startScriptedServer();
+  const call = impatientClient(server.url).accounts.getAccount({}, { signal: AbortSignal.abort() });
+  expect(BackstayError.is(await rejection(call), "canceled")).toBe(true);
+  expect(server.calls).toEqual([]);
+});
+
+test("a call that takes longer than timeoutMs rejects with deadline_exceeded", async () => {
+  const server = await startScriptedServer();
+  const never = deferred<Record<never, never>>();
+  server.on(getAccount, () => never.promise);
+  const call = impatientClient(server.url).accounts.getAccount({}, { timeoutMs: 30 });
+  expect(BackstayError.is(await rejection(call), "deadline_exceeded")).toBe(true);
+  never.resolve({});
+});
+
+test("a mistake in the caller's own code is not taken for a network failure", async () => {
+  const server = await startScriptedServer();
+  const call = impatientClient(server.url).accounts.getAccount({}, { headers: { "not a header": "x" } });
+  expect(await rejection(call)).toMatchObject({ code: "unknown" });
+  expect(server.calls).toEqual([]);
+});

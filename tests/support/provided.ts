@@ -1,0 +1,8 @@
+declare module "vitest" {
+  interface ProvidedContext {
+    /** The admin url of the private PostgreSQL 18 of this run. */
+    postgres18: string;
+  }
+}
+
+export {};
