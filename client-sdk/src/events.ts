@@ -142,12 +142,13 @@ async function* handOut(
   let stands = false;
   try {
     for await (const item of resume(parts)) {
-      if (item.kind === "event") yield item.event;
-      else if (item.kind === "gap") await passGap(item.gap, onGap);
-      else if (!stands) {
-        stands = true;
-        yield undefined;
+      if (item.kind === "gap") {
+        await passGap(item.gap, onGap);
+        continue;
       }
+      if (!stands) yield undefined;
+      stands = true;
+      if (item.kind === "event") yield item.event;
     }
   } finally {
     unlink();

@@ -146,15 +146,15 @@ async function* follow(
         yield { kind: "ready" };
         break;
       case "heartbeat":
-        position.cursor = item.value.cursor;
+        position.cursor = item.value.cursor || position.cursor;
         break;
       case "gap":
         yield { kind: "gap", gap: { from: item.value.from, to: item.value.to } };
-        position.cursor = item.value.to;
+        position.cursor = item.value.to || position.cursor;
         break;
       case "event":
-        if (!progress.isNew(item.value.id)) break;
-        position.cursor = item.value.cursor;
+        if (item.value.id && !progress.isNew(item.value.id)) break;
+        position.cursor = item.value.cursor || position.cursor;
         yield { kind: "event", event: item.value };
         break;
       case "goodbye": {

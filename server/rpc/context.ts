@@ -1,6 +1,6 @@
-import { ConflictError, type Database, type Db } from "../platform/db/index.js";
 import type { Ctx, Idempotency, Ports } from "../context.js";
 import type { Caller } from "../kernel/caller.js";
+import { ConflictError, type Database, type Db } from "../platform/db/index.js";
 import type { Call } from "./call.js";
 
 /** Makes the context of a call. It inherits the ports, so that making one costs next to nothing. */

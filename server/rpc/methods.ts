@@ -37,8 +37,10 @@ export function methodTable(services: readonly Served[]): ReadonlyMap<string, Me
 function describe(name: string, descriptor: DescMethod, handler: Handler): Method {
   const who = getOption(descriptor, access);
   const rate = getOption(descriptor, rate_class);
-  if (!hasOption(descriptor, access) || who === Access.UNSPECIFIED) throw new Error(`${name} does not say who may call it`);
-  if (!hasOption(descriptor, rate_class) || rate === RateClass.UNSPECIFIED) throw new Error(`${name} has no rate class`);
+  if (!hasOption(descriptor, access) || who === Access.UNSPECIFIED)
+    throw new Error(`${name} does not say who may call it`);
+  if (!hasOption(descriptor, rate_class) || rate === RateClass.UNSPECIFIED)
+    throw new Error(`${name} has no rate class`);
   if (descriptor.methodKind !== "unary" && descriptor.methodKind !== "server_streaming") {
     throw new Error(`${name} streams requests, which no door carries yet`);
   }

@@ -4,14 +4,14 @@ import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import type { Idempotency, Ports } from "../context.js";
 import { isAdmin } from "../kernel/caller.js";
 import { DomainError } from "../kernel/errors.js";
+import type { Authenticate } from "../manifest.js";
 import { ConflictError } from "../platform/db/index.js";
 import { describeError } from "../platform/log.js";
-import type { Authenticate } from "../manifest.js";
 import type { Call } from "./call.js";
 import { contextOf } from "./context.js";
+import type { Method } from "./methods.js";
 import { rateLimiter } from "./rate.js";
 import { checkShape, warmShape } from "./shape.js";
-import type { Method } from "./methods.js";
 
 export interface PipelineOptions {
   authenticate: Authenticate;

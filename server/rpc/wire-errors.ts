@@ -1,5 +1,5 @@
 import { create, createRegistry, type JsonValue, toBinary, toJson } from "@bufbuild/protobuf";
-import { anyPack, AnySchema, durationFromMs } from "@bufbuild/protobuf/wkt";
+import { AnySchema, anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import type { DomainError, ErrorKind } from "../kernel/errors.js";

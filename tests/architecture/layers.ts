@@ -14,7 +14,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   context: { may: ["kernel"], types: ["platform", "settings"] },
   manifest: { may: ["context", "kernel"] },
   domains: { may: ["domains", "manifest", "context", "settings", "kernel", "gen"] },
-  rpc: { may: ["rpc", "manifest", "context", "settings", "kernel", "gen"], types: ["platform"] },
+  rpc: { may: ["rpc", "platform", "manifest", "context", "settings", "kernel", "gen"] },
   http: { may: ["http", "rpc", "manifest", "context", "settings", "kernel", "gen"], types: ["platform"] },
   compat: { may: ["compat", "http", "rpc", "domains", "manifest", "context", "settings", "kernel", "gen"] },
   config: { may: ["settings", "kernel", "package.json"] },

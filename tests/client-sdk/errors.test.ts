@@ -1,8 +1,10 @@
+import { getEventListeners } from "node:events";
 import { BackstayError } from "@backstay/client";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { impatientClient, rejection } from "./support/client.js";
+import { ready } from "./support/events.js";
 import { deferred } from "./support/queue.js";
 import { refusal } from "./support/refusals.js";
 import { startScriptedServer } from "./support/scripted-server.js";
@@ -126,4 +128,18 @@ test("a mistake in the caller's own code is not taken for a network failure", as
   const call = impatientClient(server.url).accounts.getAccount({}, { headers: { "not a header": "x" } });
   expect(await rejection(call)).toMatchObject({ code: "unknown" });
   expect(server.calls).toEqual([]);
+});
+
+test("a signal that outlives many calls and subscriptions is not held on to by them", async () => {
+  const server = await startScriptedServer();
+  const long = new AbortController();
+  const client = impatientClient(server.url);
+  await client.system.ping({}, { signal: long.signal });
+  const events = client.events.subscribe({}, { signal: long.signal });
+  const stands = events.ready();
+  (await server.nextStream()).say(ready("c0"));
+  await stands;
+  expect(getEventListeners(long.signal, "abort")).toHaveLength(1);
+  await events.return();
+  expect(getEventListeners(long.signal, "abort")).toEqual([]);
 });

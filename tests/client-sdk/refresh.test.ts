@@ -1,4 +1,4 @@
-import { BackstayError, memoryStore } from "@backstay/client";
+import { BackstayError, memoryStore, type TokenStore } from "@backstay/client";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
@@ -197,6 +197,39 @@ test("signing in while a refresh is under way is not undone by its answer", asyn
   answer.resolve();
   await refreshing;
   expect(client.auth.tokens).toMatchObject({ accessToken: "access-7", accountId: "grace" });
+});
+
+test("signing out while a refresh is under way is not undone by its answer, even when the store is slow to forget", async () => {
+  const server = await startScriptedServer();
+  const arrived = deferred<void>();
+  const answer = deferred<void>();
+  server.on(refresh, async () => {
+    arrived.resolve();
+    await answer.promise;
+    return { tokens: servedTokens(2) };
+  });
+  const inner = memoryStore(keptTokens(1));
+  const forgotten = deferred<void>();
+  const store: TokenStore = {
+    load: async () => inner.load(),
+    save: async (tokens) => {
+      if (!tokens) await forgotten.promise;
+      await inner.save(tokens);
+    },
+  };
+  const client = impatientClient(server.url, { store });
+  const refreshing = rejection(client.auth.refresh());
+  await arrived.promise;
+  const out = deferred<void>();
+  client.auth.onChange(({ event }) => event === "signed_out" && out.resolve());
+  const signingOut = client.auth.signOut();
+  await out.promise;
+  answer.resolve();
+  expect(BackstayError.is(await refreshing, "SIGNED_OUT")).toBe(true);
+  forgotten.resolve();
+  await signingOut;
+  expect(client.auth.tokens).toBeUndefined();
+  expect(await inner.load()).toBeUndefined();
 });
 
 test("giving up one call does not give up the refresh that others wait for", async () => {

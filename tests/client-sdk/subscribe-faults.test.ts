@@ -1,6 +1,6 @@
 import { BackstayError, memoryStore, type SubscriptionStatus } from "@backstay/client";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { impatientClient, rejection } from "./support/client.js";
 import { event, heartbeat, ids, ready, take } from "./support/events.js";
@@ -95,22 +95,23 @@ test("a connection that accepts and never answers is left as well", async () => 
 });
 
 test("heartbeats keep a quiet stream, and the time a consumer takes for an event does not count as silence", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
   const server = await startScriptedServer();
-  const events = impatientClient(server.url).events.subscribe({}, { heartbeatTimeoutMs: 200 });
+  const events = impatientClient(server.url).events.subscribe();
   const first = take(events, 1);
   const stream = await server.nextStream();
   stream.say(event(1));
   await first;
-  // Longer than the limit, in the consumer's hands.
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  vi.advanceTimersByTime(60_000);
   const second = take(events, 1);
-  let beats = 0;
-  const beat = setInterval(() => {
-    if (++beats < 6) return stream.say(heartbeat("c1"));
-    clearInterval(beat);
-    stream.say(event(2));
-  }, 50);
-  expect(await second).toEqual(ids(2, 2));
+  for (const cursor of ["c2", "c3", "c4"]) {
+    vi.advanceTimersByTime(39_000);
+    stream.say(heartbeat(cursor));
+    while (events.cursor !== cursor) await new Promise(setImmediate);
+  }
+  stream.say(event(5));
+  expect(await second).toEqual(ids(5, 5));
   expect(server.calls).toHaveLength(1);
   await events.return();
 });

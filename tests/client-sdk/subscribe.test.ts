@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { impatientClient, rejection } from "./support/client.js";
 import { event, gap, goodbye, heartbeat, ids, ready, take } from "./support/events.js";
 import { deferred } from "./support/queue.js";
+import { unavailable } from "./support/refusals.js";
 import { startScriptedServer } from "./support/scripted-server.js";
 
 test("events arrive one after the other, and the request says which are wanted", async () => {
@@ -216,4 +217,30 @@ test("a heartbeat's cursor is where the next connection resumes", async () => {
   resumed.say(event(5));
   expect(await taken).toEqual(ids(5, 5));
   await events.return();
+});
+
+test("two thousand events over connections that end in every way arrive once each and in order", async () => {
+  const server = await startScriptedServer();
+  const events = impatientClient(server.url).events.subscribe({ afterCursor: "c0" });
+  const taken = take(events, 2_000);
+  let connections = 0;
+  let over = false;
+  const serving = (async () => {
+    while (!over) {
+      const stream = await server.nextStream();
+      const after = Number(stream.request.afterCursor.slice(1));
+      const upTo = Math.min(2_000, after + 1 + ((connections * 37) % 90));
+      stream.say(ready(`c${after}`));
+      for (let n = Math.max(1, after - (connections % 7)); n <= upTo; n++) stream.say(event(n));
+      over = upTo === 2_000 && connections % 4 !== 3;
+      if (over) break;
+      const end = [() => stream.end(), () => stream.say(goodbye(1)), () => stream.end(unavailable()), stream.drop];
+      end[connections++ % 4]?.();
+    }
+  })();
+  expect(await taken).toEqual(ids(1, 2_000));
+  await events.return();
+  over = true;
+  await serving;
+  expect(connections).toBeGreaterThan(30);
 });

@@ -1,6 +1,6 @@
 import http from "node:http";
 import http2 from "node:http2";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createListener } from "../../server/http/listener/index.js";
 import {
   type Answer,
@@ -54,14 +54,34 @@ describe("a drain", () => {
     expect(await client.closed).toContain("and done");
   });
 
+  it("answers a request that came meanwhile on an open connection, as its last", async () => {
+    const arrived = [signal<Answer>(), signal<Answer>()] as const;
+    let count = 0;
+    const { port, listener } = await open((_req, res) => arrived[count++]?.fire(res));
+    const client = rawClient(port);
+    client.socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const first = await arrived[0].promise;
+    first.write("begun");
+    const drained = listener.drain(10_000);
+    client.socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    (await arrived[1].promise).end("the last");
+    first.end();
+    await drained;
+    expect(await client.closed).toMatch(/begun[\s\S]*Connection: close[\s\S]*the last$/);
+  });
+
   it("delivers a large response that is still on its way", async () => {
-    const body = "x".repeat(20_000_000);
     const { handler, response } = held();
     const { port, listener } = await open(handler);
-    const reply = request(port);
-    (await response).end(body);
+    const idle = rawClient(port);
+    const client = rawClient(port);
+    client.socket.pause();
+    client.socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    (await response).end("x".repeat(20_000_000));
     const drained = listener.drain(10_000);
-    expect((await reply).body.length).toBe(body.length);
+    await idle.closed;
+    client.socket.resume();
+    expect((await client.closed).length).toBeGreaterThan(20_000_000);
     await drained;
   });
 
@@ -93,6 +113,16 @@ describe("a drain", () => {
     const text = await client.closed;
     expect(text).toContain("done");
     expect(goawayCode(text)).toBe(0);
+  });
+
+  it("sends GOAWAY to a client whose HTTP/2 preface comes meanwhile", async () => {
+    const { port, listener } = await open(echo);
+    const client = rawClient(port);
+    await vi.waitFor(() => expect(listener.connections()).toBe(1));
+    const drained = listener.drain(10_000);
+    client.socket.write(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]));
+    expect(goawayCode(await client.closed)).toBe(0);
+    await drained;
   });
 
   it("closes idle connections of both protocols and silent ones without waiting for the deadline", async () => {

@@ -4,6 +4,7 @@ import {
   echo,
   FRAME,
   frame,
+  getFrame,
   goawayCode,
   h2Client,
   once,
@@ -107,6 +108,21 @@ describe("an HTTP/2 session", () => {
     await once(socket, "end");
     expect(goawayCode(client.text())).toBe(0);
     await vi.waitFor(() => expect(listener.connections()).toBe(0), 5_000);
+  });
+
+  it("whose peer ends its side is closed, open streams included", async () => {
+    const begun = signal();
+    const gone = signal();
+    const { port } = await open((_req, res) => {
+      res.on("close", () => gone.fire());
+      res.write("begun");
+      begun.fire();
+    });
+    const client = rawClient(port);
+    client.socket.write(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0), getFrame(1)]));
+    await begun.promise;
+    client.socket.end();
+    await Promise.all([gone.promise, client.closed]);
   });
 
   it("that stops in the middle of its headers is closed", async () => {

@@ -44,8 +44,7 @@ const HOME_PREFIX = "backstay-test-";
 /** Starts a private PostgreSQL 18, the embedded one, with the durability that an installation has. */
 export async function startPostgres18(): Promise<TestServer> {
   await removeAbandoned();
-  const home = await makeHome();
-  return onFreePort(async (port) => {
+  return inNewHome(async (home, port) => {
     const launcher = embeddedPostgres({ home, log: () => {}, listenPort: port });
     const { dataDir } = await launcher.start();
     return testServer(18, port, {
@@ -68,9 +67,8 @@ export async function startPostgres15(): Promise<TestServer> {
   if (given) return givenServer(given);
   await removeAbandoned();
   const found = await findSystemPostgres();
-  const home = await makeHome();
-  const place = await preparePlace(home);
-  return onFreePort(async (port) => {
+  return inNewHome(async (home, port) => {
+    const place = await preparePlace(home);
     let running = await startSystem(place, found.binaries, port);
     const stop = async () => {
       await stopServer(running.pid, running.isGone);
@@ -141,12 +139,16 @@ function kill9(dataDir: string): void {
 }
 
 /** Between our finding a free port and the server's taking it another process may be faster. */
-async function onFreePort<T>(use: (port: number) => Promise<T>): Promise<T> {
+async function inNewHome<T>(use: (home: string, port: number) => Promise<T>): Promise<T> {
+  const home = await mkdtemp(join(tmpdir(), `${HOME_PREFIX}${process.pid}-`));
+  await chmod(home, 0o711);
   for (let left = 5; ; left--) {
     try {
-      return await use(await freePort());
+      return await use(home, await freePort());
     } catch (error) {
-      if (left === 0 || !/could not (bind|create any TCP)/.test(String(error))) throw error;
+      if (left > 0 && /could not (bind|create any TCP)/.test(String(error))) continue;
+      await rm(home, { recursive: true, force: true });
+      throw error;
     }
   }
 }
@@ -159,12 +161,6 @@ function freePort(): Promise<number> {
       server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
     });
   });
-}
-
-async function makeHome(): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), `${HOME_PREFIX}${process.pid}-`));
-  await chmod(home, 0o711);
-  return home;
 }
 
 async function removeHome(home: string, dataDir: string): Promise<void> {

@@ -5,8 +5,8 @@ import { parseId } from "../../kernel/ids.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
 import { foldLogin } from "./login.js";
-import * as store from "./store.js";
 import type { AccountRow, AccountText } from "./store.js";
+import * as store from "./store.js";
 
 /** An account as a caller may see it: whole, or its public part. */
 export interface SeenAccount {

@@ -2,8 +2,8 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { serve } from "../../manifest.js";
 import { toAccount } from "../accounts/index.js";
-import * as service from "./service.js";
 import type { TokenPair } from "./service.js";
+import * as service from "./service.js";
 
 export const authHandler = serve(AuthService, {
   async signIn(request, ctx) {

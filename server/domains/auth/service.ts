@@ -45,7 +45,8 @@ async function repeatedRefresh(ctx: Ctx, parentHash: Buffer, tokens: TokenPair):
   const now = ctx.clock.now().getTime();
   const [parent] = await store.findRefresh(ctx, { hash: parentHash });
   if (parent === undefined) throw invalidToken();
-  if (parent.rotatedAt === null) throw new DomainError("TOKEN_EXPIRED", "The refresh token has expired: sign in again.");
+  if (parent.rotatedAt === null)
+    throw new DomainError("TOKEN_EXPIRED", "The refresh token has expired: sign in again.");
   if (now - parent.rotatedAt.getTime() <= ctx.settings.auth.refreshGrace) {
     const { refreshHash, ...rows } = rowsOf(ctx, tokens);
     const [again] = await store.insertAccess(ctx, { ...rows, refreshHash });

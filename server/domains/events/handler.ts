@@ -2,8 +2,8 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventService } from "#gen/backstay/events/v1/events_pb.js";
 import { serve } from "../../manifest.js";
-import * as service from "./service.js";
 import type { StreamItem } from "./service.js";
+import * as service from "./service.js";
 
 export const eventHandler = serve(EventService, {
   async *subscribe(request, ctx) {

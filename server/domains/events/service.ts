@@ -2,10 +2,17 @@ import type { Ctx } from "../../context.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { decodeCursor, type EventCursor, encodeCursor } from "../../kernel/event-cursor.js";
-import { accountTopic, eventSubject, type LoggedEvent, readEvents, readHead, readPruned, toLoggedEvent } from "../../platform/events/index.js";
+import {
+  accountTopic,
+  eventSubject,
+  type LoggedEvent,
+  readEvents,
+  readHead,
+  readPruned,
+  toLoggedEvent,
+} from "../../platform/events/index.js";
 import { isSignedIn, onRevoked } from "../auth/index.js";
 import { type Mailbox, mailbox } from "./mailbox.js";
-
 
 /** One thing a stream says. */
 export type StreamItem =

@@ -6,8 +6,8 @@ import { replayedResource } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { messageAdded } from "./events.js";
-import * as store from "./store.js";
 import type { MessageRow } from "./store.js";
+import * as store from "./store.js";
 
 const DEFAULT_PAGE = 50;
 

@@ -83,7 +83,9 @@ export function listReceived(filter: { bySender: boolean; descending: boolean })
 function page(bySender: boolean, descending: boolean): Statement<MessagePage, MessageRow> {
   const onlySender = (p: Parameters<MessagePage>) => (bySender ? sql`and sender_id = ${p.senderId}::uuid` : sql``);
   const beyond = (p: Parameters<MessagePage>) =>
-    descending ? sql`and mtime < coalesce(${p.after}::bigint, ${MAX})` : sql`and mtime > coalesce(${p.after}::bigint, 0)`;
+    descending
+      ? sql`and mtime < coalesce(${p.after}::bigint, ${MAX})`
+      : sql`and mtime > coalesce(${p.after}::bigint, 0)`;
   return statement<MessagePage, MessageRow>(
     (p) => sql`select ${columns} from ${messages}
       where recipient_id = ${p.recipientId}::uuid ${onlySender(p)} and mtime > coalesce(${p.since}::bigint, 0) ${beyond(p)}

@@ -26,7 +26,6 @@ export interface Connection {
   readonly raw: Socket;
   /** The key of the cap per address. */
   readonly address: string;
-  http1: boolean;
   /** The newest HTTP/1.1 response. Responses leave in order, so when it is done all are. */
   response: ServerResponse | undefined;
   http2: Http2State | undefined;
@@ -43,7 +42,6 @@ export function createConnection(raw: Socket, address: string): Connection {
   return {
     raw,
     address,
-    http1: false,
     response: undefined,
     http2: undefined,
     sent: 0,

@@ -54,17 +54,18 @@ export function createHttp1({ handler, limits, log, counters, registry, phase }:
   server.on("connect", (_req, socket) => endWith(socket, REFUSALS.method));
 
   server.on("clientError", (error: ParseError, socket) => {
-    const { code } = error;
+    // Already refused or answered for the last time: more of the same bytes must not cut the answer short.
+    if (socket.writableEnded) return;
     const refused = refusalOfError(error);
     const response = connections.get(socket)?.response;
     // Bytes of our own would corrupt an answer that has begun, or overtake one that waits in the pipeline.
-    const silent = !response || response.writableFinished || (response.socket === socket && !response.headersSent);
-    if (!refused || !silent || !socket.writable) {
-      if (!socket.writableEnded || !silent) socket.destroy();
+    const mayWrite = !response || response.writableFinished || (response.socket === socket && !response.headersSent);
+    if (!refused || !mayWrite || !socket.writable) {
+      socket.destroy();
       return;
     }
     counters[refused === REFUSALS.timeout ? "requestTimeouts" : "malformed"]++;
-    log.debug({ code, status: refused.status }, "refused an HTTP/1.1 request");
+    log.debug({ code: error.code, status: refused.status }, "refused an HTTP/1.1 request");
     endWith(socket, refused);
   });
 
@@ -74,7 +75,6 @@ export function createHttp1({ handler, limits, log, counters, registry, phase }:
       server.emit("listening");
     },
     serve(connection, socket) {
-      connection.http1 = true;
       connections.set(socket, connection);
       server.emit("connection", socket);
     },

@@ -122,5 +122,7 @@ function connect(options: PostgresOptions) {
     },
     transform: { column: { from: postgres.toCamel } },
   };
-  return "url" in options.target ? postgres(options.target.url, settings) : postgres({ ...options.target, ...settings });
+  return "url" in options.target
+    ? postgres(options.target.url, settings)
+    : postgres({ ...options.target, ...settings });
 }

@@ -14,9 +14,7 @@ const dialect = new PgDialect();
  * Compiles a statement when its module is loaded. `build` gets one SQL piece for each property of the input, however often
  * it is used; absent (undefined) is NULL. Rows come with camelCase names, ids as 32 hex digits, bigint as BigInt.
  */
-export function statement<Input extends object, Row>(
-  build: (input: Parameters<Input>) => SQL,
-): Statement<Input, Row> {
+export function statement<Input extends object, Row>(build: (input: Parameters<Input>) => SQL): Statement<Input, Row> {
   const names: string[] = [];
   const pieces = new Proxy({} as Parameters<Input>, {
     get: (_, name) => sql`${sql.placeholder(String(name))}`,

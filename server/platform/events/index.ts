@@ -1,3 +1,12 @@
 export { accountTopic, type EventLog, eventSubject, type LoggedEvent } from "./events.js";
 export { toLoggedEvent } from "./relay.js";
-export { eraseTopic, type NewEvent, pruneEvents, readEvents, readHead, readPruned, record, recordFrom } from "./store.js";
+export {
+  eraseTopic,
+  type NewEvent,
+  pruneEvents,
+  readEvents,
+  readHead,
+  readPruned,
+  record,
+  recordFrom,
+} from "./store.js";

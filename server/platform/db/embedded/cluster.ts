@@ -64,10 +64,16 @@ async function initialise(folder: string, place: Place, binaries: Binaries): Pro
     child.once("error", reject);
     child.once("close", (code, signal) => {
       if (code === 0) return resolve();
+      const nameless = /could not look up effective user ID (\d+)/.exec(complaints);
+      if (nameless) return reject(new Error(namelessMessage(nameless[1])));
       const reason = complaints.split("\n").find((line) => /error|fatal/i.test(line)) ?? complaints.trim();
       reject(new Error(`The data folder ${place.dataDir} could not be made: ${reason || `initdb ended by ${signal}`}`));
     });
   });
+}
+
+function namelessMessage(uid = ""): string {
+  return `The embedded PostgreSQL runs as uid ${uid}, which has no name on this system: add it to /etc/passwd, or set DATABASE_URL.`;
 }
 
 /** Trust is safe here: the socket's folder admits only the database's user and root. */

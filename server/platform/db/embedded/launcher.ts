@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { findPackage, prepareBinaries } from "./binaries.js";
+import { type BinaryPackage, findPackage, prepareBinaries } from "./binaries.js";
 import { ensureCluster, OWNER, refuseForeignData } from "./cluster.js";
-import { isServerOf, strayBackends } from "./pid-file.js";
+import { isServerOf } from "./pid-file.js";
 import { type Place, preparePlace } from "./place.js";
 import { launch, type Postmaster } from "./postmaster.js";
 import { ensureDatabase, isInUse, probe } from "./probe.js";
-import { findRunning, type Log, type RunningServer, stopServer } from "./running.js";
+import { endStrays, findRunning, type Log, type RunningServer, stopServer } from "./running.js";
 import { clearSocketDir, makeSocketDir, removeSocketDir } from "./socket-dir.js";
+import { withStartLock } from "./start-lock.js";
 
 /** Where the embedded server answers. */
 export interface EmbeddedAddress {
@@ -52,7 +53,7 @@ interface Held {
 }
 
 const DEFAULT_PORT = 5432;
-const MEMORY_PATIENCE_MS = 20_000;
+const LEFTOVER_PATIENCE_MS = 20_000;
 const STRAY_PATIENCE_MS = 500;
 
 /**
@@ -71,14 +72,19 @@ export function embeddedPostgres(options: EmbeddedOptions): EmbeddedPostgres {
     if (last && (await probe(last.address.host, last.address.port)).kind === "ready") return last.address;
     const found = findPackage();
     const place = await preparePlace(options.home);
+    return withStartLock(place.dataDir, signal, () => findOrStart(found, place, last, signal));
+  }
+
+  async function findOrStart(found: BinaryPackage, place: Place, last: Held | undefined, signal: AbortSignal) {
     await refuseForeignData(place.dataDir, found.major);
     const begun = Date.now();
+    const left = new Set<string>();
     for (let pause = 50; ; pause = Math.min(pause * 2, 250)) {
       const { server, staleSocketDir } = await findRunning(place.dataDir, log, signal);
-      if (staleSocketDir && staleSocketDir !== socketDir) await removeSocketDir(staleSocketDir);
+      if (staleSocketDir) left.add(staleSocketDir);
       if (server && server.pid === last?.pid) return last.address;
       held = undefined;
-      if (server) return adopt(server, place);
+      if (server) return adopt(server, place, left);
 
       const binaries = await prepareBinaries(found, place);
       await ensureCluster(place, binaries, options.listenPort !== undefined);
@@ -87,23 +93,25 @@ export function embeddedPostgres(options: EmbeddedOptions): EmbeddedPostgres {
       const port = options.listenPort ?? DEFAULT_PORT;
       const listens = options.listenPort !== undefined;
       const outcome = await launch(place, binaries, { socketDir, port, listens }, log, signal);
-      if (outcome.kind === "ready") return own(outcome.server, place, socketDir, port);
-      if (outcome.kind === "taken") continue;
+      if (outcome.kind === "ready") return own(outcome.server, place, socketDir, port, left);
 
-      if (Date.now() - begun > MEMORY_PATIENCE_MS) throw new Error(heldMessage(place.dataDir));
-      if (Date.now() - begun > STRAY_PATIENCE_MS) endStrays(place.dataDir, log);
+      const waited = Date.now() - begun;
+      if (waited > LEFTOVER_PATIENCE_MS) throw new Error(heldMessage(place.dataDir));
+      if (outcome.kind === "held" && waited > STRAY_PATIENCE_MS) endStrays(place.dataDir, log, true);
       await sleep(pause, undefined, { signal });
     }
   }
 
-  async function adopt(server: RunningServer, place: Place): Promise<EmbeddedAddress> {
-    if (socketDir) await removeSocketDir(socketDir);
+  async function adopt(server: RunningServer, place: Place, left: Set<string>): Promise<EmbeddedAddress> {
+    if (socketDir) left.add(socketDir);
     socketDir = undefined;
+    await tidy(left, server.socketDir);
     log("using the database server that runs already", { pid: server.pid });
     return hold(server, place, () => !isServerOf(server.pid, place.dataDir), true);
   }
 
-  async function own(server: Postmaster, place: Place, folder: string, port: number): Promise<EmbeddedAddress> {
+  async function own(server: Postmaster, place: Place, folder: string, port: number, left: Set<string>) {
+    await tidy(left, folder);
     const { pid, isGone } = server;
     const address = await greet(pid, place, folder, port, isGone).catch(async (error) => {
       await stopServer(pid, isGone);
@@ -163,12 +171,9 @@ export function embeddedPostgres(options: EmbeddedOptions): EmbeddedPostgres {
   };
 }
 
-/** A backend in the middle of a long computation does not notice that its server was killed. */
-function endStrays(dataDir: string, log: Log): void {
-  for (const pid of strayBackends(dataDir)) {
-    log("ending what a killed database server left behind", { pid });
-    process.kill(pid, "SIGQUIT");
-  }
+/** Only when it is known who serves: what a dead server left may be in use again by then. */
+async function tidy(left: Set<string>, inUse: string): Promise<void> {
+  for (const socketDir of left) if (socketDir !== inUse) await removeSocketDir(socketDir);
 }
 
 function heldMessage(dataDir: string): string {

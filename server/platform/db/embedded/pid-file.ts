@@ -59,28 +59,49 @@ export function isRunning(pid: number): boolean {
   if (!isAlive(pid)) return false;
   if (process.platform !== "linux") return true;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+    return !/^[ZX]/.test(statOf(pid));
   } catch {
     return false;
   }
 }
 
 /**
- * The backends that outlived their server and still hold its shared memory, which keeps a new server from starting. Known on
- * Linux only.
+ * The processes that work in a data folder although its server is dead: backends that outlived it and, with `servers`, a server
+ * that its pid file does not name. They hold its shared memory, which keeps a new one from starting. Known on Linux only.
  */
-export function strayBackends(dataDir: string): number[] {
+export function strayProcesses(dataDir: string, servers: boolean): number[] {
   if (process.platform !== "linux") return [];
+  const named = readPidFile(dataDir)?.pid;
   return readdirSync("/proc")
     .map(Number)
     .filter((pid) => {
       try {
-        return pid > 0 && commandOf(pid).startsWith("postgres: ") && worksIn(pid, dataDir);
+        if (!(pid > 0) || pid === named || !isServerOf(pid, dataDir)) return false;
+        return commandOf(pid).startsWith("postgres: ") ? !isServerOf(parentOf(pid), dataDir) : servers;
       } catch {
         return false;
       }
     });
+}
+
+/** When a process started, in a unit of the system's: tells it from a later one of the same number. Empty where unknown. */
+export function startTimeOf(pid: number): string {
+  if (process.platform !== "linux") return "";
+  try {
+    return statOf(pid).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function parentOf(pid: number): number {
+  return Number(statOf(pid).split(" ")[1]);
+}
+
+/** The fields after the name, which may hold anything: state, parent and so on. */
+function statOf(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2);
 }
 
 function commandOf(pid: number): string {

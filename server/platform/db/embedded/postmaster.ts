@@ -18,6 +18,13 @@ export interface Postmaster {
   readonly ended: Promise<string>;
 }
 
+/** Where a server is to answer: the socket's folder, and with `listens` also the port of 127.0.0.1. */
+export interface ServerAddress {
+  readonly socketDir: string;
+  readonly port: number;
+  readonly listens: boolean;
+}
+
 const POLL_MS = 10;
 const SLOW_MS = 5_000;
 const LOG_BYTES = 10 * 1024 * 1024;
@@ -29,21 +36,12 @@ const LOG_BYTES = 10 * 1024 * 1024;
 export async function launch(
   place: Place,
   binaries: Binaries,
-  address: { socketDir: string; port: number; listens: boolean },
+  address: ServerAddress,
   log: Log,
   signal: AbortSignal,
 ): Promise<Launch> {
   const { fd, offset } = openLog(place.logFile);
-  const child = spawn(binaries.postgres, ["-D", place.dataDir, ...settings(address)], {
-    ...place.user,
-    cwd: "/",
-    env: serverEnvironment(),
-    stdio: ["ignore", fd, fd],
-    // Its own group: Ctrl-C reaches us first, and a kill of ours leaves a server to adopt instead of a torn one.
-    detached: true,
-  });
-  closeSync(fd);
-  const server = watch(child);
+  const server = watch(spawnServer(place, binaries, address, fd));
   const begun = Date.now();
   let told = false;
   for (;;) {
@@ -54,7 +52,7 @@ export async function launch(
     }
     const file = readPidFile(place.dataDir);
     if (file?.pid === server.pid && file.status === "ready") {
-      child.unref();
+      server.unref();
       return { kind: "ready", server };
     }
     if (!told && Date.now() - begun > SLOW_MS) {
@@ -65,7 +63,22 @@ export async function launch(
   }
 }
 
-function settings({ socketDir, port, listens }: { socketDir: string; port: number; listens: boolean }): string[] {
+function spawnServer(place: Place, binaries: Binaries, address: ServerAddress, output: number): ChildProcess {
+  try {
+    return spawn(binaries.postgres, ["-D", place.dataDir, ...settings(address)], {
+      ...place.user,
+      cwd: "/",
+      env: serverEnvironment(),
+      stdio: ["ignore", output, output],
+      // Its own group: Ctrl-C reaches us first, and a kill of ours leaves a server to adopt instead of a torn one.
+      detached: true,
+    });
+  } finally {
+    closeSync(output);
+  }
+}
+
+function settings({ socketDir, port, listens }: ServerAddress): string[] {
   const values = {
     unix_socket_directories: socketDir,
     listen_addresses: listens ? "127.0.0.1" : "",
@@ -81,7 +94,7 @@ function settings({ socketDir, port, listens }: { socketDir: string; port: numbe
   return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
-function watch(child: ChildProcess): Postmaster {
+function watch(child: ChildProcess): Postmaster & { unref(): void } {
   let gone = false;
   const ended = new Promise<string>((resolve) => {
     const end = (reason: string) => {
@@ -91,12 +104,13 @@ function watch(child: ChildProcess): Postmaster {
     child.once("error", (error) => end(error.message));
     child.once("exit", (code, signal) => end(signal ? `ended by ${signal}` : `ended with code ${code}`));
   });
-  return { pid: child.pid ?? 0, isGone: () => gone, ended };
+  return { pid: child.pid ?? 0, isGone: () => gone, ended, unref: () => child.unref() };
 }
 
 function refusal(reason: string, logFile: string, offset: number): Launch {
   const said = readFileSync(logFile).subarray(offset).toString("utf8");
-  if (said.includes('lock file "postmaster.pid" already exists')) return { kind: "taken" };
+  // The server of a launcher that was killed in this very moment.
+  if (/lock file "postmaster.pid" already exists|could not remove old lock file/.test(said)) return { kind: "taken" };
   if (said.includes("pre-existing shared memory block")) return { kind: "held" };
   const line = said.split("\n").find((text) => text.includes("FATAL:")) ?? said.trim().split("\n").at(-1);
   throw new Error(`The embedded PostgreSQL did not start: ${line || reason} (see ${logFile})`);

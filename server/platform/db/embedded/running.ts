@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive } from "./files.js";
-import { isPidFileEmpty, isRunning, isServerOf, type PidFile, readPidFile, removePidFile } from "./pid-file.js";
+import {
+  isPidFileEmpty,
+  isRunning,
+  isServerOf,
+  type PidFile,
+  readPidFile,
+  removePidFile,
+  strayProcesses,
+} from "./pid-file.js";
 import { probe } from "./probe.js";
 
 /** Tells an operator what happens, with facts for the structured log. */
@@ -83,17 +91,30 @@ export async function stopServer(pid: number, isGone: () => boolean = () => !isR
   ]);
 }
 
+/** Ends what a killed server left behind: a backend in the middle of a long computation does not notice its death. */
+export function endStrays(dataDir: string, log: Log, servers = false): void {
+  for (const pid of strayProcesses(dataDir, servers)) {
+    log("ending what a killed database server left behind", { pid });
+    send(pid, "SIGQUIT");
+  }
+}
+
+/** False when the process is gone already. */
+function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
+}
+
 async function endProcess(pid: number, isGone: () => boolean, steps: [NodeJS.Signals, number][]): Promise<boolean> {
   for (const [signal, patience] of steps) {
     const deadline = Date.now() + patience;
     // Signalling pid 0 would reach our own group.
     if (isGone() || !(pid > 0)) return true;
-    try {
-      process.kill(pid, signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ESRCH") return true;
-      throw error;
-    }
+    if (!send(pid, signal)) return true;
     while (Date.now() < deadline) {
       await sleep(10);
       if (isGone()) return true;

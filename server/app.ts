@@ -1,0 +1,256 @@
+import { readFileSync } from "node:fs";
+import { createRegistry } from "@bufbuild/protobuf";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { type Config, ConfigError, toSettings } from "./config.js";
+import type { Ports } from "./context.js";
+import { accountsDomain } from "./domains/accounts/index.js";
+import { authDomain, offerSetup } from "./domains/auth/index.js";
+import { eventsDomain } from "./domains/events/index.js";
+import { messagesDomain } from "./domains/messages/index.js";
+import { systemDomain } from "./domains/system/index.js";
+import { createCors } from "./http/cors.js";
+import { createHealth } from "./http/health.js";
+import { createListener, type Listener } from "./http/listener/index.js";
+import { createPages } from "./http/pages/pages.js";
+import { createRestDoor } from "./http/rest/index.js";
+import { createRoot } from "./http/root.js";
+import { type Clock, systemClock } from "./kernel/clock.js";
+import { uuidV7Ids } from "./kernel/ids.js";
+import { instanceKey, sameBytes, sha256 } from "./kernel/instance-key.js";
+import type { Authenticate, Manifest } from "./manifest.js";
+import { memoryBus } from "./platform/bus/memory.js";
+import { memoryCaches } from "./platform/cache/memory.js";
+import { type EmbeddedPostgres, embeddedPostgres } from "./platform/db/embedded/launcher.js";
+import { pruneKeys } from "./platform/db/index.js";
+import { checkInstallation } from "./platform/db/installation.js";
+import { migrate } from "./platform/db/migrate.js";
+import { type PostgresOptions, postgresDatabase } from "./platform/db/postgres.js";
+import { relay } from "./platform/events/relay.js";
+import { argon2Hasher } from "./platform/hasher/argon2.js";
+import { openHome } from "./platform/home.js";
+import { createLog, describeError } from "./platform/log.js";
+import { createCodec } from "./rpc/codec.js";
+import { createDispatcher } from "./rpc/dispatcher.js";
+import { createFramedDoor } from "./rpc/framed.js";
+import { methodTable } from "./rpc/methods.js";
+import { createPipeline } from "./rpc/pipeline.js";
+
+export { HomeTaken, readAdminToken, readRunning } from "./platform/home.js";
+
+/** The domains, leaves first. */
+const DOMAINS: readonly Manifest[] = [systemDomain, accountsDomain, authDomain, messagesDomain, eventsDomain];
+
+const PRUNE_EVERY = 5 * 60_000;
+const DRAIN_MS = 8_000;
+
+/** What a test may put in place of the real thing. */
+export interface Overrides {
+  clock?: Clock;
+}
+
+/** A running installation, or one that could run. */
+export interface App {
+  start(): Promise<Started>;
+  /** Ends in order: readiness off, streams told to go, calls finished, database closed. May be called twice. */
+  stop(): Promise<void>;
+}
+
+export interface Started {
+  url: string;
+  /** What holds the data, in words. */
+  database: string;
+  /** Applied migrations, in their order. */
+  migrated: string[];
+  /** A link that makes the first administrator; absent when there is one. */
+  setupUrl: string | undefined;
+  /** What an operator should be told. */
+  notes: string[];
+}
+
+/** Puts the house together. This is the only place that names implementations. */
+export function createApp(config: Config, overrides: Overrides = {}): App {
+  const home = openHome(config.home);
+  const logFile = config["log.file"] || (config.development ? home.logFile() : "");
+  const log = createLog({ level: config["log.level"], ...(logFile && { file: logFile }) });
+  const stops: (() => Promise<void> | void)[] = [];
+  const draining = new AbortController();
+  let listener: Listener | undefined;
+  let open = false;
+  let stopping: Promise<void> | undefined;
+
+  const start = async (): Promise<Started> => {
+    home.take();
+    stops.push(() => home.release());
+    const key = instanceKey(config.secret ? Buffer.from(config.secret, "hex") : home.secret());
+    const { target, database: described, notes } = await findDatabase();
+    const migrated = await migrate(target);
+
+    const database = postgresDatabase({
+      target,
+      poolSize: config["database.pool_size"],
+      statementTimeout: config["database.statement_timeout"],
+      lockTimeout: config["database.lock_timeout"],
+      acquireTimeout: config["database.acquire_timeout"],
+    });
+    await database.start();
+    stops.push(() => database.stop());
+    await checkInstallation({ db: database }, key.fingerprint);
+
+    const bus = memoryBus((error) => log.error(describeError(error), "bus listener failed"));
+    const events = relay({ database, bus, log });
+    const ports: Ports = {
+      database,
+      bus,
+      events,
+      log,
+      key,
+      clock: overrides.clock ?? systemClock,
+      ids: uuidV7Ids(),
+      caches: memoryCaches(bus),
+      hasher: argon2Hasher(),
+      settings: toSettings(config),
+      draining: draining.signal,
+      erase: async (ctx, accountId) => {
+        for (const domain of DOMAINS) await domain.erase?.(ctx, accountId);
+      },
+    };
+    await bus.start();
+    await events.start();
+    stops.push(async () => {
+      await events.stop();
+      await bus.stop();
+    });
+    startPruning(ports);
+
+    listener = openPort(ports);
+    const address = await listener.start();
+    open = true;
+    const url = urlOf(config, address.port);
+    home.announce(url);
+    const token = await offerSetup(ports);
+    log.info({ url, version: config.version }, "ready");
+    return { url, database: described, migrated, notes, setupUrl: token && `${url}/setup#${token}` };
+  };
+
+  const findDatabase = async (): Promise<{
+    target: PostgresOptions["target"];
+    database: string;
+    notes: string[];
+  }> => {
+    const url = config["database.url"];
+    if (url !== "") return { target: { url }, database: `PostgreSQL at ${new URL(url).host}`, notes: [] };
+    const embedded: EmbeddedPostgres = embeddedPostgres({
+      home: config.home,
+      log: (message, facts = {}) => log.info(facts, message),
+    });
+    stops.push(() => embedded.stop());
+    const { host, port, user, database, dataDir, version, note } = await embedded.start();
+    const words = `embedded PostgreSQL ${version} in ${dataDir}`;
+    return { target: { host, port, user, database }, database: words, notes: note === undefined ? [] : [note] };
+  };
+
+  const openPort = (ports: Ports): Listener => {
+    const methods = methodTable(DOMAINS.flatMap((domain) => domain.services));
+    const ignoreUnknownFields = config["json.unknown_fields"] === "ignore";
+    const codec = createCodec({
+      ignoreUnknownFields,
+      registry: createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema),
+    });
+    const pipeline = createPipeline(ports, {
+      authenticate: withOperator(home.adminToken(), authDomain.authenticate!),
+      messageBytes: config["limits.message_bytes"],
+      limitRates: config["limits.rate"],
+    });
+    pipeline.warm(methods.values());
+    const root = createRoot({
+      methods,
+      dispatcher: createDispatcher(pipeline, codec),
+      framed: createFramedDoor(methods.values(), pipeline, codec),
+      rest: createRestDoor(methods.values(), pipeline, codec, { ignoreUnknownFields }),
+      cors: createCors({ origins: config["cors.origins"], development: config.development }),
+      health: createHealth(
+        () => open,
+        () => ports.database.run("select 1", []),
+      ),
+      pages: createPages(config),
+      onFailure: (error) => log.error(describeError(error), "a door failed"),
+    });
+    return createListener({
+      host: config.host,
+      port: config.port,
+      tls: readTls(config),
+      handler: root,
+      limits: { maxConnections: config["limits.connections"] },
+      log,
+    });
+  };
+
+  const startPruning = (ports: Ports) => {
+    const prune = async () => {
+      try {
+        await pruneKeys({ db: ports.database }, { at: ports.clock.now() });
+        for (const domain of DOMAINS) await domain.prune?.(ports);
+      } catch (error) {
+        log.warn(describeError(error), "pruning failed; it is tried again");
+      }
+    };
+    const timer = setInterval(prune, PRUNE_EVERY);
+    timer.unref();
+    stops.push(() => clearInterval(timer));
+  };
+
+  const stop = async () => {
+    open = false;
+    draining.abort();
+    for (const end of [() => listener?.drain(DRAIN_MS), ...stops.reverse()]) {
+      try {
+        await end();
+      } catch (error) {
+        log.error(describeError(error), "stopping failed");
+      }
+    }
+    log.info({}, "stopped");
+    log.flush();
+  };
+
+  return {
+    async start() {
+      try {
+        return await start();
+      } catch (error) {
+        await this.stop();
+        throw error;
+      }
+    },
+    stop() {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+/** The installation's own command line is known by its token; everyone else by theirs. */
+function withOperator(adminToken: string, authenticate: Authenticate): Authenticate {
+  const operator = { kind: "operator", roles: ["admin"] } as const;
+  const hash = sha256(adminToken);
+  return (ports, token) =>
+    token.startsWith("bs_op_") && sameBytes(sha256(token), hash) ? operator : authenticate(ports, token);
+}
+
+function readTls(config: Config): { cert: string; key: string } | undefined {
+  if (config["tls.cert"] === "") return undefined;
+  const read = (name: "tls.cert" | "tls.key") => {
+    try {
+      return readFileSync(config[name], "utf8");
+    } catch {
+      throw new ConfigError(`${name}: cannot read ${config[name]}`);
+    }
+  };
+  return { cert: read("tls.cert"), key: read("tls.key") };
+}
+
+function urlOf(config: Config, port: number): string {
+  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
+  const reachable = host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host;
+  return `${config["tls.cert"] === "" ? "http" : "https"}://${reachable}:${port}`;
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+// Plain JavaScript that an old Node can still read, so that it can say what it needs.
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`backstay: Node ${process.versions.node} is too old; 20.19 or newer is needed`);
+  process.exit(1);
+}
+const { existsSync } = await import("node:fs");
+const here = (path) => new URL(path, import.meta.url);
+if (!existsSync(here("../../client-sdk/dist/index.js"))) {
+  // Installed without scripts: what `prepare` would have built is built now.
+  const { spawnSync } = await import("node:child_process");
+  const root = here("../..").pathname;
+  const tsc = here("../../node_modules/typescript/bin/tsc").pathname;
+  const built = spawnSync(process.execPath, [tsc, "-p", `${root}client-sdk/tsconfig.build.json`], { stdio: "inherit" });
+  if (built.status !== 0) process.exit(1);
+}
+const { register } = await import("tsx/esm/api");
+register();
+const { main } = await import("./main.ts");
+await main(process.argv);

@@ -1,0 +1,67 @@
+import type { App, Started } from "../app.js";
+import type { Config } from "../config.js";
+import { runServer } from "../main.js";
+import { type DemoAccount, signInDemo } from "./demo.js";
+import { explainStart } from "./start-errors.js";
+
+/** Runs the server for development and shows how to use it. Tokens go to the screen only, never to the log. */
+export async function runDev(config: Config, flags: { json?: true; demo: boolean }): Promise<void> {
+  const began = performance.now();
+  const { started, app, ended } = await runServer(config).catch((error) => explainStart(error, config));
+  const demo = flags.demo ? await demoOrStop(started.url, config, app) : [];
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  if (flags.json || !process.stdout.isTTY) {
+    console.log(JSON.stringify(facts(config, started, demo)));
+  } else {
+    console.log(screen(config, started, demo, seconds));
+  }
+  console.log(flags.json ? JSON.stringify({ ready: true, url: started.url }) : `backstay ready ${started.url}`);
+  await ended;
+}
+
+async function demoOrStop(url: string, config: Config, app: App): Promise<DemoAccount[]> {
+  try {
+    return await signInDemo(url, config.home);
+  } catch (error) {
+    await app.stop();
+    throw error;
+  }
+}
+
+function facts(config: Config, started: Started, demo: DemoAccount[]) {
+  const { url, database, setupUrl, notes } = started;
+  return { version: config.version, url, database, bus: "in-process", home: config.home, notes, setupUrl, demo };
+}
+
+function screen(config: Config, started: Started, demo: DemoAccount[], seconds: string): string {
+  const { url, database, setupUrl, notes } = started;
+  const [ada, ben] = demo;
+  const lines = [
+    "",
+    `  backstay ${config.version}   development   ready in ${seconds} s`,
+    "",
+    `  API      ${url}   Connect, gRPC, gRPC-Web and REST`,
+    `  Data     ${database}`,
+    `           reset: stop the server, then remove ${config.home}`,
+    `  Log      ${config["log.file"] || `${config.home}/log/backstay.log`}`,
+    ...notes.map((note) => `  Note     ${note}`),
+    setupUrl
+      ? `  Admin    ${setupUrl}   (works once, for 30 minutes)\n           or: npx backstay user create --admin LOGIN`
+      : "  Admin    npx backstay user create --admin LOGIN",
+    "",
+  ];
+  if (ada && ben) {
+    lines.push(
+      `  Demo     ada  ${ada.token}`,
+      `           ben  ${ben.token}   (tokens last 15 minutes; a restart prints new ones)`,
+      "",
+      "  Ben's live events, in a second terminal:",
+      `    curl -N ${url}/v1/events:subscribe -H 'accept: application/x-ndjson' -H 'authorization: Bearer ${ben.token}'`,
+      "",
+      "  Ada writes to Ben:",
+      `    curl -s ${url}/v1/messages -H 'authorization: Bearer ${ada.token}' -H 'content-type: application/json' -d '{"recipientId":"${ben.id}","text":"Hello Ben"}'`,
+      "",
+    );
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,70 @@
+import { Command, CommanderError } from "commander";
+import { ConfigError, flagOf, readConfig, SETTINGS, type SettingName, VERSION } from "../config.js";
+
+/** The command line. Each command's code is loaded when it is called. */
+export async function main(argv: string[]): Promise<void> {
+  const program = new Command("backstay")
+    .description("A self-hosted app backend: accounts, messages and live events on one port.")
+    .version(VERSION)
+    .showHelpAfterError()
+    .exitOverride();
+
+  withSettings(program.command("dev").description("run for development: embedded database, demo accounts, one screen"))
+    .option("--json", "print single JSON lines, also on a terminal")
+    .option("--no-demo", "make no demo accounts")
+    .action(async (flags) => {
+      const { runDev } = await import("./dev.js");
+      await runDev(configOf(flags, true), flags);
+    });
+
+  withSettings(program.command("serve").description("run in production: strict, no demo data, JSON logs on stderr"))
+    .option("--json", "print single JSON lines, also on a terminal")
+    .action(async (flags) => {
+      const { runServe } = await import("./serve.js");
+      await runServe(configOf(flags, false), flags);
+    });
+
+  const user = program.command("user").description("accounts, through the running server");
+  user
+    .command("create")
+    .argument("<login>", "what to sign in with")
+    .description("make an account; its secret is read from standard input, or made up and printed once")
+    .option("--admin", "give the role admin")
+    .option("--name <name>", "the name shown to others; the login when absent")
+    .option("--home <folder>", "the home of the running server")
+    .option("--url <url>", "a server elsewhere, with BACKSTAY_KEY as its admin token")
+    .option("--json", "print the account as JSON")
+    .action(async (login, flags) => {
+      const { createUser } = await import("./user-create.js");
+      await createUser(login, { ...flags, home: configOf(flags, true).home, key: process.env["BACKSTAY_KEY"] });
+    });
+
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = explain(error);
+  }
+}
+
+function withSettings(command: Command): Command {
+  for (const [name, { says }] of Object.entries(SETTINGS)) command.option(`--${flagOf(name)} <value>`, says);
+  return command;
+}
+
+function configOf(options: Record<string, unknown>, development: boolean) {
+  const flags: Partial<Record<SettingName, string>> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const value = options[flagOf(name).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())];
+    if (typeof value === "string") flags[name] = value;
+  }
+  return readConfig({ flags, env: process.env, cwd: process.cwd(), development });
+}
+
+/** One line for the person, and the exit code. */
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const { message, code } = error as NodeJS.ErrnoException;
+  console.error(`backstay: ${message}`);
+  if (error instanceof ConfigError) return 3;
+  return code === "BACKSTAY_UNREACHABLE" ? 4 : 1;
+}

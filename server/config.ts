@@ -1,0 +1,212 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import packageJson from "../package.json" with { type: "json" };
+import type { Settings } from "./settings.js";
+
+const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+const duration = z.string().transform((text, context) => {
+  const [, digits, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
+  if (digits !== undefined && unit !== undefined) return Number(digits) * UNITS[unit]!;
+  context.addIssue("must be a duration such as 5s, 10m or 14d");
+  return z.NEVER;
+});
+
+const flag = z.enum(["true", "false", "on", "off"]).transform((text) => text === "true" || text === "on");
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+/** Every setting: what it may be, what it is when nobody says (in development when that differs), and what it means. */
+export const SETTINGS = {
+  host: { type: z.string(), default: "127.0.0.1", says: "Address to listen on" },
+  port: { type: whole(0, 65_535), default: "8000", says: "Port to listen on; 0 takes any free one" },
+  home: { type: z.string(), default: "./.backstay", says: "Folder of this installation: data, secrets, logs" },
+  secret: { type: z.string(), default: "", says: "Instance key, 64 hex digits; by default kept in the home" },
+  "database.url": { type: z.string(), default: "", says: "PostgreSQL 15 or newer; by default an embedded one" },
+  "database.pool_size": { type: whole(2, 200), default: "10", says: "Connections to the database" },
+  "database.statement_timeout": { type: duration, default: "5s", says: "How long a statement may run" },
+  "database.lock_timeout": { type: duration, default: "2s", says: "How long a statement may wait for a lock" },
+  "database.acquire_timeout": { type: duration, default: "2s", says: "How long a statement may wait for a connection" },
+  "tls.cert": { type: z.string(), default: "", says: "PEM file of the certificate chain; makes the port speak TLS" },
+  "tls.key": { type: z.string(), default: "", says: "PEM file of the certificate's key" },
+  "log.level": {
+    type: z.enum(["debug", "info", "warn", "error", "silent"]),
+    default: "info",
+    says: "Least level logged",
+  },
+  "log.file": {
+    type: z.string(),
+    default: "",
+    says: "File to log to; in development HOME/log/backstay.log, else stderr",
+  },
+  "limits.message_bytes": { type: whole(1024, 1 << 28), default: "1048576", says: "Most bytes of a request message" },
+  "limits.connections": { type: whole(1, 1_000_000), default: "10000", says: "Most connections at once" },
+  "limits.rate": { type: flag, default: "on", development: "off", says: "Whether calls are counted against budgets" },
+  "json.unknown_fields": { type: z.enum(["refuse", "ignore"]), default: "refuse", says: "JSON fields nobody knows" },
+  "cors.origins": { type: z.string(), default: "", says: "Origins that pages may call from, by comma" },
+  "accounts.open_registration": { type: flag, default: "on", says: "Whether anyone may make an account" },
+  "auth.secret_min_length": {
+    type: whole(1, 256),
+    default: "8",
+    development: "1",
+    says: "Fewest characters of a secret",
+  },
+  "auth.access_ttl": { type: duration, default: "15m", says: "Life of an access token" },
+  "auth.refresh_idle_ttl": { type: duration, default: "14d", says: "Life of a refresh token that is not used" },
+  "auth.refresh_max_ttl": { type: duration, default: "90d", says: "Longest life of one sign-in" },
+  "auth.refresh_grace": { type: duration, default: "10s", says: "How long a used refresh token answers its child" },
+  "events.heartbeat": { type: duration, default: "15s", says: "Silence after which a stream says it stands" },
+  "events.stream_ttl": { type: duration, default: "10m", says: "Life of a stream, give or take a fifth" },
+  "events.retention": { type: duration, default: "7d", says: "How long events are kept" },
+  "events.retention_per_topic": { type: whole(1, 10_000_000), default: "10000", says: "Most events kept per topic" },
+  "events.streams_per_account": { type: whole(1, 100_000), default: "100", says: "Streams an account may have open" },
+} as const satisfies Record<string, Setting>;
+
+interface Setting {
+  type: z.ZodType;
+  default: string;
+  development?: string;
+  says: string;
+}
+
+export type SettingName = keyof typeof SETTINGS;
+
+type Values = { readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["type"]> };
+
+/** The configuration of a process. */
+export type Config = Values & { readonly development: boolean; readonly version: string };
+
+/** A configuration that cannot be used; its message is one line that names where and what. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** The version of this code. */
+export const VERSION: string = packageJson.version;
+
+/** The flag of a setting, without dashes in front. */
+export function flagOf(name: string): string {
+  return name.replace(/[._]/g, "-");
+}
+
+/** The environment variable of a setting. */
+export function envOf(name: string): string {
+  return `BACKSTAY_${name.replace(/\./g, "_").toUpperCase()}`;
+}
+
+export interface Sources {
+  flags: Partial<Record<SettingName, string>>;
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+  development: boolean;
+}
+
+/** Reads the configuration: flag over environment over file over default. Throws ConfigError. */
+export function readConfig({ flags, env, cwd, development }: Sources): Config {
+  const fromEnv = (name: SettingName) =>
+    env[envOf(name)] ?? (name === "database.url" ? env["DATABASE_URL"] : undefined);
+  const home = resolve(cwd, flags.home ?? fromEnv("home") ?? SETTINGS.home.default);
+  const file = { ...readJsonFile(join(cwd, "backstay.config.json")), ...readLinesFile(join(home, "etc", "config")) };
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+    const [source, text] = first([
+      [`--${flagOf(name)}`, flags[name]],
+      [envOf(name), fromEnv(name)],
+      [file[name]?.where ?? "", file[name]?.text],
+      ["default", (development ? setting.development : undefined) ?? setting.default],
+    ]);
+    const parsed = setting.type.safeParse(text);
+    if (!parsed.success) throw new ConfigError(`${source}: ${name} ${parsed.error.issues[0]!.message}`);
+    values[name] = parsed.data;
+  }
+  const config = { ...values, home, development, version: VERSION } as Config;
+  if (config.secret !== "" && !/^[0-9a-f]{64,}$/i.test(config.secret)) {
+    throw new ConfigError(`${envOf("secret")}: must be at least 64 hex digits`);
+  }
+  if ((config["tls.cert"] === "") !== (config["tls.key"] === "")) {
+    throw new ConfigError("tls.cert and tls.key are given together or not at all");
+  }
+  return config;
+}
+
+/** The part of the configuration that domains may know. */
+export function toSettings(config: Config): Settings {
+  return {
+    version: config.version,
+    development: config.development,
+    accounts: { openRegistration: config["accounts.open_registration"] },
+    auth: {
+      secretMinLength: config["auth.secret_min_length"],
+      accessTtl: config["auth.access_ttl"],
+      refreshIdleTtl: config["auth.refresh_idle_ttl"],
+      refreshMaxTtl: config["auth.refresh_max_ttl"],
+      refreshGrace: config["auth.refresh_grace"],
+    },
+    events: {
+      heartbeat: config["events.heartbeat"],
+      streamTtl: config["events.stream_ttl"],
+      retention: config["events.retention"],
+      retentionPerTopic: config["events.retention_per_topic"],
+      streamsPerAccount: config["events.streams_per_account"],
+    },
+  };
+}
+
+type FileValues = Record<string, { text: string; where: string }>;
+
+function readJsonFile(path: string): FileValues {
+  if (!existsSync(path)) return {};
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    throw new ConfigError(`${path}: not valid JSON`);
+  }
+  const values: FileValues = {};
+  const walk = (node: object, prefix: string) => {
+    for (const [key, value] of Object.entries(node)) {
+      const name = prefix + key;
+      if (typeof value === "object" && value !== null) walk(value, `${name}.`);
+      else values[known(name, path)] = { text: String(value), where: path };
+    }
+  };
+  walk(json as object, "");
+  return values;
+}
+
+function readLinesFile(path: string): FileValues {
+  if (!existsSync(path)) return {};
+  const values: FileValues = {};
+  for (const [index, line] of readFileSync(path, "utf8").split(/\r?\n/).entries()) {
+    const text = line.trim();
+    if (text === "" || text.startsWith("#")) continue;
+    const where = `${path}:${index + 1}`;
+    const at = text.indexOf("=");
+    if (at === -1) throw new ConfigError(`${where}: expected name=value`);
+    values[known(text.slice(0, at).trim(), where)] = { text: text.slice(at + 1).trim(), where };
+  }
+  return values;
+}
+
+function known(name: string, where: string): SettingName {
+  if (name in SETTINGS) return name as SettingName;
+  const nearest = Object.keys(SETTINGS).sort((a, b) => distance(name, a) - distance(name, b))[0];
+  throw new ConfigError(`${where}: there is no setting ${name}; did you mean ${nearest}?`);
+}
+
+/** Levenshtein's: how many letters apart two names are. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+function first(candidates: [string, string | undefined][]): [string, string] {
+  return candidates.find((candidate): candidate is [string, string] => candidate[1] !== undefined)!;
+}

@@ -1,0 +1,42 @@
+import type { Request, Response } from "../rpc/dispatcher.js";
+
+const LOOPBACK = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
+const ALLOWED_HEADERS =
+  "authorization, content-type, connect-protocol-version, connect-timeout-ms, connect-accept-encoding, " +
+  "connect-content-encoding, grpc-timeout, idempotency-key, last-event-id, x-grpc-web, x-request-id, x-server-timeout, " +
+  "x-user-agent";
+const EXPOSED_HEADERS = "grpc-status, grpc-message, grpc-status-details-bin, x-request-id";
+
+/** Which pages of other origins may call. */
+export interface Cors {
+  /** Sets the headers an allowed origin needs; answers whether the request was a preflight and is done. */
+  handle(req: Request, res: Response): boolean;
+}
+
+/** In development every loopback origin may call, otherwise those that are listed. */
+export function createCors(options: { origins: string; development: boolean }): Cors {
+  const listed = new Set(options.origins.split(",").map((origin) => origin.trim()));
+  listed.delete("");
+  const isAllowed = (origin: string) => listed.has(origin) || (options.development && LOOPBACK.test(origin));
+  return {
+    handle(req, res) {
+      const { origin } = req.headers;
+      if (origin === undefined) return false;
+      const allowed = isAllowed(origin);
+      res.setHeader("vary", "origin");
+      if (allowed) {
+        res.setHeader("access-control-allow-origin", origin);
+        res.setHeader("access-control-expose-headers", EXPOSED_HEADERS);
+      }
+      if (req.method !== "OPTIONS" || req.headers["access-control-request-method"] === undefined) return false;
+      if (allowed) {
+        res.setHeader("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE");
+        res.setHeader("access-control-allow-headers", ALLOWED_HEADERS);
+        res.setHeader("access-control-max-age", "7200");
+      }
+      res.statusCode = 204;
+      res.end();
+      return true;
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { DomainError } from "../kernel/errors.js";
+import { requestIdOf } from "../rpc/call.js";
+import { type createDispatcher, plainFormat, type Request, type Response } from "../rpc/dispatcher.js";
+import { type createFramedDoor, framingOf } from "../rpc/framed.js";
+import type { Method } from "../rpc/methods.js";
+import { connectErrorJson, httpStatus, toConnectError } from "../rpc/wire-errors.js";
+import type { Cors } from "./cors.js";
+import type { Health } from "./health.js";
+import type { Pages } from "./pages/pages.js";
+import { methodNotAllowed, notFound, type RestDoor } from "./rest/index.js";
+
+export interface RootParts {
+  methods: ReadonlyMap<string, Method>;
+  dispatcher: ReturnType<typeof createDispatcher>;
+  framed: ReturnType<typeof createFramedDoor>;
+  rest: RestDoor;
+  cors: Cors;
+  health: Health;
+  pages: Pages;
+  /** Told of what should never happen: a door that failed after it had begun to answer. */
+  onFailure(error: unknown): void;
+}
+
+/** The path of an RPC that might be: a qualified service, then a method. */
+const RPC_PATH = /^\/(?:[a-z][\w]*\.)+[A-Z]\w*\/[A-Z]\w*$/;
+
+/** Takes every request of the port to its door. */
+export function createRoot(parts: RootParts): (req: Request, res: Response) => void {
+  const { methods, dispatcher, framed, rest, cors, health, pages } = parts;
+
+  const callRpc = (req: Request, res: Response, method: Method): Promise<void> | undefined => {
+    const format = plainFormat(req, method);
+    if (format !== undefined) return dispatcher(req, res, method, format);
+    const framing = framingOf(req, method);
+    if (framing !== undefined) return framed(req, res, method, framing);
+    if (req.method === "POST") return refuse(req, res, new DomainError("UNSUPPORTED_MEDIA_TYPE"));
+    res.setHeader("allow", method.readOnly && !method.stream ? "GET, POST" : "POST");
+    return refuse(req, res, new DomainError("METHOD_NOT_ALLOWED"));
+  };
+
+  const answerHealth = async (res: Response, ready: Promise<boolean>) => {
+    const ok = await ready;
+    answer(res, ok ? 200 : 503, "application/json", ok ? '{"status":"ok"}' : '{"status":"unavailable"}');
+  };
+
+  const route = (req: Request, res: Response): Promise<void> | undefined => {
+    if (cors.handle(req, res)) return;
+    const url = req.url ?? "/";
+    const query = url.indexOf("?");
+    const path = query === -1 ? url : url.slice(0, query);
+    const method = methods.get(path);
+    if (method !== undefined) return callRpc(req, res, method);
+    if (path === "/healthz") return answerHealth(res, Promise.resolve(true));
+    if (path === "/readyz") return answerHealth(res, health.isReady());
+    const page = req.method === "GET" || req.method === "HEAD" ? pages.find(path) : undefined;
+    if (page !== undefined) {
+      for (const [name, value] of Object.entries(page.headers)) res.setHeader(name, value);
+      return answer(res, 200, "text/html; charset=utf-8", page.body);
+    }
+    const match = rest.match(req.method ?? "", path);
+    if (match === undefined) {
+      if (RPC_PATH.test(path)) return refuse(req, res, new DomainError("UNKNOWN_METHOD"));
+      return notFound(res, requestIdOf(req.headers));
+    }
+    if ("allow" in match) return methodNotAllowed(res, requestIdOf(req.headers), match.allow);
+    return rest.handle(req, res, match);
+  };
+
+  return (req, res) => {
+    route(req, res)?.catch((error) => {
+      // A caller who hangs up in the middle of an answer ends here too; there is nobody left to tell.
+      if (!res.writableEnded && !res.destroyed) parts.onFailure(error);
+      res.destroy();
+    });
+  };
+}
+
+/** Refuses a request to an RPC path in the words of the protocol it seems to speak. */
+function refuse(req: Request, res: Response, error: DomainError): undefined {
+  res.setHeader("x-request-id", requestIdOf(req.headers));
+  const type = req.headers["content-type"] ?? "";
+  if (!type.startsWith("application/grpc") || error.reason === "UNSUPPORTED_MEDIA_TYPE") {
+    return answer(res, httpStatus(error), "application/json", connectErrorJson(error));
+  }
+  const trailers = new Headers();
+  setTrailerStatus(trailers, toConnectError(error));
+  for (const [name, value] of trailers) res.setHeader(name, value);
+  return answer(res, 200, type.split(";", 1)[0]!, "");
+}
+
+function answer(res: Response, status: number, type: string, body: string): undefined {
+  res.statusCode = status;
+  res.setHeader("content-type", type);
+  res.setHeader("content-length", Buffer.byteLength(body));
+  res.end(body);
+  return undefined;
+}

@@ -1,0 +1,152 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The folder of an installation on this machine. */
+export interface Home {
+  readonly path: string;
+  /** The instance key: 32 random bytes, made at the first start. */
+  secret(): Buffer;
+  /** The token of the local command line, made at the first start. */
+  adminToken(): string;
+  logFile(): string;
+  /** Takes the home for this process. Throws HomeTaken when another one runs on it. */
+  take(): void;
+  /** Tells others where this process listens. */
+  announce(url: string): void;
+  /** Gives the home back. */
+  release(): void;
+}
+
+/** Another process runs on this home. */
+export class HomeTaken extends Error {
+  override readonly name = "HomeTaken";
+  constructor(
+    readonly pid: number,
+    readonly url: string,
+  ) {
+    super(`this home is in use by process ${pid}${url && ` at ${url}`}`);
+  }
+}
+
+/** Opens (and on the first use makes) a home. Its folders can be searched, its secrets read by their owner only. */
+export function openHome(path: string): Home {
+  for (const folder of ["", "etc", "var", "log", "tmp"]) {
+    const at = join(path, folder);
+    mkdirSync(at, { recursive: true, mode: 0o711 });
+  }
+  chmodSync(join(path, "etc"), 0o700);
+  const pidFile = join(path, "tmp", "server.json");
+  let mine = false;
+
+  return {
+    path,
+    secret: () =>
+      Buffer.from(
+        keep(join(path, "etc", "secret"), () => randomBytes(32).toString("hex")),
+        "hex",
+      ),
+    adminToken: () => keep(join(path, "etc", "admin.token"), () => `bs_op_${randomBytes(32).toString("base64url")}`),
+    logFile: () => join(path, "log", "backstay.log"),
+    take() {
+      while (!tryTake(pidFile)) {
+        const other = readRunning(path);
+        if (other !== undefined) throw new HomeTaken(other.pid, other.url);
+        clearStale(pidFile);
+      }
+      mine = true;
+    },
+    announce(url) {
+      writePrivate(`${pidFile}.new`, JSON.stringify({ pid: process.pid, started: startTime(process.pid), url }));
+      renameSync(`${pidFile}.new`, pidFile);
+    },
+    release() {
+      if (mine) rmSync(pidFile, { force: true });
+      mine = false;
+    },
+  };
+}
+
+/** The server that runs on a home, if one does. */
+export function readRunning(path: string): { pid: number; url: string } | undefined {
+  return runningIn(join(path, "tmp", "server.json"));
+}
+
+function runningIn(file: string): { pid: number; url: string } | undefined {
+  if (!existsSync(file)) return undefined;
+  try {
+    const { pid, started, url } = JSON.parse(readFileSync(file, "utf8"));
+    // A pid is used again in time; the time its process began is not.
+    const alive = typeof pid === "number" && isAlive(pid) && startTime(pid) === started;
+    return alive ? { pid, url: typeof url === "string" ? url : "" } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads the token of the local command line, if the home has one. */
+export function readAdminToken(path: string): string | undefined {
+  const file = join(path, "etc", "admin.token");
+  return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
+}
+
+function tryTake(pidFile: string): boolean {
+  const draft = `${pidFile}.${process.pid}`;
+  writePrivate(draft, JSON.stringify({ pid: process.pid, started: startTime(process.pid), url: "" }));
+  try {
+    // A link is made whole or not at all, so nobody ever reads half a file.
+    linkSync(draft, pidFile);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** Moves a dead process's file away; if another process took the home just now, its file goes back. */
+function clearStale(pidFile: string): void {
+  const away = `${pidFile}.${process.pid}.stale`;
+  try {
+    renameSync(pidFile, away);
+    if (runningIn(away) !== undefined) linkSync(away, pidFile);
+    rmSync(away, { force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
+function keep(file: string, make: () => string): string {
+  if (!existsSync(file)) {
+    try {
+      writeFileSync(file, `${make()}\n`, { flag: "wx", mode: 0o600 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
+  return readFileSync(file, "utf8").trim();
+}
+
+function writePrivate(file: string, text: string): void {
+  writeFileSync(file, text, { mode: 0o600 });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** When a process began, in the kernel's words; empty where there is no /proc. */
+function startTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
+}
