@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { isRunning } from "../../../server/platform/db/embedded/pid-file.js";
 import { findRunning } from "../../../server/platform/db/embedded/running.js";
-import { removeSocketDir } from "../../../server/platform/db/embedded/socket-dir.js";
+import { makeSocketDir, removeSocketDir } from "../../../server/platform/db/embedded/socket-dir.js";
 import { cleanUp, connected, crash, launcherOf, launcherProcess, newHome, serverPid } from "./fixtures/homes.js";
 
 const isRoot = process.getuid?.() === 0;
@@ -60,6 +60,15 @@ describe("the embedded PostgreSQL", () => {
     expect(address.adopted).toBe(false);
     const [row] = await connected(address, (sql) => sql`select answer from kept`);
     expect(row?.answer).toBe(42);
+  });
+
+  it("puts the socket where its path is short enough for the system", async () => {
+    const folder = dirname(await newHome());
+    const long = join(folder, "x".repeat(80));
+    await mkdir(long, { mode: 0o777 });
+    const made = await Promise.all([makeSocketDir(undefined, folder), makeSocketDir(undefined, long)]);
+    await Promise.all(made.map(removeSocketDir));
+    expect(made.map(dirname)).toEqual([folder, "/tmp"]);
   });
 
   it("answers the same address when it is started twice", async () => {
@@ -211,6 +220,24 @@ describe("two launchers of one home", () => {
     expect(addresses.map(({ adopted }) => adopted).sort()).toEqual([false, true]);
     expect(addresses[0]?.host).toBe(addresses[1]?.host);
     expect(readdirSync(join(home, "var"))).toEqual(["postgres"]);
+  });
+
+  it("share one server when several start at once after everything was killed", async () => {
+    const home = await newHome();
+    const process1 = launcherProcess(home);
+    const before = await process1.address();
+    await connected(before, (sql) => sql`create table kept as select 42 as answer`);
+    process.kill(serverPid(before), "SIGKILL");
+    await crash(process1);
+
+    const all = [launcherProcess(home), launcherProcess(home), launcherProcess(home)];
+    const addresses = await Promise.all(all.map((child) => child.address()));
+
+    expect(addresses.filter(({ adopted }) => !adopted)).toHaveLength(1);
+    expect(new Set(addresses.map(({ host }) => host)).size).toBe(1);
+    expect(existsSync(before.host)).toBe(false);
+    const [row] = await connected(addresses[0]!, (sql) => sql`select answer from kept`);
+    expect(row?.answer).toBe(42);
   });
 
   it("the second adopts, and leaves the server to the first when it is shared", async () => {

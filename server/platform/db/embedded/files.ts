@@ -75,7 +75,8 @@ export async function sweepDrafts(folder: string, prefix: string): Promise<void>
     if (!found) continue;
     const maker = Number.parseInt(name.slice(prefix.length), 10);
     if (isAlive(maker) && Date.now() - found.mtimeMs < 600_000) continue;
-    await rm(path, { recursive: true, force: true });
+    // A program that its dead maker began may still write there for a moment; what resists is left to the next sweep.
+    await rm(path, { recursive: true, force: true, maxRetries: 8, retryDelay: 20 }).catch(() => {});
   }
 }
 

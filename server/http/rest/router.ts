@@ -1,0 +1,111 @@
+import type { Binding } from "./bindings.js";
+import { ONE, REST } from "./template.js";
+
+/** A binding and the path that led to it. */
+export interface RestMatch {
+  readonly binding: Binding;
+  /** The path between slashes, not yet decoded, without the verb. */
+  readonly segments: readonly string[];
+}
+
+export interface Router {
+  /** The binding of a path, or the methods the path has when this is none of them; undefined for an unknown path. */
+  match(httpMethod: string, path: string): RestMatch | { allow: string[] } | undefined;
+}
+
+/** Bindings by verb, then by HTTP method. */
+type Leaves = Map<string | undefined, Map<string, Binding>>;
+
+interface Node {
+  readonly literals: Map<string, Node>;
+  one: Node | undefined;
+  /** What ends here. */
+  readonly leaves: Leaves;
+  /** What takes all segments that are left. */
+  readonly rest: Leaves;
+}
+
+/**
+ * A tree of path segments, so that a look-up costs by the length of the path and not by the number of bindings. A literal
+ * beats `*`, which beats `**`. Throws when two bindings are the same to a caller.
+ */
+export function createRouter(bindings: Iterable<Binding>): Router {
+  const root = createNode();
+  for (const binding of bindings) insert(root, binding);
+
+  return {
+    match(httpMethod, path) {
+      if (path[0] !== "/") return undefined;
+      const segments = path.slice(1).split("/");
+      const last = segments.at(-1) ?? "";
+      const colon = last.lastIndexOf(":");
+      const verb = colon === -1 ? undefined : last.slice(colon + 1);
+      if (colon !== -1) segments[segments.length - 1] = last.slice(0, colon);
+
+      const allow = new Set<string>();
+      const binding = search(root, segments, 0, (leaves) => {
+        const methods = leaves.get(verb);
+        if (methods === undefined) return undefined;
+        for (const name of methods.keys()) allow.add(name);
+        const found = methods.get(httpMethod) ?? (httpMethod === "HEAD" ? methods.get("GET") : undefined);
+        return found ?? methods.get("*");
+      });
+      if (binding !== undefined) return { binding, segments };
+      if (allow.size === 0) return undefined;
+      if (allow.has("GET")) allow.add("HEAD");
+      return { allow: [...allow].sort() };
+    },
+  };
+}
+
+function createNode(): Node {
+  return { literals: new Map(), one: undefined, leaves: new Map(), rest: new Map() };
+}
+
+function insert(root: Node, binding: Binding): void {
+  const { segments, verb } = binding.template;
+  let node = root;
+  let leaves: Leaves | undefined;
+  for (const segment of segments) {
+    if (segment === REST) leaves = node.rest;
+    else node = childOf(node, segment);
+  }
+  leaves ??= node.leaves;
+  let methods = leaves.get(verb);
+  if (methods === undefined) {
+    methods = new Map();
+    leaves.set(verb, methods);
+  }
+  const other = methods.get(binding.httpMethod);
+  if (other !== undefined) {
+    const place = `${binding.httpMethod} /${segments.join("/")}${verb === undefined ? "" : `:${verb}`}`;
+    throw new Error(`${binding.method.name} and ${other.method.name} are both bound to ${place}`);
+  }
+  methods.set(binding.httpMethod, binding);
+}
+
+function childOf(node: Node, segment: string): Node {
+  const known = segment === ONE ? node.one : node.literals.get(segment);
+  if (known !== undefined) return known;
+  const child = createNode();
+  if (segment === ONE) node.one = child;
+  else node.literals.set(segment, child);
+  return child;
+}
+
+/** Asks the leaves the segments lead to, the most exact first. A node is visited at most once, whatever the path. */
+function search(
+  node: Node,
+  segments: readonly string[],
+  depth: number,
+  ask: (leaves: Leaves) => Binding | undefined,
+): Binding | undefined {
+  const segment = segments[depth];
+  if (segment === undefined) return ask(node.leaves);
+  const literal = node.literals.get(segment);
+  return (
+    (literal && search(literal, segments, depth + 1, ask)) ??
+    (node.one && segment !== "" ? search(node.one, segments, depth + 1, ask) : undefined) ??
+    ask(node.rest)
+  );
+}
