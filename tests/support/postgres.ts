@@ -173,11 +173,15 @@ async function removeHome(home: string, dataDir: string): Promise<void> {
 async function removeAbandoned(): Promise<void> {
   for (const name of readdirSync(tmpdir())) {
     if (!name.startsWith(HOME_PREFIX) || isAlive(Number.parseInt(name.slice(HOME_PREFIX.length), 10))) continue;
-    const home = join(tmpdir(), name);
-    const dataDir = join(home, "var", "postgres");
-    const { server, staleSocketDir } = await findRunning(dataDir, () => {}, AbortSignal.timeout(15_000));
-    if (server) await stopServer(server.pid);
-    await removeSocketDir(server?.socketDir ?? staleSocketDir ?? "");
-    await removeHome(home, dataDir);
+    // Another run may clear the same one up just now, or it is another user's: no reason to fail.
+    await removeServer(join(tmpdir(), name)).catch(() => {});
   }
+}
+
+async function removeServer(home: string): Promise<void> {
+  const dataDir = join(home, "var", "postgres");
+  const { server, staleSocketDir } = await findRunning(dataDir, () => {}, AbortSignal.timeout(15_000));
+  if (server) await stopServer(server.pid);
+  await removeSocketDir(server?.socketDir ?? staleSocketDir ?? "");
+  await removeHome(home, dataDir);
 }

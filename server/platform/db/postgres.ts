@@ -18,14 +18,15 @@ type Running = postgres.PendingQuery<postgres.Row[]> & { active?: boolean };
 
 /** PostgreSQL 15 or newer behind the db port. */
 export function postgresDatabase(options: PostgresOptions): Database {
-  let client: Client | undefined;
+  let clients: { statements: Client; transactions: Client } | undefined;
   let sweeper: NodeJS.Timeout | undefined;
   const waiting = new Map<Running, number>();
 
-  const pool = (): Client => {
-    if (client === undefined) throw new DomainError("DATABASE_UNAVAILABLE");
-    return client;
+  const open = () => {
+    if (clients === undefined) throw new DomainError("DATABASE_UNAVAILABLE");
+    return clients;
   };
+  const pool = () => open().statements;
 
   // The driver lets a query wait for a connection for ever; a caller should rather hear that the database is away.
   const sweep = () => {
@@ -63,19 +64,25 @@ export function postgresDatabase(options: PostgresOptions): Database {
     ...on(pool),
     during: (signal) => on(pool, signal),
     async start() {
-      client = connect(options);
+      clients = {
+        // No statement waits behind another's on one connection: a lock holds up its own caller only, and a cancel
+        // request, which names a connection, can hit no other's statement.
+        statements: connect(options, { max: options.poolSize, max_pipeline: -1 }),
+        // The driver reserves a connection for a transaction only where it may pipeline.
+        transactions: connect(options, { max: Math.ceil(options.poolSize / 2) }),
+      };
       sweeper = setInterval(sweep, 100);
       sweeper.unref();
     },
     async stop() {
       clearInterval(sweeper);
-      const closing = client;
-      client = undefined;
-      await closing?.end({ timeout: 3 });
+      const closing = clients;
+      clients = undefined;
+      await Promise.all([closing?.statements.end({ timeout: 3 }), closing?.transactions.end({ timeout: 3 })]);
     },
     async transaction(work, signal) {
       try {
-        return (await pool().begin((sql) => work(on(() => sql as unknown as Client, signal)))) as never;
+        return (await open().transactions.begin((sql) => work(on(() => sql as unknown as Client, signal)))) as never;
       } catch (error) {
         throw translate(error);
       }
@@ -99,12 +106,9 @@ async function settle(query: Running, signal: AbortSignal | undefined): Promise<
   }
 }
 
-function connect(options: PostgresOptions) {
+function connect(options: PostgresOptions, sizes: { max: number; max_pipeline?: number }) {
   const settings = {
-    max: options.poolSize,
-    // No statement waits behind another's on one connection: a lock holds up its own caller only, and a cancel request,
-    // which names a connection, can hit no other's statement.
-    max_pipeline: -1,
+    ...sizes,
     connect_timeout: Math.max(1, Math.ceil(options.acquireTimeout / 1000)),
     backoff: (tries: number) => Math.min(0.05 * 2 ** tries, 1),
     idle_timeout: 60,
