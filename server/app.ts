@@ -1,6 +1,4 @@
 import { readFileSync } from "node:fs";
-import { createRegistry } from "@bufbuild/protobuf";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import { type Config, ConfigError, toSettings } from "./config.js";
 import type { Ports } from "./context.js";
 import { accountsDomain } from "./domains/accounts/index.js";
@@ -8,12 +6,9 @@ import { authDomain, offerSetup } from "./domains/auth/index.js";
 import { eventsDomain } from "./domains/events/index.js";
 import { messagesDomain } from "./domains/messages/index.js";
 import { systemDomain } from "./domains/system/index.js";
-import { createCors } from "./http/cors.js";
 import { createHealth } from "./http/health.js";
-import { createListener, type Listener } from "./http/listener/index.js";
-import { createPages } from "./http/pages/pages.js";
-import { createRestDoor } from "./http/rest/index.js";
-import { createRoot } from "./http/root.js";
+import type { Listener } from "./http/listener/index.js";
+import { createPort } from "./http/port.js";
 import { type Clock, systemClock } from "./kernel/clock.js";
 import { uuidV7Ids } from "./kernel/ids.js";
 import { instanceKey, sameBytes, sha256 } from "./kernel/instance-key.js";
@@ -29,10 +24,6 @@ import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
 import { openHome } from "./platform/home.js";
 import { createLog, describeError } from "./platform/log.js";
-import { createCodec } from "./rpc/codec.js";
-import { createDispatcher } from "./rpc/dispatcher.js";
-import { createFramedDoor } from "./rpc/framed.js";
-import { methodTable } from "./rpc/methods.js";
 import { createPipeline } from "./rpc/pipeline.js";
 
 export { HomeTaken, readAdminToken, readRunning } from "./platform/home.js";
@@ -41,6 +32,7 @@ export { HomeTaken, readAdminToken, readRunning } from "./platform/home.js";
 const DOMAINS: readonly Manifest[] = [systemDomain, accountsDomain, authDomain, messagesDomain, eventsDomain];
 
 const PRUNE_EVERY = 5 * 60_000;
+const SUPERVISE_EVERY = 500;
 const DRAIN_MS = 8_000;
 
 /** What a test may put in place of the real thing. */
@@ -145,45 +137,44 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     });
     stops.push(() => embedded.stop());
     const { host, port, user, database, dataDir, version, note } = await embedded.start();
+    superviseDatabase(embedded);
     const words = `embedded PostgreSQL ${version} in ${dataDir}`;
     return { target: { host, port, user, database }, database: words, notes: note === undefined ? [] : [note] };
   };
 
-  const openPort = (ports: Ports): Listener => {
-    const methods = methodTable(DOMAINS.flatMap((domain) => domain.services));
-    const ignoreUnknownFields = config["json.unknown_fields"] === "ignore";
-    const codec = createCodec({
-      ignoreUnknownFields,
-      registry: createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema),
-    });
-    const pipeline = createPipeline(ports, {
-      authenticate: withOperator(home.adminToken(), authDomain.authenticate!),
-      messageBytes: config["limits.message_bytes"],
-      limitRates: config["limits.rate"],
-    });
-    pipeline.warm(methods.values());
-    const root = createRoot({
-      methods,
-      dispatcher: createDispatcher(pipeline, codec),
-      framed: createFramedDoor(methods.values(), pipeline, codec),
-      rest: createRestDoor(methods.values(), pipeline, codec, { ignoreUnknownFields }),
-      cors: createCors({ origins: config["cors.origins"], development: config.development }),
+  /** Brings a database that died back: until then calls answer `unavailable`. */
+  const superviseDatabase = (embedded: EmbeddedPostgres) => {
+    const look = () => {
+      if (!embedded.isDown()) return;
+      log.warn({}, "the embedded PostgreSQL died and is started again");
+      embedded.start().catch((error) => log.error(describeError(error), "the embedded PostgreSQL does not start"));
+    };
+    const timer = setInterval(look, SUPERVISE_EVERY);
+    stops.push(() => clearInterval(timer));
+  };
+
+  const openPort = (ports: Ports): Listener =>
+    createPort({
+      host: config.host,
+      port: config.port,
+      tls: readTls(config),
+      services: DOMAINS.flatMap((domain) => domain.services),
+      pipeline: createPipeline(ports, {
+        authenticate: withOperator(home.adminToken(), authDomain.authenticate!),
+        messageBytes: config["limits.message_bytes"],
+        limitRates: config["limits.rate"],
+      }),
       health: createHealth(
         () => open,
         () => ports.database.run("select 1", []),
       ),
-      pages: createPages(config),
-      onFailure: (error) => log.error(describeError(error), "a door failed"),
-    });
-    return createListener({
-      host: config.host,
-      port: config.port,
-      tls: readTls(config),
-      handler: root,
-      limits: { maxConnections: config["limits.connections"] },
       log,
+      onFailure: (error) => log.error(describeError(error), "a door failed"),
+      cors: { origins: config["cors.origins"], development: config.development },
+      version: config.version,
+      ignoreUnknownFields: config["json.unknown_fields"] === "ignore",
+      maxConnections: config["limits.connections"],
     });
-  };
 
   const startPruning = (ports: Ports) => {
     const prune = async () => {

@@ -90,7 +90,7 @@ export function flagOf(name: string): string {
 }
 
 /** The environment variable of a setting. */
-export function envOf(name: string): string {
+function envOf(name: string): string {
   return `BACKSTAY_${name.replace(/\./g, "_").toUpperCase()}`;
 }
 
@@ -103,8 +103,7 @@ export interface Sources {
 
 /** Reads the configuration: flag over environment over file over default. Throws ConfigError. */
 export function readConfig({ flags, env, cwd, development }: Sources): Config {
-  const fromEnv = (name: SettingName) =>
-    env[envOf(name)] ?? (name === "database.url" ? env["DATABASE_URL"] : undefined);
+  const fromEnv = (name: SettingName) => env[envOf(name)] ?? (name === "database.url" ? env.DATABASE_URL : undefined);
   const home = resolve(cwd, flags.home ?? fromEnv("home") ?? SETTINGS.home.default);
   const file = { ...readJsonFile(join(cwd, "backstay.config.json")), ...readLinesFile(join(home, "etc", "config")) };
   const values: Record<string, unknown> = {};

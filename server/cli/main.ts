@@ -36,7 +36,7 @@ export async function main(argv: string[]): Promise<void> {
     .option("--json", "print the account as JSON")
     .action(async (login, flags) => {
       const { createUser } = await import("./user-create.js");
-      await createUser(login, { ...flags, home: configOf(flags, true).home, key: process.env["BACKSTAY_KEY"] });
+      await createUser(login, { ...flags, home: configOf(flags, true).home, key: process.env.BACKSTAY_KEY });
     });
 
   try {

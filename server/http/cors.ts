@@ -5,7 +5,7 @@ const ALLOWED_HEADERS =
   "authorization, content-type, connect-protocol-version, connect-timeout-ms, connect-accept-encoding, " +
   "connect-content-encoding, grpc-timeout, idempotency-key, last-event-id, x-grpc-web, x-request-id, x-server-timeout, " +
   "x-user-agent";
-const EXPOSED_HEADERS = "grpc-status, grpc-message, grpc-status-details-bin, x-request-id";
+const EXPOSED_HEADERS = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, x-request-id";
 
 /** Which pages of other origins may call. */
 export interface Cors {

@@ -15,6 +15,11 @@ export function readBody(
   onFirst?: (piece: Buffer) => void,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    if (req.destroyed) {
+      // It went while the call was admitted, and says so no more.
+      reject(new DomainError("CALL_CANCELED"));
+      return;
+    }
     let first: Buffer | undefined;
     let chunks: Buffer[] | undefined;
     let size = 0;

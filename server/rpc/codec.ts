@@ -45,7 +45,7 @@ function decodeBinary(schema: DescMessage, body: Buffer): Message {
 }
 
 /** The library tells what is wrong only in its text, which also repeats the value; take the name and leave the value. */
-export function jsonError(schema: DescMessage, error: unknown): DomainError {
+function jsonError(schema: DescMessage, error: unknown): DomainError {
   const text = (error as Error).message;
   const field = /^cannot decode field ([\w.]+) from JSON/.exec(text)?.[1];
   if (field !== undefined) {
@@ -60,6 +60,12 @@ export function jsonError(schema: DescMessage, error: unknown): DomainError {
   const twice = /duplicate object key "([^"]*)"$/.exec(text)?.[1];
   if (twice !== undefined) {
     return new DomainError("MALFORMED_BODY", `The field ${twice} is given twice.`, { field: twice });
+  }
+  const inner = /^cannot decode message ([\w.]+) from JSON/.exec(text)?.[1];
+  const owners = schema.fields.filter((candidate) => candidate.message?.typeName === inner);
+  if (inner !== schema.typeName && owners.length === 1) {
+    const name = owners[0]!.jsonName;
+    return new DomainError("WRONG_TYPE", `The field ${name} has a value of another type.`, { field: name });
   }
   return new DomainError("MALFORMED_BODY", `The body is not the JSON of a ${schema.typeName}.`);
 }

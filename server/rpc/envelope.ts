@@ -6,7 +6,7 @@ import { tooLarge } from "./pipeline.js";
 const inflate = { gzip: promisify(gunzip), br: promisify(brotliDecompress) };
 
 /** The encodings a request message may have. */
-export const ENCODINGS = ["gzip", "br"] as const;
+const ENCODINGS = ["gzip", "br"] as const;
 
 /** Refuses an envelope that announces more than it may, before anything is allocated for it. */
 export function checkEnvelopeLength(piece: Buffer, limit: number): void {

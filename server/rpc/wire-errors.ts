@@ -5,7 +5,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/
 import type { DomainError, ErrorKind } from "../kernel/errors.js";
 
 /** The one table from kind to Connect code and HTTP status. */
-export const CODES: Record<ErrorKind, { code: Code; http: number }> = {
+const CODES: Record<ErrorKind, { code: Code; http: number }> = {
   canceled: { code: Code.Canceled, http: 499 },
   invalid_argument: { code: Code.InvalidArgument, http: 400 },
   deadline_exceeded: { code: Code.DeadlineExceeded, http: 504 },

@@ -140,7 +140,7 @@ export async function hasAdmin(ports: Ports): Promise<boolean> {
 }
 
 /** The id an RPC's text names; empty and `me` are the caller's own. Throws ACCOUNT_NOT_FOUND, ACCOUNT_REQUIRED. */
-export function resolveAccountId(ctx: Ctx, text: string): string {
+function resolveAccountId(ctx: Ctx, text: string): string {
   if (text === "" || text === "me") return callerAccount(ctx);
   const id = parseId(text);
   if (id === undefined) throw notFound();

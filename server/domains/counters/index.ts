@@ -1,1 +1,1 @@
-export { increment, readCounters } from "./store.js";
+export { increment } from "./store.js";

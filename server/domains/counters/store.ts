@@ -1,5 +1,4 @@
 import { type SQL, sql } from "drizzle-orm";
-import { statement } from "../../platform/db/index.js";
 import { counters } from "./schema.js";
 
 /** Counters that follow rows: whoever writes those rows raises them in the same statement. */
@@ -16,9 +15,3 @@ export function increment(name: DerivedCounter, p: { from: SQL; accountId: SQL; 
       set value = counter.value + 1, stamp = greatest(excluded.stamp, counter.stamp + 1)
     returning account_id, stamp`;
 }
-
-/** The counters of an account. */
-export const readCounters = statement<{ accountId: string }, { name: string; value: bigint }>(
-  (p) => sql`select name, sum(value)::bigint as value from ${counters} where account_id = ${p.accountId}::uuid
-    group by name order by name`,
-);

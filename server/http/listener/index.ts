@@ -9,15 +9,7 @@ import { createSecure } from "./secure.js";
 import type { Shared } from "./shared.js";
 import { sweep, sweepInterval } from "./sweep.js";
 
-export {
-  DEFAULT_LIMITS,
-  type Listener,
-  type ListenerCounters,
-  type ListenerLimits,
-  type ListenerLog,
-  type ListenerOptions,
-  type RequestHandler,
-} from "./options.js";
+export type { Listener, ListenerOptions } from "./options.js";
 
 /** A connection that sent nothing between two looks of a drain is idle; the time between gives a request on its way a chance. */
 const DRAIN_LOOK_MS = 50;

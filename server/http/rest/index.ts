@@ -1,3 +1,2 @@
 export { createRestDoor, type RestDoor } from "./door.js";
 export { methodNotAllowed, notFound } from "./response.js";
-export type { RestMatch } from "./router.js";

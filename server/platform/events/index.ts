@@ -7,6 +7,5 @@ export {
   readEvents,
   readHead,
   readPruned,
-  record,
   recordFrom,
 } from "./store.js";

@@ -24,9 +24,6 @@ export function recordFrom(
     from ${from}`;
 }
 
-/** Appends one event in the transaction of `ctx`. */
-export const record = statement<NewEvent, never>((p) => recordFrom(sql`(select 1) as once`, p));
-
 /** Events of `topics` after an offset, oldest first. */
 export const readEvents = statement<{ topics: string[]; after: number; limit: number }, EventRow>(
   (p) => sql`select log_offset, topic, id, type, actor_id, data::text as data, created_at from ${events}

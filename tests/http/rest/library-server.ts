@@ -80,7 +80,7 @@ export async function serveLibrary(
     if (server instanceof http.Server) server.closeAllConnections();
     return new Promise<void>((resolve) => server.close(() => resolve()));
   });
-  return { port, calls, call: (line: string, request?: RestRequest) => call(port, line, request) };
+  return { port, server, calls, call: (line: string, request?: RestRequest) => call(port, line, request) };
 }
 
 export interface RestRequest {
@@ -102,11 +102,13 @@ export interface RestReply {
 }
 
 /** Calls `GET /path` or the like. */
-export function call(port: number, line: string, { headers = {}, body }: RestRequest = {}): Promise<RestReply> {
+function call(port: number, line: string, { headers = {}, body }: RestRequest = {}): Promise<RestReply> {
   const [method, path] = line.split(" ") as [string, string];
   const raw = body === undefined || typeof body === "string" || Buffer.isBuffer(body);
-  const sent = raw ? body : JSON.stringify(body);
-  const type = body === undefined ? {} : { "content-type": "application/json" };
+  const sent = (raw ? body : JSON.stringify(body)) as string | Buffer | undefined;
+  // Without a length the client of node:http sends the body of a DELETE as if it were another request.
+  const length = headers["transfer-encoding"] ? {} : { "content-length": Buffer.byteLength(sent ?? "") };
+  const type = sent === undefined ? {} : { "content-type": "application/json", ...length };
   return new Promise((resolve, reject) => {
     const req = http.request({ host: "127.0.0.1", port, method, path, headers: { ...type, ...headers } }, (res) => {
       const chunks: Buffer[] = [];
@@ -115,7 +117,7 @@ export function call(port: number, line: string, { headers = {}, body }: RestReq
       res.on("end", () => resolve(replyOf(res.statusCode ?? 0, res.headers, Buffer.concat(chunks))));
     });
     req.on("error", reject);
-    req.end(sent as string | Buffer | undefined);
+    req.end(sent);
   });
 }
 

@@ -91,5 +91,5 @@ async function writeAccessRules(place: Place, listens: boolean): Promise<void> {
 
 /** PostgreSQL must not see our environment: PGDATA, PGPORT and the like would change what it does. */
 export function serverEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" };
+  return { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 }

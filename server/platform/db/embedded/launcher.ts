@@ -32,6 +32,8 @@ export interface EmbeddedPostgres {
    * the server anew, in the same place, if it died. Throws an Error of one clear line.
    */
   start(): Promise<EmbeddedAddress>;
+  /** Whether the server that was started or adopted has died. */
+  isDown(): boolean;
   /** Stops the server, also one that was adopted. Never throws; may be called before start, during it, and twice. */
   stop(): Promise<void>;
 }
@@ -103,8 +105,9 @@ export function embeddedPostgres(options: EmbeddedOptions): EmbeddedPostgres {
   }
 
   async function adopt(server: RunningServer, place: Place, left: Set<string>): Promise<EmbeddedAddress> {
-    if (socketDir) left.add(socketDir);
-    socketDir = undefined;
+    if (socketDir && socketDir !== server.socketDir) left.add(socketDir);
+    // Should it die, the next one listens in the same place, where this process's connections look for it.
+    socketDir = server.socketDir;
     await tidy(left, server.socketDir);
     log("using the database server that runs already", { pid: server.pid });
     return hold(server, place, () => !isServerOf(server.pid, place.dataDir), true);
@@ -155,6 +158,7 @@ export function embeddedPostgres(options: EmbeddedOptions): EmbeddedPostgres {
       });
       return starting;
     },
+    isDown: () => held?.isGone() ?? false,
     async stop() {
       abort.abort(new Error("The embedded PostgreSQL was stopped while it started."));
       await starting?.catch(() => {});

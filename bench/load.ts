@@ -1,0 +1,53 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { join } from "node:path";
+import { ROOT } from "./processes.js";
+
+/** Where a slice goes and what it asks. */
+export interface Target {
+  readonly protocol: "http1" | "grpc";
+  readonly port: number;
+  /** The process whose processor time is counted. */
+  readonly pid: number;
+  /** A PostgreSQL server whose time is counted beside it. */
+  readonly databasePid?: number;
+  readonly inFlight: number;
+  /** Whole requests as text, or calls of gRPC; asked in turn. */
+  readonly requests: readonly unknown[];
+}
+
+/** What one slice saw. Times in milliseconds, processor time in microseconds a request. */
+export interface Slice {
+  requests: number;
+  cpuUs: number;
+  databaseCpuUs?: number;
+  /** Processors the server kept busy. */
+  busy: number;
+  rps: number;
+  p50: number;
+  p99: number;
+}
+
+/** The process that calls; it is told one slice at a time. */
+export interface Load {
+  run(target: Target, ms: number): Promise<Slice>;
+  stop(): void;
+}
+
+export function startLoad(): Load {
+  // Without the flags of ours: it is plain JavaScript, and a loader of TypeScript would slow it.
+  const child: ChildProcess = fork(join(ROOT, "bench/load.mjs"), [], { execArgv: [] });
+  return {
+    run: (target, ms) =>
+      new Promise((resolve, reject) => {
+        const ended = () => reject(new Error("the load process ended"));
+        child.once("exit", ended);
+        child.once("message", (answer: Slice | { error: string }) => {
+          child.off("exit", ended);
+          if ("error" in answer) reject(new Error(answer.error));
+          else resolve(answer);
+        });
+        child.send({ ...target, ms });
+      }),
+    stop: () => child.disconnect(),
+  };
+}

@@ -1,0 +1,89 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, release, totalmem } from "node:os";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { allCases } from "./cases.js";
+import { startLoad } from "./load.js";
+import { measure } from "./measure.js";
+import { endAll, residentMiB } from "./processes.js";
+import { type Report, table } from "./report.js";
+import { startSubjects } from "./subjects.js";
+
+const USAGE = `npm run bench -- [--json FILE] [--quick] [--only NAME]... [--rounds N] [--profile FOLDER]
+  --json FILE       also writes the JSON there
+  --quick           two short rounds: does it run, not how fast
+  --only NAME       only cases whose name holds NAME
+  --rounds N        as many rounds (5)
+  --profile FOLDER  writes a CPU profile of Backstay there; figures with it say nothing`;
+
+const PLAN = { rounds: 5, warmMs: 1_500, sliceMs: 1_500 };
+const QUICK = { rounds: 2, warmMs: 300, sliceMs: 400 };
+
+const { values: flags } = parseArgs({
+  options: {
+    json: { type: "string" },
+    quick: { type: "boolean" },
+    only: { type: "string", multiple: true },
+    rounds: { type: "string" },
+    profile: { type: "string" },
+    help: { type: "boolean" },
+  },
+});
+
+if (flags.help) console.log(USAGE);
+else await main();
+
+async function main(): Promise<void> {
+  const loadBefore = loadavg()[0]!;
+  const tell = (text: string) => console.error(`bench: ${text}`);
+  const plan = { ...(flags.quick ? QUICK : PLAN), ...(flags.rounds && { rounds: Number(flags.rounds) }) };
+  if (flags.profile) mkdirSync(flags.profile, { recursive: true });
+
+  tell("starting the servers");
+  const subjects = await startSubjects({ profileDir: flags.profile && resolve(flags.profile) });
+  const load = startLoad();
+  const interrupted = () => {
+    process.exitCode = 130;
+    endAll();
+  };
+  process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
+  try {
+    const cases = allCases(subjects).filter(({ name }) => flags.only?.some((part) => name.includes(part)) ?? true);
+    if (cases.length === 0) throw new Error(`no case has a name with ${flags.only?.join(" or ")}`);
+    const results = await measure(load, cases, plan, subjects.betweenRounds, tell);
+    const { subject: ping } = allCases(subjects)[0]!;
+    const { p50, p99 } = await load.run({ ...ping, inFlight: 1 }, plan.sliceMs);
+    const mib = (pid: number) => Math.round(residentMiB(pid));
+    const report: Report = {
+      date: new Date().toISOString(),
+      machine: {
+        cpu: cpus()[0]!.model,
+        cores: cpus().length,
+        memoryGiB: Math.round(totalmem() / 2 ** 30),
+        kernel: release(),
+        loadBefore,
+        loadAfter: loadavg()[0]!,
+      },
+      node: process.versions.node,
+      database: `embedded PostgreSQL ${subjects.database.version}`,
+      plan,
+      cases: results,
+      idlePing: { p50, p99 },
+      memory: {
+        backstayIdleMiB: Math.round(subjects.idle.backstayMiB),
+        databaseIdleMiB: Math.round(subjects.idle.databaseMiB),
+        backstayLoadedMiB: mib(subjects.backstay.pid),
+        echoLoadedMiB: mib(subjects.echo.pid),
+        grpcJsLoadedMiB: mib(subjects.grpcJs.pid),
+      },
+      start: { coldMs: Math.round(subjects.start.coldMs), warmMs: Math.round(subjects.start.warmMs) },
+    };
+    const json = JSON.stringify(report, null, 2);
+    if (flags.json) writeFileSync(flags.json, `${json}\n`);
+    console.error(`\n${table(report)}\n`);
+    console.log(json);
+  } finally {
+    load.stop();
+    await subjects.stop();
+  }
+}

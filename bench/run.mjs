@@ -1,0 +1,13 @@
+/** `npm run bench`: measures on Node 24 when it is at hand (`node bench/get-node24.mjs` brings it), else on this Node. */
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { findNode, ROOT } from "./node24.mjs";
+
+const args = ["--import", "tsx", join(ROOT, "bench/main.ts"), ...process.argv.slice(2)];
+const child = spawn(findNode(), args, { cwd: ROOT, stdio: "inherit" });
+// A signal to us goes on to the child, which has servers to stop.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+child.on("close", (code, signal) => {
+  process.exitCode = code ?? 128 + constants.signals[signal];
+});
