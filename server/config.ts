@@ -90,7 +90,7 @@ export function flagOf(name: string): string {
 }
 
 /** The environment variable of a setting. */
-function envOf(name: string): string {
+export function envOf(name: string): string {
   return `BACKSTAY_${name.replace(/\./g, "_").toUpperCase()}`;
 }
 

@@ -1,20 +1,26 @@
 import { DomainError } from "../../kernel/errors.js";
 
-// Characters nobody sees: controls, formats (zero width, directional), unassigned, private use, surrogates.
-const INVISIBLE = /\p{C}|[\u2028\u2029\u115f\u1160\u3164\uffa0]/u;
+// Characters nobody sees: controls, formats (zero width, directional), unassigned, private use, surrogates, selectors and
+// fillers, and the braille cell without a dot.
+const INVISIBLE = /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]/u;
+
+/** As long as the database keeps; NFKC makes up to eighteen characters of one. */
+const MOST_FOLDED = 1024;
 
 /**
  * The form of a login that is compared: NFKC, then case folded, so that no two accounts look alike by case or Unicode form.
  * Throws INVALID_LOGIN for what a person could not see or would not notice.
  */
 export function foldLogin(login: string): string {
-  if (INVISIBLE.test(login)) {
-    throw new DomainError("INVALID_LOGIN", "The login has an invisible character.", { field: "login" });
-  }
+  if (INVISIBLE.test(login)) throw refused("The login has an invisible character.");
   const composed = login.normalize("NFKC");
-  if (composed !== composed.trim()) {
-    throw new DomainError("INVALID_LOGIN", "The login has blanks at an end.", { field: "login" });
-  }
-  // Upper case first folds what has no lower case of its own, such as the German sharp s.
-  return composed.toUpperCase().toLowerCase().normalize("NFKC");
+  if (composed !== composed.trim()) throw refused("The login has blanks at an end.");
+  // Upper case folds what has no lower case of its own, such as the German sharp s, once its capital twin is lower case.
+  const folded = composed.toLowerCase().toUpperCase().toLowerCase().normalize("NFKC");
+  if (folded.length > MOST_FOLDED) throw refused("The login is too long when its characters are written out.");
+  return folded;
+}
+
+function refused(message: string): DomainError {
+  return new DomainError("INVALID_LOGIN", message, { field: "login" });
 }

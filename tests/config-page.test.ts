@@ -1,0 +1,36 @@
+import { expect, it } from "vitest";
+import { envOf, flagOf, readConfig, SETTINGS } from "../server/config.js";
+
+it("has a page of every setting; `npm test -- tests/config-page.test.ts -u` writes it anew", async () => {
+  const rows = Object.entries(SETTINGS).map(([name, setting]) => {
+    const development = "development" in setting ? ` (\`${setting.development}\` in development)` : "";
+    const usual = setting.default === "" ? "" : `\`${setting.default}\`${development}`;
+    return `| \`${name}\` | \`--${flagOf(name)}\` | \`${envOf(name)}\` | ${usual} | ${setting.says} |`;
+  });
+  const page = `# Settings
+
+A flag wins over an environment variable, that over \`backstay.config.json\` in the working directory and \`etc/config\`
+(\`name=value\` lines) in the home, those over the default. \`DATABASE_URL\` is taken for \`database.url\`. Durations are
+\`500ms\`, \`5s\`, \`10m\`, \`2h\`, \`14d\`. A name or value that means nothing stops the start, and the line says where.
+
+| key | flag | environment | default | meaning |
+|---|---|---|---|---|
+${rows.join("\n")}
+`;
+  await expect(page).toMatchFileSnapshot("../docs/config.md");
+});
+
+it("takes a flag over the environment, and that over the default", () => {
+  const read = (flags: object, env: object) => readConfig({ flags, env, cwd: "/nowhere", development: false }).port;
+  expect(read({ port: "1" }, { BACKSTAY_PORT: "2" })).toBe(1);
+  expect(read({}, { BACKSTAY_PORT: "2" })).toBe(2);
+  expect(read({}, {})).toBe(8000);
+});
+
+it("refuses a value that means nothing, naming where it stands", () => {
+  const read = (env: object) => () => readConfig({ flags: {}, env, cwd: "/nowhere", development: false });
+  expect(read({ BACKSTAY_PORT: "many" })).toThrow(/^BACKSTAY_PORT: port /);
+  expect(read({ BACKSTAY_EVENTS_HEARTBEAT: "5" })).toThrow("must be a duration such as 5s");
+  expect(read({ BACKSTAY_TLS_CERT: "x" })).toThrow("tls.cert and tls.key are given together");
+  expect(read({ BACKSTAY_SECRET: "short" })).toThrow("BACKSTAY_SECRET");
+});

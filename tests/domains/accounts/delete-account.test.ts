@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { standingStream } from "../stream.js";
+import { curl, curlRefused, openDatabase, operator, refused, within } from "../support.js";
+
+let backstay: TestBackstay;
+let ada: Person;
+let ben: Person;
+beforeAll(async () => {
+  backstay = await startBackstay();
+});
+beforeEach(async () => {
+  ada = await backstay.signUp();
+  ben = await backstay.signUp();
+});
+afterAll(() => backstay.stop());
+
+const remove = (who: Person, id = "me") => who.client.accounts.deleteAccount({ id });
+
+describe("what goes with an account", () => {
+  it("is its login, which is free again", async () => {
+    await remove(ada);
+    const again = await backstay.signUp(ada.login);
+    expect(again.id).not.toBe(ada.id);
+  });
+
+  it("is its sign-in: nobody can tell that there was one", async () => {
+    await remove(ada);
+    const { login, secret } = ada;
+    expect(await curlRefused(backstay, "auth.v1.AuthService/SignIn", { login, secret })).toMatchObject({
+      code: "unauthenticated",
+      reason: "INVALID_CREDENTIALS",
+    });
+  });
+
+  it("are its tokens, at once", async () => {
+    const { login, secret } = ada;
+    const other = await curl<{ tokens: { accessToken: string; refreshToken: string } }>(
+      backstay,
+      "auth.v1.AuthService/SignIn",
+      { login, secret },
+    );
+    // Both are in the server's memory when the account is deleted.
+    await curl(backstay, "auth.v1.AuthService/GetCurrent", {}, other.tokens.accessToken);
+    await remove(ada);
+    const invalid = { code: "unauthenticated", reason: "INVALID_TOKEN", fields: [] };
+    expect(await curlRefused(backstay, "auth.v1.AuthService/GetCurrent", {}, ada.token)).toEqual(invalid);
+    expect(await curlRefused(backstay, "auth.v1.AuthService/GetCurrent", {}, other.tokens.accessToken)).toEqual(invalid);
+    const { refreshToken } = other.tokens;
+    expect(await curlRefused(backstay, "auth.v1.AuthService/Refresh", { refreshToken })).toEqual(invalid);
+  });
+
+  it("are its streams, within a second", async () => {
+    const stream = await standingStream(backstay, ada.token);
+    await remove(ada);
+    const { refused } = await stream.end(1_000);
+    expect(refused).toMatchObject({ code: "unauthenticated", reason: "TOKEN_REVOKED" });
+  });
+
+  it("are the messages it received, and its counters", async () => {
+    const sql = openDatabase(backstay);
+    const counted = async () => {
+      const [row] = await sql`select
+        (select count(*)::int from backstay.messages where recipient_id = ${ada.id}) as messages,
+        (select count(*)::int from backstay.counters where account_id = ${ada.id}) as counters`;
+      return row;
+    };
+    const { message } = await ben.client.messages.sendMessage({ recipientId: ada.id, text: "Hello" });
+    await ada.client.messages.markRead({ id: message!.id });
+    expect(await counted()).toEqual({ messages: 1, counters: 2 });
+    await remove(ada);
+    expect(await counted()).toEqual({ messages: 0, counters: 0 });
+  });
+
+  it("is every row that names it, but those of what others received and heard", async () => {
+    const sql = openDatabase(backstay);
+    await ben.client.messages.sendMessage({ recipientId: ada.id, text: "To Ada" });
+    await ada.client.messages.sendMessage({ recipientId: ben.id, text: "From Ada" });
+    await remove(ada);
+    const columns = await sql<{ table: string; column: string }[]>`
+      select table_name as table, column_name as column from information_schema.columns
+      where table_schema = 'backstay' and data_type = 'uuid'`;
+    const left: string[] = [];
+    for (const { table, column } of columns) {
+      const [row] = await sql`select count(*)::int as count from backstay.${sql(table)} where ${sql(column)} = ${ada.id}`;
+      if (row?.count > 0) left.push(`${table}.${column}`);
+    }
+    expect(left.filter((place) => !/^(events|outbox)\.actor_id$/.test(place))).toEqual(["messages.sender_id"]);
+    const [topic] = await sql`select count(*)::int as count from backstay.events where topic = ${`account/${ada.id}`}`;
+    expect(topic?.count).toBe(0);
+  });
+
+  it("are not the messages it sent: they stay with those who received them", async () => {
+    const { message } = await ada.client.messages.sendMessage({ recipientId: ben.id, text: "Farewell" });
+    await remove(ada);
+    expect((await ben.client.messages.listMessages({})).messages).toEqual([message]);
+    expect(await refused(ben.client.accounts.getAccount({ id: ada.id }))).toMatchObject({ reason: "ACCOUNT_NOT_FOUND" });
+  });
+});
+
+describe("whose account", () => {
+  it("is one's own by its id", async () => {
+    await remove(ada, ada.id);
+    expect(await refused(ben.client.accounts.getAccount({ id: ada.id }))).toMatchObject({ code: "not_found" });
+  });
+
+  it("is not someone else's", async () => {
+    expect(await refused(remove(ben, ada.id))).toEqual({
+      code: "permission_denied",
+      reason: "NOT_YOUR_ACCOUNT",
+      fields: [],
+    });
+    expect((await ada.client.accounts.getAccount({})).account?.id).toBe(ada.id);
+  });
+
+  it("is anyone's for an administrator; a repeat finds nothing", async () => {
+    const { accounts } = operator(backstay);
+    await accounts.deleteAccount({ id: ada.id });
+    expect(await refused(accounts.deleteAccount({ id: ada.id }))).toEqual({
+      code: "not_found",
+      reason: "ACCOUNT_NOT_FOUND",
+      fields: ["id"],
+    });
+  });
+
+  it("must be said: nothing is deleted by leaving the id out", async () => {
+    expect(await refused(remove(ada, ""))).toEqual({
+      code: "invalid_argument",
+      reason: "INVALID_FIELD",
+      fields: ["id"],
+    });
+  });
+
+  it.each(["0190163d8694739b8b1fcb8dd4e60777", "nobody"])("is nobody's: %s", async (id) => {
+    expect(await refused(remove(ada, id))).toMatchObject({ code: "not_found", reason: "ACCOUNT_NOT_FOUND" });
+  });
+});
+
+it("answers a repeat by the same token as it answers any dead token", async () => {
+  await curl(backstay, "accounts.v1.AccountService/DeleteAccount", { id: "me" }, ada.token);
+  const again = await curlRefused(backstay, "accounts.v1.AccountService/DeleteAccount", { id: "me" }, ada.token);
+  expect(again).toMatchObject({ code: "unauthenticated", reason: "INVALID_TOKEN" });
+});
+
+it("lets one of ten deletions at once do it", async () => {
+  const { accounts } = operator(backstay);
+  const outcomes = await Promise.all(
+    Array.from({ length: 10 }, () =>
+      accounts.deleteAccount({ id: ada.id }).then(
+        () => "deleted",
+        (error) => error.reason,
+      ),
+    ),
+  );
+  expect(outcomes.sort()).toEqual([...Array(9).fill("ACCOUNT_NOT_FOUND"), "deleted"]);
+});
+
+describe("while the account is being deleted", () => {
+  /** Deletes Ada in a transaction that is committed only when `meanwhile` waits for it. */
+  async function deletedDuring<T>(meanwhile: () => Promise<T>): Promise<T> {
+    const sql = openDatabase(backstay);
+    let answer: Promise<T> | undefined;
+    await sql.begin(async (tx) => {
+      await tx`delete from backstay.accounts where id = ${ada.id}`;
+      answer = meanwhile();
+      answer.catch(() => {});
+      const waits = async () => {
+        for (;;) {
+          const rows = await sql`select 1 from pg_stat_activity where datname = current_database()
+            and application_name = 'backstay' and wait_event_type = 'Lock'`;
+          if (rows.length > 0) return;
+        }
+      };
+      await within(2_000, waits(), "the call waits for the transaction");
+    });
+    return answer!;
+  }
+
+  it("a message to it finds no recipient", async () => {
+    const sent = deletedDuring(() => ben.client.messages.sendMessage({ recipientId: ada.id, text: "Late" }));
+    expect(await refused(sent)).toEqual({ code: "not_found", reason: "RECIPIENT_NOT_FOUND", fields: ["recipientId"] });
+  });
+
+  it("a sign-in answers as if there were no such login", async () => {
+    const { login, secret } = ada;
+    const signedIn = deletedDuring(() => curlRefused(backstay, "auth.v1.AuthService/SignIn", { login, secret }));
+    expect(await signedIn).toEqual({ code: "unauthenticated", reason: "INVALID_CREDENTIALS", fields: [] });
+  });
+});

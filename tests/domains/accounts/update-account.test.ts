@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { standingStream } from "../stream.js";
+import { openDatabase, operator, refused, testClock } from "../support.js";
+
+let backstay: TestBackstay;
+let ada: Person;
+let ben: Person;
+const clock = testClock();
+beforeAll(async () => {
+  backstay = await startBackstay({}, { overrides: { clock } });
+  ben = await backstay.signUp();
+});
+beforeEach(async () => {
+  ada = await backstay.signUp();
+});
+afterAll(() => backstay.stop());
+
+type Values = NonNullable<Parameters<Person["client"]["accounts"]["updateAccount"]>[0]>["account"];
+
+const update = (who: Person, account: Values, paths: string[]) =>
+  who.client.accounts.updateAccount({ account, updateMask: { paths } }).then((answer) => answer.account!);
+
+describe("the mask", () => {
+  it("says what changes; everything else stays, whatever is given for it", async () => {
+    const before = (await ada.client.accounts.getAccount({})).account!;
+    clock.advance(1_500);
+    const after = await update(ada, { name: "New name", email: "new@example.org", phone: "1" }, ["name", "phone"]);
+    const { createTime: _, ...unchanged } = before;
+    expect(after).toMatchObject({ ...unchanged, name: "New name", phone: "1", updateTime: after.updateTime! });
+    expect(after.email).toBe("");
+    expect(after.createTime).toEqual(before.createTime);
+    const elapsed = Number(after.updateTime!.seconds - before.updateTime!.seconds) * 1_000;
+    expect(elapsed + (after.updateTime!.nanos - before.updateTime!.nanos) / 1e6).toBe(1_500);
+    expect((await ada.client.accounts.getAccount({})).account).toEqual(after);
+  });
+
+  it("changes every field that may be changed", async () => {
+    const values = {
+      name: "Ada",
+      alias: "A",
+      email: "ada@example.org",
+      phone: "2",
+      gender: "f",
+      birthday: "1815-12-10",
+      address: "London",
+    };
+    expect(await update(ada, values, Object.keys(values))).toMatchObject(values);
+  });
+
+  it("empties a field that is named and not given", async () => {
+    await update(ada, { phone: "3" }, ["phone"]);
+    expect((await update(ada, {}, ["phone"])).phone).toBe("");
+  });
+
+  it.each([
+    ["is empty", []],
+    ["names the login", ["login"]],
+    ["names the roles", ["name", "roles"]],
+    ["names the id", ["id"]],
+    ["names what there is not", ["nickname"]],
+    ["names a column of the database", ["created_at"]],
+    ["names a path", ["account.name"]],
+  ])("is refused when it %s", async (_, paths) => {
+    expect(await refused(update(ada, { name: "X", roles: ["admin"] }, paths))).toEqual({
+      code: "invalid_argument",
+      reason: "INVALID_MASK",
+      fields: ["updateMask"],
+    });
+    expect((await ada.client.accounts.getAccount({})).account?.name).toBe(`Name of ${ada.login}`);
+  });
+
+  it("is refused when it is absent", async () => {
+    const update = ada.client.accounts.updateAccount({ account: { name: "X" } });
+    expect(await refused(update)).toMatchObject({ reason: "INVALID_MASK" });
+  });
+});
+
+describe("the values", () => {
+  it("never leave an account without a name", async () => {
+    expect(await refused(update(ada, { name: "" }, ["name"]))).toEqual({
+      code: "invalid_argument",
+      reason: "INVALID_FIELD",
+      fields: ["account.name"],
+    });
+  });
+
+  it.each([
+    ["account.name", { name: "x".repeat(129) }],
+    ["account.alias", { alias: "x".repeat(129) }],
+    ["account.email", { email: "nobody" }],
+    ["account.phone", { phone: "x".repeat(33) }],
+    ["account.gender", { gender: "x".repeat(33) }],
+    ["account.birthday", { birthday: "yesterday" }],
+    ["account.address", { address: "x".repeat(513) }],
+  ])("keep the bounds of %s", async (field, values) => {
+    expect(await refused(update(ada, values, Object.keys(values)))).toEqual({
+      code: "invalid_argument",
+      reason: "INVALID_FIELD",
+      fields: [field],
+    });
+  });
+
+  it("make the name the alias when the alias is emptied", async () => {
+    await update(ada, { alias: "A" }, ["alias"]);
+    expect((await update(ada, { alias: "" }, ["alias"])).alias).toBe(`Name of ${ada.login}`);
+    expect(await update(ada, { name: "Ada", alias: "" }, ["name", "alias"])).toMatchObject({ name: "Ada", alias: "Ada" });
+  });
+
+  it("count characters, not bytes", async () => {
+    expect((await update(ada, { name: "🎈".repeat(128) }, ["name"])).name).toBe("🎈".repeat(128));
+  });
+
+  it("are refused without an account", async () => {
+    const update = ada.client.accounts.updateAccount({ updateMask: { paths: ["name"] } });
+    expect(await refused(update)).toMatchObject({ reason: "INVALID_FIELD", fields: ["account"] });
+  });
+});
+
+describe("whose account", () => {
+  it("is one's own by its id, by me and by nothing", async () => {
+    for (const [id, name] of Object.entries({ [ada.id]: "By id", me: "By me", "": "By nothing" })) {
+      expect(await update(ada, { id, name }, ["name"])).toMatchObject({ id: ada.id, name });
+    }
+  });
+
+  it("is not someone else's, who is told so", async () => {
+    expect(await refused(update(ben, { id: ada.id, name: "Mine" }, ["name"]))).toEqual({
+      code: "permission_denied",
+      reason: "NOT_YOUR_ACCOUNT",
+      fields: [],
+    });
+    expect((await ada.client.accounts.getAccount({})).account?.name).toBe(`Name of ${ada.login}`);
+  });
+
+  it("is anyone's for an administrator", async () => {
+    const { accounts } = operator(backstay);
+    const { account } = await accounts.updateAccount({
+      account: { id: ada.id, name: "Renamed" },
+      updateMask: { paths: ["name"] },
+    });
+    expect(account).toMatchObject({ id: ada.id, name: "Renamed", login: ada.login });
+  });
+
+  it.each(["0190163d8694739b8b1fcb8dd4e60777", "nobody"])("is nobody's: %s", async (id) => {
+    const notFound = { code: "not_found", reason: "ACCOUNT_NOT_FOUND", fields: ["id"] };
+    expect(await refused(update(ada, { id, name: "X" }, ["name"]))).toEqual(notFound);
+    const byAdmin = operator(backstay).accounts.updateAccount({
+      account: { id, name: "X" },
+      updateMask: { paths: ["name"] },
+    });
+    expect(await refused(byAdmin)).toEqual(notFound);
+  });
+});
+
+it("tells the account's streams what changed, within a second", async () => {
+  const stream = await standingStream(backstay, ada.token);
+  await update(ada, { name: "Ada", phone: "4" }, ["phone", "name"]);
+  expect(await stream.event(1_000)).toMatchObject({
+    type: "account.update",
+    path: "/account/update",
+    actorId: ada.id,
+    topic: `account/${ada.id}`,
+    data: { changed: ["phone", "name"] },
+  });
+});
+
+it("tells nothing of a change that was refused", async () => {
+  const stream = await standingStream(backstay, ada.token);
+  await refused(update(ada, { name: "" }, ["name"]));
+  await refused(update(ben, { id: ada.id, name: "X" }, ["name"]));
+  await update(ada, { phone: "5" }, ["phone"]);
+  expect((await stream.event(1_000)).data).toEqual({ changed: ["phone"] });
+});
+
+it("keeps every one of twenty changes of different fields at the same time", async () => {
+  const sql = openDatabase(backstay);
+  await Promise.all([
+    ...Array.from({ length: 10 }, () => update(ada, { phone: "6" }, ["phone"])),
+    ...Array.from({ length: 10 }, () => update(ada, { gender: "x" }, ["gender"])),
+  ]);
+  const [row] = await sql`select phone, gender from backstay.accounts where id = ${ada.id}`;
+  expect(row).toEqual({ phone: "6", gender: "x" });
+});
