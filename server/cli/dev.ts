@@ -45,9 +45,8 @@ function screen(config: Config, started: Started, demo: DemoAccount[], seconds: 
     `           reset: stop the server, then remove ${config.home}`,
     `  Log      ${config["log.file"] || `${config.home}/log/backstay.log`}`,
     ...notes.map((note) => `  Note     ${note}`),
-    setupUrl
-      ? `  Admin    ${setupUrl}   (works once, for 30 minutes)\n           or: npx backstay user create --admin LOGIN`
-      : "  Admin    npx backstay user create --admin LOGIN",
+    ...(setupUrl ? [`  Admin    ${setupUrl}   (works once, for 30 minutes)`] : []),
+    `  ${setupUrl ? "      or" : "Admin   "} npx backstay user create --admin LOGIN${homeFlag(config)}`,
     "",
   ];
   if (ada && ben) {
@@ -64,4 +63,9 @@ function screen(config: Config, started: Started, demo: DemoAccount[], seconds: 
     );
   }
   return lines.join("\n");
+}
+
+/** What a command beside the server needs to find it. */
+function homeFlag({ home }: Config): string {
+  return home === resolve(".backstay") ? "" : ` --home ${home}`;
 }

@@ -1,0 +1,81 @@
+import { readFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join, normalize } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type Person, startBackstay, type TestBackstay } from "../support/backstay.js";
+import { startBrowser } from "../support/browser.js";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+/** The built package in a page, without a bundler: the browser's own modules, found by an import map. */
+const IMPORTS = {
+  "@backstay/client": "/client-sdk/dist/index.js",
+  "@bufbuild/protobuf": "/node_modules/@bufbuild/protobuf/dist/esm/index.js",
+  "@bufbuild/protobuf/codegenv2": "/node_modules/@bufbuild/protobuf/dist/esm/codegenv2/index.js",
+  "@bufbuild/protobuf/reflect": "/node_modules/@bufbuild/protobuf/dist/esm/reflect/index.js",
+  "@bufbuild/protobuf/wire": "/node_modules/@bufbuild/protobuf/dist/esm/wire/index.js",
+  "@bufbuild/protobuf/wkt": "/node_modules/@bufbuild/protobuf/dist/esm/wkt/index.js",
+  "@connectrpc/connect": "/node_modules/@connectrpc/connect/dist/esm/index.js",
+  "@connectrpc/connect/protocol": "/node_modules/@connectrpc/connect/dist/esm/protocol/index.js",
+  "@connectrpc/connect/protocol-connect": "/node_modules/@connectrpc/connect/dist/esm/protocol-connect/index.js",
+  "@connectrpc/connect/protocol-grpc": "/node_modules/@connectrpc/connect/dist/esm/protocol-grpc/index.js",
+  "@connectrpc/connect/protocol-grpc-web": "/node_modules/@connectrpc/connect/dist/esm/protocol-grpc-web/index.js",
+  "@connectrpc/connect-web": "/node_modules/@connectrpc/connect-web/dist/esm/index.js",
+};
+
+let backstay: TestBackstay;
+let browser: Browser;
+let app: Server;
+let page: Page;
+let ada: Person;
+beforeAll(async () => {
+  [backstay, browser] = await Promise.all([startBackstay(), startBrowser()]);
+  ada = await backstay.signUp();
+  app = createServer(async (req, res) => {
+    if (req.url === "/") {
+      const script = `import * as sdk from "@backstay/client"; window.client = sdk.createClient("${backstay.url}");`;
+      const map = JSON.stringify({ imports: IMPORTS });
+      res.setHeader("content-type", "text/html");
+      res.end(`<script type="importmap">${map}</script><script type="module">${script}</script>`);
+      return;
+    }
+    res.setHeader("content-type", "text/javascript");
+    res.end(await readFile(join(ROOT, normalize(req.url!))).catch(() => ""));
+  });
+  await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+  page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${(app.address() as AddressInfo).port}/`);
+});
+afterAll(async () => {
+  await browser?.close();
+  app?.close();
+  await backstay?.stop();
+});
+
+it("signs in from a page of another origin and gets a message live", async () => {
+  const credentials = { login: ada.login, secret: ada.secret };
+  const ben = await backstay.signUp();
+  const text = page.evaluate(async (who) => {
+    const { client } = window as never as { client: typeof ada.client };
+    await client.auth.signIn(who);
+    const stream = client.events.subscribe({ types: ["message.add"] });
+    await stream.ready();
+    document.title = "ready";
+    const { value: event } = await stream.next();
+    return event?.data?.text;
+  }, credentials);
+  await page.waitForFunction(() => document.title === "ready");
+  await ben.client.messages.sendMessage({ recipientId: ada.id, text: "Hello page" });
+  expect(await text).toBe("Hello page");
+});
+
+it("is still signed in after the page was loaded again", async () => {
+  await page.reload();
+  const id = await page.evaluate(async () => {
+    const { client } = window as never as { client: typeof ada.client };
+    return (await client.auth.getCurrent()).account?.id;
+  });
+  expect(id).toBe(ada.id);
+});
