@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { allCases } from "./cases.js";
+import { allCases, type Case } from "./cases.js";
 import { startLoad } from "./load.js";
 import { measure } from "./measure.js";
 import { endAll, residentMiB } from "./processes.js";
@@ -12,7 +12,7 @@ import { startSubjects } from "./subjects.js";
 const USAGE = `npm run bench -- [--json FILE] [--quick] [--only NAME]... [--rounds N] [--profile FOLDER]
   --json FILE       also writes the JSON there
   --quick           two short rounds: does it run, not how fast
-  --only NAME       only cases whose name holds NAME
+  --only NAME       only the case of this name, or those whose name holds it
   --rounds N        as many rounds (5)
   --profile FOLDER  writes a CPU profile of Backstay there; figures with it say nothing`;
 
@@ -48,8 +48,7 @@ async function main(): Promise<void> {
   };
   process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
   try {
-    const cases = allCases(subjects).filter(({ name }) => flags.only?.some((part) => name.includes(part)) ?? true);
-    if (cases.length === 0) throw new Error(`no case has a name with ${flags.only?.join(" or ")}`);
+    const cases = chosen(allCases(subjects), flags.only ?? []);
     const results = await measure(load, cases, plan, subjects.betweenRounds, tell);
     const { subject: ping } = allCases(subjects)[0]!;
     const { p50, p99 } = await load.run({ ...ping, inFlight: 1 }, plan.sliceMs);
@@ -86,4 +85,15 @@ async function main(): Promise<void> {
     load.stop();
     await subjects.stop();
   }
+}
+
+/** The cases of these names; a part of a name will do when no case has just that name. */
+function chosen(cases: Case[], names: string[]): Case[] {
+  const found = names.flatMap((part) => {
+    const exact = cases.filter(({ name }) => name === part);
+    const near = exact.length > 0 ? exact : cases.filter(({ name }) => name.includes(part));
+    if (near.length === 0) throw new Error(`no case is named ${part}: ${cases.map(({ name }) => name).join("; ")}`);
+    return near;
+  });
+  return names.length === 0 ? cases : [...new Set(found)];
 }

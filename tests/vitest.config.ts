@@ -7,6 +7,7 @@ export default defineConfig({
     root: new URL("..", import.meta.url).pathname,
     include: ["tests/**/*.test.ts"],
     globalSetup: ["tests/support/global-setup.ts"],
+    setupFiles: ["tests/support/watch-answers.ts"],
     // One private PostgreSQL serves all files; two workers keep two cores busy and leave the server room.
     pool: "forks",
     maxWorkers: 2,
