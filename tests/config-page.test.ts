@@ -21,14 +21,15 @@ ${rows.join("\n")}
 });
 
 it("takes a flag over the environment, and that over the default", () => {
-  const read = (flags: object, env: object) => readConfig({ flags, env, cwd: "/nowhere", development: false }).port;
+  const read = (flags: object, env: NodeJS.ProcessEnv) =>
+    readConfig({ flags, env, cwd: "/nowhere", development: false }).port;
   expect(read({ port: "1" }, { BACKSTAY_PORT: "2" })).toBe(1);
   expect(read({}, { BACKSTAY_PORT: "2" })).toBe(2);
   expect(read({}, {})).toBe(8000);
 });
 
 it("refuses a value that means nothing, naming where it stands", () => {
-  const read = (env: object) => () => readConfig({ flags: {}, env, cwd: "/nowhere", development: false });
+  const read = (env: NodeJS.ProcessEnv) => () => readConfig({ flags: {}, env, cwd: "/nowhere", development: false });
   expect(read({ BACKSTAY_PORT: "many" })).toThrow(/^BACKSTAY_PORT: port /);
   expect(read({ BACKSTAY_EVENTS_HEARTBEAT: "5" })).toThrow("must be a duration such as 5s");
   expect(read({ BACKSTAY_TLS_CERT: "x" })).toThrow("tls.cert and tls.key are given together");

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { App, Started } from "../app.js";
 import type { Config } from "../config.js";
 import { runServer } from "../main.js";

@@ -18,11 +18,13 @@ export interface LogOptions {
 
 /** JSON lines, buffered for up to half a second below the level `warn`. */
 export function createLog(options: LogOptions): Log {
-  const out = destination({ dest: options.file ?? 2, append: true, mkdir: true, sync: false, minLength: 8192 });
-  const timer = setInterval(() => out.flush(), 500);
+  const out = destination({ dest: options.file ?? 2, append: true, mkdir: true, sync: false });
+  const lines = gather(out);
+  const timer = setInterval(() => lines.pass(), 500);
   timer.unref();
-  return logTo(out, options.level, () => {
+  return logTo(lines, options.level, () => {
     try {
+      lines.pass();
       out.flushSync();
     } catch {
       // The destination was not open yet: there is nothing to lose.
@@ -30,11 +32,36 @@ export function createLog(options: LogOptions): Log {
   });
 }
 
+const CHUNK = 32_768;
+
+/** Gathers lines: pino's destination measures all that it holds with every write, so it gets few and long ones. */
+function gather(out: DestinationStream): DestinationStream & { pass(): void } {
+  let held = "";
+  const pass = () => {
+    if (held === "") return;
+    out.write(held);
+    held = "";
+  };
+  return {
+    write(line) {
+      held += line;
+      if (held.length >= CHUNK) pass();
+    },
+    pass,
+  };
+}
+
 function logTo(out: DestinationStream, level: LogOptions["level"], flush: () => void): Log {
   const base = pino({ level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` }, out);
+  const logsInfo = base.isLevelEnabled("info");
   return {
     debug: (facts, message) => base.debug(facts, message),
-    info: (facts, message) => base.info(facts, message),
+    info(facts, message) {
+      // Every call comes here once. The line is the one pino would write, at a third of what pino needs for it.
+      if (!logsInfo) return;
+      const line = { level: base.levels.values["info"], time: new Date().toISOString(), ...facts, msg: message };
+      out.write(`${JSON.stringify(line)}\n`);
+    },
     warn(facts, message) {
       base.warn(facts, message);
       flush();

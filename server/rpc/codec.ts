@@ -51,6 +51,7 @@ function jsonError(schema: DescMessage, error: unknown): DomainError {
   if (field !== undefined) {
     const name = jsonName(schema, field);
     if (text.endsWith("invalid UTF8")) return new DomainError("INVALID_UTF8", undefined, { field: name });
+    if (text.endsWith("set multiple times")) return givenTwice(name);
     return new DomainError("WRONG_TYPE", `The field ${name} has a value of another type.`, { field: name });
   }
   const unknown = /key "([^"]*)" is unknown$/.exec(text)?.[1];
@@ -58,9 +59,7 @@ function jsonError(schema: DescMessage, error: unknown): DomainError {
     return new DomainError("UNKNOWN_FIELD", `There is no field ${unknown}.`, { field: unknown });
   }
   const twice = /duplicate object key "([^"]*)"$/.exec(text)?.[1];
-  if (twice !== undefined) {
-    return new DomainError("MALFORMED_BODY", `The field ${twice} is given twice.`, { field: twice });
-  }
+  if (twice !== undefined) return givenTwice(twice);
   const inner = /^cannot decode message ([\w.]+) from JSON/.exec(text)?.[1];
   const owners = schema.fields.filter((candidate) => candidate.message?.typeName === inner);
   if (inner !== schema.typeName && owners.length === 1) {
@@ -68,6 +67,10 @@ function jsonError(schema: DescMessage, error: unknown): DomainError {
     return new DomainError("WRONG_TYPE", `The field ${name} has a value of another type.`, { field: name });
   }
   return new DomainError("MALFORMED_BODY", `The body is not the JSON of a ${schema.typeName}.`);
+}
+
+function givenTwice(field: string): DomainError {
+  return new DomainError("MALFORMED_BODY", `The field ${field} is given twice.`, { field });
 }
 
 function jsonName(schema: DescMessage, qualified: string): string {

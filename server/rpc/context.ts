@@ -3,22 +3,39 @@ import type { Caller } from "../kernel/caller.js";
 import { ConflictError, type Database, type Db } from "../platform/db/index.js";
 import type { Call } from "./call.js";
 
-/** Makes the context of a call. It inherits the ports, so that making one costs next to nothing. */
-export function contextOf(ports: Ports, call: Call, idempotency: Idempotency | undefined): Ctx {
-  const ctx = Object.create(ports) as CallContext;
-  ctx.caller = call.caller;
-  ctx.requestId = call.requestId;
-  ctx.idempotency = idempotency;
-  ctx.db = call.canEnd ? ports.database.during(call.signal) : ports.database;
-  ctx.afterCommit = runNow;
-  ctx.transaction = (verb, options) => transaction(ctx, ports.database, call, verb, options?.retry ?? 0);
-  Object.defineProperty(ctx, "signal", { get: () => call.signal });
-  return ctx;
+/** What makes the contexts of calls. They inherit the ports, so that making one costs next to nothing. */
+export function contextMaker(ports: Ports): (call: Call, idempotency: Idempotency | undefined) => Ctx {
+  class CallContext {
+    readonly caller: Caller;
+    readonly requestId: string;
+    readonly db: Db;
+
+    constructor(
+      private readonly call: Call,
+      readonly idempotency: Idempotency | undefined,
+    ) {
+      this.caller = call.caller;
+      this.requestId = call.requestId;
+      this.db = call.canEnd ? ports.database.during(call.signal) : ports.database;
+    }
+
+    get signal(): AbortSignal {
+      return this.call.signal;
+    }
+
+    afterCommit(effect: () => void): void {
+      effect();
+    }
+
+    transaction<T>(verb: (ctx: Ctx) => Promise<T>, options?: { retry?: number }): Promise<T> {
+      return transaction(this as unknown as Ctx, ports.database, this.call, verb, options?.retry ?? 0);
+    }
+  }
+  Object.setPrototypeOf(CallContext.prototype, ports);
+  return (call, idempotency) => new CallContext(call, idempotency) as unknown as Ctx;
 }
 
-type CallContext = { -readonly [Name in keyof Ctx]: Ctx[Name] } & { caller: Caller; db: Db };
-
-const runNow = (effect: () => void) => effect();
+type Writable = { -readonly [Name in keyof Ctx]: Ctx[Name] };
 
 async function transaction<T>(
   outer: Ctx,
@@ -32,7 +49,7 @@ async function transaction<T>(
     try {
       const result = await database.transaction(
         (db) => {
-          const inner = Object.create(outer) as CallContext;
+          const inner = Object.create(outer) as Writable;
           inner.db = db;
           inner.afterCommit = (effect) => effects.push(effect);
           inner.transaction = (nested) => nested(inner);

@@ -131,8 +131,8 @@ async function readMessage(
 async function readBytes(req: Request, framing: Framing, limit: number, grpc: boolean): Promise<Buffer> {
   if (req.method === "GET") {
     const query = queryOf(req);
-    const text = query.get("message") ?? "";
-    const bytes = query.get("base64") === "1" ? Buffer.from(text, "base64url") : Buffer.from(text);
+    const bytes =
+      query.get("base64") === "1" ? Buffer.from(query.get("message") ?? "", "base64url") : rawParameter(req, "message");
     return decompress(bytes, query.get("compression") ?? "identity", limit);
   }
   if (!framing.enveloped) {
@@ -180,9 +180,25 @@ function passedHeaders(req: Request): Headers {
 }
 
 function queryOf(req: Request): URLSearchParams {
+  return new URLSearchParams(queryText(req));
+}
+
+function queryText(req: Request): string {
   const url = req.url ?? "";
   const at = url.indexOf("?");
-  return new URLSearchParams(at === -1 ? "" : url.slice(at + 1));
+  return at === -1 ? "" : url.slice(at + 1);
+}
+
+/** The bytes of a query parameter: made text at once, those that are no UTF-8 would become others that are. */
+function rawParameter(req: Request, name: string): Buffer {
+  const parameter = queryText(req)
+    .split("&")
+    .find((one) => one.startsWith(`${name}=`));
+  const latin1 = (parameter ?? "")
+    .slice(name.length + 1)
+    .replaceAll("+", " ")
+    .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(latin1, "latin1");
 }
 
 function emptyQuery({ format }: Framing): string {

@@ -8,7 +8,7 @@ import type { Authenticate } from "../manifest.js";
 import { ConflictError } from "../platform/db/index.js";
 import { describeError } from "../platform/log.js";
 import type { Call } from "./call.js";
-import { contextOf } from "./context.js";
+import { contextMaker } from "./context.js";
 import type { Method } from "./methods.js";
 import { rateLimiter } from "./rate.js";
 import { checkShape, warmShape } from "./shape.js";
@@ -40,6 +40,7 @@ const BEARER = /^bearer +(\S+) *$/i;
 
 export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline {
   const { authenticate, messageBytes } = options;
+  const contextOf = contextMaker(ports);
   const countRate = options.limitRates ? rateLimiter() : () => {};
 
   const checkAccess = (call: Call) => {
@@ -64,7 +65,7 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
 
   const start = (call: Call, message: Message): unknown => {
     checkShape(call.method.input, message);
-    return call.method.handler(message, contextOf(ports, call, idempotencyOf(call, message)));
+    return call.method.handler(message, contextOf(call, idempotencyOf(call, message)));
   };
 
   return {
@@ -115,19 +116,22 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
     async *stream(call, message) {
       const items = start(call, message) as AsyncIterable<Init>;
       for await (const item of items) yield create(call.method.output, item);
+      // A verb whose caller went, or whose time is up, ends quietly; its end is told apart from a stream that was done.
+      if (call.signal.aborted) throw call.signal.reason;
     },
 
     close(call, error) {
       call.stopTimer();
       const shown = error === undefined ? undefined : toDomainError(call, error);
+      // What is undefined is left out of the line.
       const facts = {
         id: call.requestId,
         method: call.method.name,
         door: call.door,
-        code: shown === undefined ? "ok" : shown.kind,
-        ...(shown && { reason: shown.reason }),
+        code: shown?.kind ?? "ok",
+        reason: shown?.reason,
         ms: Math.round((performance.now() - call.startedAt) * 1000) / 1000,
-        ...(call.caller.kind === "account" && { account: call.caller.accountId }),
+        account: call.caller.kind === "account" ? call.caller.accountId : undefined,
       };
       if (shown?.kind === "internal") ports.log.error({ ...facts, ...describeError(error) }, "call");
       else ports.log.info(facts, "call");

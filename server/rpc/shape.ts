@@ -1,4 +1,5 @@
 import { type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
+import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { DomainError, type FieldViolation } from "../kernel/errors.js";
 
@@ -17,10 +18,13 @@ function regexMatch(pattern: string, text: string): boolean {
 
 const validator = createValidator({ regexMatch });
 
-/** Checks a message against the rules of its proto and for text no database can keep. Throws INVALID_FIELD, NUL_IN_TEXT. */
+/**
+ * Checks a message against the rules of its proto and for what only the binary form can bring past the reader of JSON: text
+ * no database can keep, times that are none. Throws INVALID_FIELD, NUL_IN_TEXT, WRONG_TYPE.
+ */
 export function checkShape(schema: DescMessage, message: Message): void {
-  const place = findNul(schema, message as unknown as Record<string, unknown>);
-  if (place !== undefined) throw new DomainError("NUL_IN_TEXT", undefined, { field: place });
+  const fault = findFault(schema, message as unknown as Record<string, unknown>);
+  if (fault !== undefined) throw new DomainError(fault.reason, undefined, { field: fault.field });
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw result.error;
@@ -43,10 +47,15 @@ function toFieldViolation(violation: Violation): FieldViolation {
   return { field, description: violation.message };
 }
 
-type Finder = (message: Record<string, unknown>) => string | undefined;
+interface Fault {
+  field: string;
+  reason: "NUL_IN_TEXT" | "WRONG_TYPE";
+}
+
+type Finder = (message: Record<string, unknown>) => Fault | undefined;
 const finders = new Map<DescMessage, Finder>();
 
-function findNul(schema: DescMessage, message: Record<string, unknown>): string | undefined {
+function findFault(schema: DescMessage, message: Record<string, unknown>): Fault | undefined {
   let finder = finders.get(schema);
   if (finder === undefined) {
     finder = compileFinder(schema);
@@ -55,36 +64,44 @@ function findNul(schema: DescMessage, message: Record<string, unknown>): string 
   return finder(message);
 }
 
-/** The JSON path of the first text with a NUL; compiled once a schema, since every call asks. */
+/** The first text with a NUL or time out of range, by its JSON path; compiled once a schema, since every call asks. */
 function compileFinder(schema: DescMessage): Finder {
   const checks: Finder[] = [];
   for (const field of schema.fields) {
     const { localName, jsonName } = field;
+    const nul = (place: string): Fault => ({ field: place, reason: "NUL_IN_TEXT" });
     const value = (message: Record<string, unknown>) =>
       field.oneof === undefined ? message[localName] : oneofValue(message[field.oneof.localName], localName);
     if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
-      checks.push((message) => (hasNul(value(message)) ? jsonName : undefined));
+      checks.push((message) => (hasNul(value(message)) ? nul(jsonName) : undefined));
     } else if (field.fieldKind === "list" && field.listKind === "scalar" && field.scalar === ScalarType.STRING) {
       checks.push((message) => {
         const at = (message[localName] as string[]).findIndex(hasNul);
-        return at === -1 ? undefined : `${jsonName}[${at}]`;
+        return at === -1 ? undefined : nul(`${jsonName}[${at}]`);
+      });
+    } else if (field.fieldKind === "message" && field.message.typeName === TimestampSchema.typeName) {
+      checks.push((message) => {
+        const time = value(message);
+        return time === undefined || isTime(time as Timestamp) ? undefined : { field: jsonName, reason: "WRONG_TYPE" };
       });
     } else if (field.fieldKind === "message" && field.message.typeName !== "google.protobuf.Struct") {
       checks.push((message) => {
         const inner = value(message);
         if (inner === undefined) return undefined;
-        const place = findNul(field.message, inner as Record<string, unknown>);
-        return place && `${jsonName}.${place}`;
+        const fault = findFault(field.message, inner as Record<string, unknown>);
+        return fault && { ...fault, field: `${jsonName}.${fault.field}` };
       });
     } else if (field.fieldKind !== "scalar" && field.fieldKind !== "enum") {
       // Lists of messages, maps and free JSON are rare in requests: their JSON form is searched.
-      checks.push((message) => (JSON.stringify(value(message), jsonSafe)?.includes("\\u0000") ? jsonName : undefined));
+      checks.push((message) =>
+        JSON.stringify(value(message), jsonSafe)?.includes("\\u0000") ? nul(jsonName) : undefined,
+      );
     }
   }
   return (message) => {
     for (const check of checks) {
-      const place = check(message);
-      if (place !== undefined) return place;
+      const fault = check(message);
+      if (fault !== undefined) return fault;
     }
     return undefined;
   };
@@ -92,6 +109,11 @@ function compileFinder(schema: DescMessage): Finder {
 
 function hasNul(text: unknown): boolean {
   return typeof text === "string" && text.includes("\0");
+}
+
+/** Whether a time lies in the years 1 to 9999, as the type demands. */
+function isTime({ seconds, nanos }: Timestamp): boolean {
+  return seconds >= -62_135_596_800n && seconds <= 253_402_300_799n && nanos >= 0 && nanos <= 999_999_999;
 }
 
 function oneofValue(oneof: unknown, name: string): unknown {

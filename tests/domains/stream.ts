@@ -30,6 +30,8 @@ export interface Stream {
   next(ms?: number): Promise<Item>;
   /** The next event; heartbeats before it are passed over. */
   event(ms?: number): Promise<EventJson>;
+  /** Its goodbye; heartbeats before it are passed over. */
+  goodbye(ms: number): Promise<NonNullable<Item["goodbye"]>>;
   /** How it ended, within `ms`; what comes before is passed over. */
   end(ms: number): Promise<NonNullable<Item["end"]>>;
   close(): Promise<void>;
@@ -65,16 +67,19 @@ export async function openStream(
     if (done) throw new Error("the stream broke off");
     return value;
   };
+  const nextOf = async <Kind extends keyof Item>(kind: Kind, ms: number): Promise<NonNullable<Item[Kind]>> => {
+    for (;;) {
+      const item = await next(ms);
+      const wanted = item[kind];
+      if (wanted !== undefined) return wanted;
+      if (item.heartbeat === undefined) throw new Error(`instead of ${kind} came ${JSON.stringify(item)}`);
+    }
+  };
   return {
     next,
     close,
-    async event(ms = 5_000) {
-      for (;;) {
-        const item = await next(ms);
-        if (item.event !== undefined) return item.event;
-        if (item.heartbeat === undefined) throw new Error(`instead of an event came ${JSON.stringify(item)}`);
-      }
-    },
+    event: (ms = 5_000) => nextOf("event", ms),
+    goodbye: (ms) => within(ms, nextOf("goodbye", ms), "the stream says goodbye"),
     async end(ms) {
       const last = async () => {
         for (;;) {

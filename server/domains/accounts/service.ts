@@ -1,4 +1,4 @@
-import type { Ctx, Ports } from "../../context.js";
+import type { Ctx } from "../../context.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
@@ -135,8 +135,8 @@ export async function fetchAccount(ctx: Ctx, id: string): Promise<AccountRow> {
 }
 
 /** Whether the installation has an administrator. */
-export async function hasAdmin(ports: Ports): Promise<boolean> {
-  return (await store.findRole({ db: ports.database }, { role: "admin" })).length > 0;
+export async function hasAdmin(ctx: Pick<Ctx, "db">): Promise<boolean> {
+  return (await store.findRole(ctx, { role: "admin" })).length > 0;
 }
 
 /** The id an RPC's text names; empty and `me` are the caller's own. Throws ACCOUNT_NOT_FOUND, ACCOUNT_REQUIRED. */

@@ -1,6 +1,7 @@
 import type { Ctx, Ports } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
+import { ConstraintError } from "../../platform/db/index.js";
 import { type AccountRow, callerAccount, checkSecret, fetchAccount, hasAdmin, makeAccount } from "../accounts/index.js";
 import { publishRevocation } from "./revocation.js";
 import * as store from "./store.js";
@@ -24,9 +25,14 @@ export async function signIn(
   if (accountId === undefined) throw new DomainError("INVALID_CREDENTIALS");
   const account = await fetchAccount(ctx, accountId);
   const familyId = ctx.ids.next();
-  const tokens = drawPair(ctx, newToken("refresh"));
-  const familyExpiresAt = new Date(ctx.clock.now().getTime() + ctx.settings.auth.refreshMaxTtl);
-  const made = await store.insertFamily(ctx, { ...rowsOf(ctx, tokens), accountId, familyId, familyExpiresAt });
+  const familyEnd = ctx.clock.now().getTime() + ctx.settings.auth.refreshMaxTtl;
+  const tokens = drawPair(ctx, newToken("refresh"), familyEnd);
+  const family = { ...rowsOf(ctx, tokens), accountId, familyId, familyExpiresAt: new Date(familyEnd) };
+  const made = await store.insertFamily(ctx, family).catch((error) => {
+    // The account was there when the statement began, and was deleted while it waited.
+    if (error instanceof ConstraintError && error.kind === "foreign_key") return [];
+    throw error;
+  });
   if (made.length === 0) throw new DomainError("INVALID_CREDENTIALS");
   return { account, tokens, deviceId: familyId };
 }
@@ -36,7 +42,7 @@ export async function refresh(ctx: Ctx, refreshToken: string): Promise<TokenPair
   if (parentHash === undefined) throw invalidToken();
   const tokens = drawPair(ctx, childToken(ctx.key, refreshToken));
   const [exchanged] = await store.rotate(ctx, { ...rowsOf(ctx, tokens), parentHash });
-  if (exchanged !== undefined) return { ...tokens, refreshExpiresAt: exchanged.refreshExpiresAt };
+  if (exchanged !== undefined) return { ...tokens, ...exchanged };
   return repeatedRefresh(ctx, parentHash, tokens);
 }
 
@@ -50,7 +56,7 @@ async function repeatedRefresh(ctx: Ctx, parentHash: Buffer, tokens: TokenPair):
   if (now - parent.rotatedAt.getTime() <= ctx.settings.auth.refreshGrace) {
     const { refreshHash, ...rows } = rowsOf(ctx, tokens);
     const [again] = await store.insertAccess(ctx, { ...rows, refreshHash });
-    if (again !== undefined) return { ...tokens, refreshExpiresAt: again.refreshExpiresAt };
+    if (again !== undefined) return { ...tokens, ...again };
   }
   await revokeFamily(ctx, parent.familyId);
   ctx.log.warn({ account: parent.accountId, device: parent.familyId }, "refresh token reused: sign-in revoked");
@@ -70,7 +76,7 @@ export async function getCurrent(ctx: Ctx): Promise<{ account: AccountRow; roles
 
 /** The token of a setup link, or undefined when the installation has an administrator. */
 export async function offerSetup(ports: Ports): Promise<string | undefined> {
-  if (await hasAdmin(ports)) return undefined;
+  if (await hasAdmin({ db: ports.database })) return undefined;
   const token = newToken("setup");
   const at = ports.clock.now();
   await store.insertSetup(
@@ -88,7 +94,7 @@ export async function completeSetup(
   if (hash === undefined) throw invalidToken();
   return ctx.transaction(async (tx) => {
     const taken = await store.takeSetup(tx, { hash, at: ctx.clock.now() });
-    if (taken.length === 0) throw invalidToken();
+    if (taken.length === 0 || (await hasAdmin(tx))) throw invalidToken();
     const { login, secret, name } = input;
     const nothing = { alias: "", email: "", phone: "", gender: "", birthday: "", address: "" };
     return makeAccount(tx, { ...nothing, login, secret, name, roles: ["admin"] });
@@ -141,13 +147,14 @@ function forget(ports: Ports, what: { familyId?: string; accountId?: string }): 
   publishRevocation(ports.bus, what);
 }
 
-function drawPair(ctx: Ctx, refreshToken: string): TokenPair {
+/** A pair that ends in its own time, or at `end` in milliseconds when that comes first. */
+function drawPair(ctx: Ctx, refreshToken: string, end = Number.POSITIVE_INFINITY): TokenPair {
   const now = ctx.clock.now().getTime();
   return {
     accessToken: newToken("access"),
-    accessExpiresAt: new Date(now + ctx.settings.auth.accessTtl),
+    accessExpiresAt: new Date(Math.min(now + ctx.settings.auth.accessTtl, end)),
     refreshToken,
-    refreshExpiresAt: new Date(now + ctx.settings.auth.refreshIdleTtl),
+    refreshExpiresAt: new Date(Math.min(now + ctx.settings.auth.refreshIdleTtl, end)),
   };
 }
 

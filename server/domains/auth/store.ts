@@ -42,8 +42,11 @@ export const findAccess = statement<
     where g.token_hash = ${p.hash}::bytea and g.kind = 'access'`,
 );
 
+/** When a pair ends: as asked for, or with its sign-in. */
+export type PairEnds = Pick<NewPair, "accessExpiresAt" | "refreshExpiresAt">;
+
 /** Exchanges a refresh token, once: returns no row when it is unknown, past its end or exchanged already. */
-export const rotate = statement<NewPair & { parentHash: Buffer }, { refreshExpiresAt: Date }>(
+export const rotate = statement<NewPair & { parentHash: Buffer }, PairEnds>(
   (p) => sql`with parent as (
       update ${grants} set rotated_at = ${p.at}::timestamptz
       where token_hash = ${p.parentHash}::bytea and kind = 'refresh' and rotated_at is null
@@ -59,7 +62,8 @@ export const rotate = statement<NewPair & { parentHash: Buffer }, { refreshExpir
       ) as made (id, kind, hash, expires_at)
       returning kind, expires_at
     )
-    select expires_at as refresh_expires_at from pair where kind = 'refresh'`,
+    select access.expires_at as access_expires_at, refresh.expires_at as refresh_expires_at
+    from pair access join pair refresh on access.kind = 'access' and refresh.kind = 'refresh'`,
 );
 
 /** A refresh token as it stands. */
@@ -74,7 +78,7 @@ export const findRefresh = statement<
 /** One more access token for the family of a living refresh token. */
 export const insertAccess = statement<
   { accessId: string; accessHash: Buffer; accessExpiresAt: Date; refreshHash: Buffer; at: Date },
-  { refreshExpiresAt: Date }
+  PairEnds
 >(
   (p) => sql`with parent as (
       select account_id, family_id, family_expires_at, expires_at from ${grants}
@@ -84,8 +88,9 @@ export const insertAccess = statement<
       select ${p.accessId}::uuid, 'access', ${p.accessHash}::bytea, account_id, family_id, ${p.at}::timestamptz,
         least(${p.accessExpiresAt}::timestamptz, family_expires_at), family_expires_at
       from parent
+      returning expires_at
     )
-    select expires_at as refresh_expires_at from parent`,
+    select made.expires_at as access_expires_at, parent.expires_at as refresh_expires_at from parent, made`,
 );
 
 /** Revokes a sign-in: its tokens are gone. */
@@ -104,10 +109,11 @@ export const insertSetup = statement<{ id: string; hash: Buffer; at: Date; expir
       ${p.expiresAt}::timestamptz)`,
 );
 
-/** Uses up a setup token; returns no row when it is unknown, used or past its end. */
+/** Uses up a setup token, and with it those of other starts; returns no row when it is unknown, used or past its end. */
 export const takeSetup = statement<{ hash: Buffer; at: Date }, { id: string }>(
-  (p) => sql`delete from ${grants} where token_hash = ${p.hash}::bytea and kind = 'setup'
-    and expires_at > ${p.at}::timestamptz returning id`,
+  (p) => sql`delete from ${grants} where kind = 'setup' and exists (
+      select 1 from ${grants} where token_hash = ${p.hash}::bytea and kind = 'setup' and expires_at > ${p.at}::timestamptz
+    ) returning id`,
 );
 
 /** Forgets tokens a day after their end: until then an expired token is told from an unknown one. */

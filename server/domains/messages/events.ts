@@ -7,6 +7,7 @@ export function messageAdded(message: Message): object {
     senderId: message.senderId,
     recipientId: message.recipientId,
     text: message.text,
-    createTime: message.createdAt.toISOString(),
+    // As proto JSON writes it: without a fraction that is nothing.
+    createTime: message.createdAt.toISOString().replace(".000Z", "Z"),
   };
 }

@@ -1,8 +1,7 @@
-import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { serve } from "../../manifest.js";
 import * as service from "./service.js";
-import { toMessage } from "./wire.js";
+import { fromTimestamp, toMessage } from "./wire.js";
 
 export const messageHandler = serve(MessageService, {
   async sendMessage(request, ctx) {
@@ -10,7 +9,7 @@ export const messageHandler = serve(MessageService, {
   },
 
   async listMessages(request, ctx) {
-    const since = request.since && timestampDate(request.since);
+    const since = request.since && fromTimestamp(request.since);
     const page = await service.listMessages(ctx, { ...request, since });
     return { messages: page.messages.map(toMessage), nextPageToken: page.nextPageToken };
   },

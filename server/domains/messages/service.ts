@@ -2,7 +2,7 @@ import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
-import { replayedResource } from "../../platform/db/index.js";
+import { ConstraintError, replayedResource } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { messageAdded } from "./events.js";
@@ -31,6 +31,10 @@ export async function sendMessage(ctx: Ctx, input: { recipientId: string; text: 
     eventType: "message.add",
     actorId: senderId,
     eventData: messageAdded(message),
+  }).catch((error) => {
+    // The recipient was there when the statement began, and was deleted while it waited.
+    if (error instanceof ConstraintError && error.kind === "foreign_key") throw noRecipient();
+    throw error;
   });
 
   if (sent.recipient === null) throw noRecipient();

@@ -14,7 +14,7 @@ interface Migration {
 }
 
 /** The migrations of this version, in their order. */
-function readMigrations(): Migration[] {
+export function readMigrations(): Migration[] {
   const journal = JSON.parse(readFileSync(new URL("meta/_journal.json", FOLDER), "utf8")) as {
     entries: { tag: string }[];
   };

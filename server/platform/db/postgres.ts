@@ -2,6 +2,7 @@ import postgres from "postgres";
 import { DomainError } from "../../kernel/errors.js";
 import type { Database, Db } from "./db.js";
 import { translate } from "./driver-errors.js";
+import { openSessions, type Sessions } from "./sessions.js";
 
 export interface PostgresOptions {
   /** A connection URL, or the socket directory of the embedded server. */
@@ -13,100 +14,138 @@ export interface PostgresOptions {
   acquireTimeout: number;
 }
 
+const PREPARED = { prepare: true, simple: false } as postgres.UnsafeQueryOptions;
+
+/** How late a cancel request may arrive, and how often one statement may meet one. */
+const STRAY_MS = 1_000;
+const MOST_STRAYS = 3;
+
 type Client = ReturnType<typeof connect>;
-type Running = postgres.PendingQuery<postgres.Row[]> & { active?: boolean };
+
+/** A statement of the driver, with what it does not declare: where it was sent to, and what it is made of until then. */
+interface Running extends Promise<postgres.Row[]> {
+  state: object | null;
+  canceller: ((query: Running) => Promise<void>) | null;
+  strings: string[];
+  args: unknown[];
+  reject(error: unknown): void;
+}
 
 /** PostgreSQL 15 or newer behind the db port. */
 export function postgresDatabase(options: PostgresOptions): Database {
-  let clients: { statements: Client; transactions: Client } | undefined;
+  let pools: { statements: Client; sessions: Sessions } | undefined;
   let sweeper: NodeJS.Timeout | undefined;
   const waiting = new Map<Running, number>();
+  let cancelledAt = Number.NEGATIVE_INFINITY;
 
   const open = () => {
-    if (clients === undefined) throw new DomainError("DATABASE_UNAVAILABLE");
-    return clients;
+    if (pools === undefined) throw new DomainError("DATABASE_UNAVAILABLE");
+    return pools;
   };
-  const pool = () => open().statements;
 
   // The driver lets a query wait for a connection for ever; a caller should rather hear that the database is away.
   const sweep = () => {
     const oldest = performance.now() - options.acquireTimeout;
     for (const [query, since] of waiting) {
-      if (query.active) waiting.delete(query);
-      else if (since < oldest) query.cancel();
+      if (query.state !== null) waiting.delete(query);
+      else if (since < oldest) giveUp(query, new DomainError("DATABASE_UNAVAILABLE", undefined, { retryAfterMs: 500 }));
     }
   };
 
-  const tracked = async <T extends postgres.Row[]>(query: Running, signal?: AbortSignal): Promise<T> => {
+  const tracked = async (query: Running, signal?: AbortSignal): Promise<postgres.Row[]> => {
     waiting.set(query, performance.now());
     try {
-      return (await settle(query, signal)) as T;
+      return await settle(query, signal);
     } catch (error) {
-      if (signal?.aborted) throw signal.reason;
-      if ((error as { code?: string }).code === "57014" && !query.active) {
-        throw new DomainError("DATABASE_UNAVAILABLE", undefined, { retryAfterMs: 500 });
-      }
-      throw translate(error);
+      throw signal?.aborted ? signal.reason : translate(error);
     } finally {
       waiting.delete(query);
     }
   };
 
-  const on = (target: () => Pick<Client, "unsafe">, signal?: AbortSignal): Db => ({
-    run: <Row>(text: string, values: readonly unknown[]) =>
-      tracked(
-        target().unsafe(text, values as never[], { prepare: true, simple: false } as postgres.UnsafeQueryOptions),
-        signal,
-      ) as Promise<Row[]>,
-  });
+  const settle = async (query: Running, signal: AbortSignal | undefined): Promise<postgres.Row[]> => {
+    if (signal === undefined) return query;
+    if (signal.aborted) throw signal.reason;
+    const cancel = () => giveUp(query, signal.reason);
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await query;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
+  };
+
+  /** Ends a statement nobody waits for any more: in the database when it was sent there, and else before it is. */
+  const giveUp = (query: Running, reason: unknown) => {
+    if (query.state !== null) {
+      cancelledAt = performance.now();
+      // `query.cancel()` drops this promise: a cancel request that does not get through would end the process.
+      void query.canceller?.(query).catch(() => {});
+      query.canceller = null;
+      return;
+    }
+    // Taken back from the driver it would take along, for good, the connection that is being made for it: it becomes a blank.
+    query.strings = ["select 1"];
+    query.args = [];
+    query.reject(reason);
+  };
+
+  const send = <Row>(client: Pick<Client, "unsafe">, text: string, values: readonly unknown[], signal?: AbortSignal) =>
+    tracked(client.unsafe(text, values as never[], PREPARED) as unknown as Running, signal) as Promise<Row[]>;
+
+  // A cancel request names a connection: one that comes late ends the statement after the one it was meant for. Outside of
+  // a transaction such a statement has done nothing, and is sent again.
+  const sendAlone = async <Row>(text: string, values: readonly unknown[], signal?: AbortSignal): Promise<Row[]> => {
+    for (let strays = 0; ; strays++) {
+      const since = performance.now();
+      try {
+        return await send(open().statements, text, values, signal);
+      } catch (error) {
+        const inTime = performance.now() - since < options.statementTimeout;
+        const stray = wasCancelled(error) && !signal?.aborted && inTime && since - cancelledAt < STRAY_MS;
+        if (!stray || strays === MOST_STRAYS) throw error;
+      }
+    }
+  };
+
+  const on = (signal?: AbortSignal): Db => ({ run: (text, values) => sendAlone(text, values, signal) });
 
   return {
-    ...on(pool),
-    during: (signal) => on(pool, signal),
+    ...on(),
+    during: on,
     async start() {
-      clients = {
-        // No statement waits behind another's on one connection: a lock holds up its own caller only, and a cancel
-        // request, which names a connection, can hit no other's statement.
+      pools = {
+        // No statement waits behind another's on one connection: a lock holds up its own caller only.
         statements: connect(options, { max: options.poolSize, max_pipeline: -1 }),
-        // The driver reserves a connection for a transaction only where it may pipeline.
-        transactions: connect(options, { max: Math.ceil(options.poolSize / 2) }),
+        sessions: openSessions({
+          size: Math.ceil(options.poolSize / 2),
+          acquireTimeout: options.acquireTimeout,
+          connect: (onclose) => connect(options, { max: 1, max_pipeline: -1, onclose }),
+          send,
+        }),
       };
       sweeper = setInterval(sweep, 100);
       sweeper.unref();
     },
     async stop() {
+      const closing = pools;
+      pools = undefined;
+      await Promise.all([closing?.statements.end({ timeout: 3 }), closing?.sessions.stop()]);
       clearInterval(sweeper);
-      const closing = clients;
-      clients = undefined;
-      await Promise.all([closing?.statements.end({ timeout: 3 }), closing?.transactions.end({ timeout: 3 })]);
     },
-    async transaction(work, signal) {
-      try {
-        return (await open().transactions.begin((sql) => work(on(() => sql as unknown as Client, signal)))) as never;
-      } catch (error) {
-        throw translate(error);
-      }
-    },
+    transaction: async (work, signal) => open().sessions.transaction(work, signal),
     async batch<Row>(text: string): Promise<Row[]> {
-      const results = await tracked<postgres.Row[]>(pool().unsafe(text).simple() as unknown as Running);
+      const results = await tracked(open().statements.unsafe(text).simple() as unknown as Running);
       return (Array.isArray(results.at(-1)) ? results.at(-1) : results) as Row[];
     },
   };
 }
 
-async function settle(query: Running, signal: AbortSignal | undefined): Promise<postgres.Row[]> {
-  if (signal === undefined) return query;
-  if (signal.aborted) throw signal.reason;
-  const cancel = () => query.cancel();
-  signal.addEventListener("abort", cancel, { once: true });
-  try {
-    return await query;
-  } finally {
-    signal.removeEventListener("abort", cancel);
-  }
+function wasCancelled(error: unknown): boolean {
+  return error instanceof DomainError && (error.cause as { code?: string } | undefined)?.code === "57014";
 }
 
-function connect(options: PostgresOptions, sizes: { max: number; max_pipeline?: number }) {
+function connect(options: PostgresOptions, sizes: { max: number; max_pipeline: number; onclose?: () => void }) {
   const settings = {
     ...sizes,
     connect_timeout: Math.max(1, Math.ceil(options.acquireTimeout / 1000)),
@@ -119,6 +158,8 @@ function connect(options: PostgresOptions, sizes: { max: number; max_pipeline?: 
       lock_timeout: options.lockTimeout,
       idle_in_transaction_session_timeout: 10_000,
       TimeZone: "UTC",
+      // Our statements take a millisecond; compiling one, as a stock server does on a wrong guess of rows, takes 200.
+      jit: "off",
     },
     types: {
       bigint: postgres.BigInt,

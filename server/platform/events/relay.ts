@@ -5,8 +5,11 @@ import { describeError, type Log } from "../log.js";
 import { type EventLog, eventSubject, type LoggedEvent } from "./events.js";
 import { BATCH, type EventRow, MOVE_BATCH, readHead, readRange } from "./store.js";
 
-/** Milliseconds between two batches under load: what comes in between travels together. */
-const SPACING = 5;
+/**
+ * Milliseconds between two batches under load: what comes in between travels together. A batch of 100 costs the database
+ * half as much an event as one of 25; who listens to a quiet log waits for none of it.
+ */
+const SPACING = 20;
 /** Milliseconds between two looks at the database when nobody wakes the relay. */
 const POLL = 100;
 

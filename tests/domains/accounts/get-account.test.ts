@@ -38,12 +38,7 @@ it("knows one's own account also by nothing and by me", async () => {
 });
 
 it("shows of someone else's account id, name, alias and times, and nothing more", async () => {
-  const { json } = await call(
-    backstay.url,
-    "accounts.v1.AccountService/GetAccount",
-    { id: ada.id },
-    bearer(ben.token),
-  );
+  const { json } = await call(backstay.url, "accounts.v1.AccountService/GetAccount", { id: ada.id }, bearer(ben.token));
   expect(Object.keys(json.account as object).sort()).toEqual(["alias", "createTime", "id", "name", "updateTime"]);
   expect(json.account).toMatchObject({ id: ada.id, name: `Name of ${ada.login}` });
 });

@@ -104,7 +104,10 @@ describe("the values", () => {
   it("make the name the alias when the alias is emptied", async () => {
     await update(ada, { alias: "A" }, ["alias"]);
     expect((await update(ada, { alias: "" }, ["alias"])).alias).toBe(`Name of ${ada.login}`);
-    expect(await update(ada, { name: "Ada", alias: "" }, ["name", "alias"])).toMatchObject({ name: "Ada", alias: "Ada" });
+    expect(await update(ada, { name: "Ada", alias: "" }, ["name", "alias"])).toMatchObject({
+      name: "Ada",
+      alias: "Ada",
+    });
   });
 
   it("count characters, not bytes", async () => {

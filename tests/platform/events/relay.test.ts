@@ -1,0 +1,142 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, afterEach, beforeAll, expect, inject, it } from "vitest";
+import { DomainError } from "../../../server/kernel/errors.js";
+import { memoryBus } from "../../../server/platform/bus/memory.js";
+import type { Database } from "../../../server/platform/db/index.js";
+import { postgresDatabase } from "../../../server/platform/db/postgres.js";
+import { type EventLog, eraseTopic, eventSubject, type LoggedEvent } from "../../../server/platform/events/index.js";
+import { relay } from "../../../server/platform/events/relay.js";
+import { MOVE_BATCH } from "../../../server/platform/events/store.js";
+import { createDatabaseOn, type TestDatabase } from "../../support/postgres.js";
+import "../../support/provided.js";
+
+const TOPIC = "account/ada";
+
+let data: TestDatabase;
+let database: Database;
+const running: EventLog[] = [];
+const complaints: string[] = [];
+beforeAll(async () => {
+  data = await createDatabaseOn(inject("postgres18"), inject("template"));
+  const limits = { poolSize: 8, statementTimeout: 5_000, lockTimeout: 2_000, acquireTimeout: 2_000 };
+  database = postgresDatabase({ target: { url: data.url }, ...limits });
+  await database.start();
+});
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((log) => log.stop()));
+  complaints.length = 0;
+});
+afterAll(async () => {
+  await database?.stop();
+  await data?.drop();
+});
+
+/** Starts a relay over `over` and keeps what it hands out of the topic. */
+async function follow(over: Database = database) {
+  const bus = memoryBus((error) => complaints.push(String(error)));
+  const heard: LoggedEvent[] = [];
+  bus.subscribe(eventSubject(TOPIC), (event) => heard.push(event as LoggedEvent));
+  const complain = (_: object, message: string) => complaints.push(message);
+  const log = relay({
+    database: over,
+    bus,
+    log: { debug() {}, info() {}, warn: complain, error: complain, flush() {} },
+  });
+  running.push(log);
+  await log.start();
+  return { log, heard };
+}
+
+async function record(type: string, topics = [TOPIC]): Promise<void> {
+  await database.run(
+    `insert into backstay.outbox (id, topics, type, data, created_at) values ($1::uuid, $2::text[], $3, '{}', now())`,
+    [randomUUID(), topics, type],
+  );
+}
+
+const types = (events: LoggedEvent[]) => events.map(({ type }) => type);
+const inOrder = (events: LoggedEvent[]) => events.every(({ offset }, n) => n === 0 || offset > events[n - 1]!.offset);
+const hears = (events: LoggedEvent[], expected: string[]) =>
+  expect.poll(() => types(events), { timeout: 5_000, interval: 5 }).toEqual(expected);
+
+it("hands out in their place the events that another node moved and died over", async () => {
+  const { log, heard } = await follow();
+  for (const n of [0, 1, 2]) {
+    await record(`test.orphan${n}`);
+    await database.batch(MOVE_BATCH);
+    await record(`test.own${n}`);
+    log.wake();
+    await expect.poll(() => heard.length).toBe(2 * n + 2);
+  }
+  expect(types(heard)).toEqual([0, 1, 2].flatMap((n) => [`test.orphan${n}`, `test.own${n}`]));
+  expect(inOrder(heard)).toBe(true);
+});
+
+it("hands out an event whose move was committed although its answer was lost", async () => {
+  let lost = 0;
+  const lossy: Database = {
+    ...database,
+    async batch<Row>(text: string) {
+      const rows = await database.batch<Row>(text);
+      if (lost++ < 3) throw new DomainError("DATABASE_UNAVAILABLE");
+      return rows;
+    },
+  };
+  const { log, heard } = await follow(lossy);
+  const expected = Array.from({ length: 6 }, (_, n) => `test.n${n}`);
+  for (const type of expected) {
+    await record(type);
+    log.wake();
+  }
+  await hears(heard, expected);
+  expect(inOrder(heard)).toBe(true);
+  expect(lost).toBeGreaterThanOrEqual(3);
+  expect(complaints).toEqual([]);
+});
+
+it("logs what it does not understand, and goes on", async () => {
+  let failures = 2;
+  const broken: Database = {
+    ...database,
+    async batch<Row>(text: string) {
+      if (failures-- > 0) throw new Error("out of memory, say");
+      return database.batch<Row>(text);
+    },
+  };
+  const { heard } = await follow(broken);
+  await record("test.add");
+  await hears(heard, ["test.add"]);
+  expect(complaints).toEqual(["event relay failed", "event relay failed"]);
+});
+
+it("does not hand out again what was in the log when it began", async () => {
+  const first = await follow();
+  await record("test.before");
+  await hears(first.heard, ["test.before"]);
+  await first.log.stop();
+  const second = await follow();
+  await record("test.after");
+  await hears(second.heard, ["test.after"]);
+});
+
+it("forgets a topic, also where it is still on its way, and leaves the others of an event", async () => {
+  const { log, heard } = await follow();
+  await record("test.logged", [TOPIC, "account/ben"]);
+  await hears(heard, ["test.logged"]);
+  await log.stop();
+  await record("test.waiting", [TOPIC, "account/ben"]);
+  await record("test.lonely", ["account/ben"]);
+  await eraseTopic({ db: database }, { topic: "account/ben" });
+  const again = await follow();
+  again.log.wake();
+  await hears(again.heard, ["test.waiting"]);
+  const left = await database.run<{ topic: string; type: string }>(
+    "select topic, type from backstay.events where type in ('test.logged', 'test.waiting', 'test.lonely') order by log_offset",
+    [],
+  );
+  expect(left).toEqual([
+    { topic: TOPIC, type: "test.logged" },
+    { topic: TOPIC, type: "test.waiting" },
+  ]);
+  expect(await database.run("select from backstay.outbox", [])).toEqual([]);
+});
