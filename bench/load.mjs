@@ -72,10 +72,16 @@ function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
-/** The same for a PostgreSQL server: all its processes. Those that end meanwhile go uncounted. */
+/** The same for a PostgreSQL server: all its processes but those that end meanwhile, as its workers do. */
 function databaseSeconds(postmaster) {
   const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "latin1").trim().split(" ");
-  return children.reduce((sum, child) => sum + cpuSeconds(child), 0);
+  return children.reduce((sum, child) => {
+    try {
+      return sum + cpuSeconds(child);
+    } catch {
+      return sum;
+    }
+  }, 0);
 }
 
 function sleep(ms) {

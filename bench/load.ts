@@ -30,6 +30,7 @@ export interface Slice {
 /** The process that calls; it is told one slice at a time. */
 export interface Load {
   run(target: Target, ms: number): Promise<Slice>;
+  /** Ends it, also in the middle of a slice; may be called twice. */
   stop(): void;
 }
 
@@ -40,6 +41,7 @@ export function startLoad(): Load {
     run: (target, ms) =>
       new Promise((resolve, reject) => {
         const ended = () => reject(new Error("the load process ended"));
+        if (!child.connected) return ended();
         child.once("exit", ended);
         child.once("message", (answer: Slice | { error: string }) => {
           child.off("exit", ended);
@@ -48,6 +50,8 @@ export function startLoad(): Load {
         });
         child.send({ ...target, ms });
       }),
-    stop: () => child.disconnect(),
+    stop() {
+      if (child.connected) child.disconnect();
+    },
   };
 }

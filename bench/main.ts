@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { allCases, type Case } from "./cases.js";
 import { startLoad } from "./load.js";
 import { measure } from "./measure.js";
-import { endAll, residentMiB } from "./processes.js";
+import { residentMiB } from "./processes.js";
 import { type Report, table } from "./report.js";
 import { startSubjects } from "./subjects.js";
 
@@ -19,21 +19,43 @@ const USAGE = `npm run bench -- [--json FILE] [--quick] [--only NAME]... [--roun
 const PLAN = { rounds: 5, warmMs: 1_500, sliceMs: 1_500 };
 const QUICK = { rounds: 2, warmMs: 300, sliceMs: 400 };
 
-const { values: flags } = parseArgs({
-  options: {
-    json: { type: "string" },
-    quick: { type: "boolean" },
-    only: { type: "string", multiple: true },
-    rounds: { type: "string" },
-    profile: { type: "string" },
-    help: { type: "boolean" },
-  },
-});
-
+const flags = readFlags();
 if (flags.help) console.log(USAGE);
-else await main();
+else await main().catch(explain);
+
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        json: { type: "string" },
+        quick: { type: "boolean" },
+        only: { type: "string", multiple: true },
+        rounds: { type: "string" },
+        profile: { type: "string" },
+        help: { type: "boolean" },
+      },
+    }).values;
+  } catch (error) {
+    explain(error);
+    return { help: true };
+  }
+}
+
+/** Fires at the first signal that asks us to end; a terminal and our parent may both send one. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  const end = () => controller.abort(new Error("interrupted"));
+  process.on("SIGINT", end).on("SIGTERM", end);
+  return controller.signal;
+}
+
+function explain(error: unknown): void {
+  console.error(`bench: ${(error as Error).message}`);
+  process.exitCode ||= 1;
+}
 
 async function main(): Promise<void> {
+  const interrupted = interruption();
   const loadBefore = loadavg()[0]!;
   const tell = (text: string) => console.error(`bench: ${text}`);
   const plan = { ...(flags.quick ? QUICK : PLAN), ...(flags.rounds && { rounds: Number(flags.rounds) }) };
@@ -42,12 +64,10 @@ async function main(): Promise<void> {
   tell("starting the servers");
   const subjects = await startSubjects({ profileDir: flags.profile && resolve(flags.profile) });
   const load = startLoad();
-  const interrupted = () => {
-    process.exitCode = 130;
-    endAll();
-  };
-  process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
   try {
+    // Without its load a measurement fails, and the way out stops the servers.
+    interrupted.addEventListener("abort", () => load.stop());
+    interrupted.throwIfAborted();
     const cases = chosen(allCases(subjects), flags.only ?? []);
     const results = await measure(load, cases, plan, subjects.betweenRounds, tell);
     const { subject: ping } = allCases(subjects)[0]!;

@@ -10,24 +10,28 @@ export interface Server {
   readonly port: number;
   /** Milliseconds from its spawn to its ready line. */
   readonly startMs: number;
+  /** Ends it by SIGTERM; to be called once. */
   stop(): Promise<void>;
 }
 
-const running = new Set<ChildProcess>();
 const PATIENCE_MS = 60_000;
 
 /** Starts a server on the Node that runs this, and waits for the line in which it names its port. */
 export async function startServer(args: string[]): Promise<Server> {
   const began = performance.now();
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: environment(), stdio: ["ignore", "pipe", "pipe"] });
-  running.add(child);
-  const ended = new Promise<void>((resolve) => {
-    child.once("close", () => {
-      running.delete(child);
-      resolve();
-    });
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    env: environment(),
+    stdio: ["ignore", "pipe", "pipe"],
+    // A group of its own: Ctrl-C reaches us, and we end it once and in order.
+    detached: true,
   });
-  const port = await readyPort(child, args[0] ?? "");
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const port = await readyPort(child, args[0] ?? "").catch(async (error) => {
+    child.kill("SIGTERM");
+    await ended;
+    throw error;
+  });
   return {
     pid: child.pid!,
     port,
@@ -58,11 +62,6 @@ function readyPort(child: ChildProcess, name: string): Promise<number> {
   });
 }
 
-/** Ends what was started and still runs. */
-export function endAll(): void {
-  for (const child of running) child.kill("SIGTERM");
-}
-
 /** Ours without settings of Backstay that a shell may hold. */
 function environment(): NodeJS.ProcessEnv {
   const isSetting = (name: string) => name.startsWith("BACKSTAY_") || name === "DATABASE_URL";
@@ -74,12 +73,16 @@ export function residentMiB(pid: number): number {
   return kib(`/proc/${pid}/status`, /^VmRSS:\s+(\d+)/m) / 1024;
 }
 
-/** Memory of a PostgreSQL server, shared pages counted once, in MiB; 0 when they may not be read. */
+/** Memory of a PostgreSQL server, shared pages counted once, in MiB. */
 export function databaseMiB(postmaster: number): number {
+  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "latin1").trim().split(" ");
+  return [postmaster, ...children].reduce<number>((sum, pid) => sum + proportionalMiB(pid), 0);
+}
+
+/** 0 for a process that has ended, as workers of the database do at any time. */
+function proportionalMiB(pid: number | string): number {
   try {
-    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "latin1").trim().split(" ");
-    const proportional = (pid: number | string) => kib(`/proc/${pid}/smaps_rollup`, /^Pss:\s+(\d+)/m);
-    return [postmaster, ...children].reduce<number>((sum, pid) => sum + proportional(pid), 0) / 1024;
+    return kib(`/proc/${pid}/smaps_rollup`, /^Pss:\s+(\d+)/m) / 1024;
   } catch {
     return 0;
   }

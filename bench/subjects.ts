@@ -1,6 +1,6 @@
 import { chmod, mkdtemp, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import postgres from "postgres";
 import { type EmbeddedAddress, embeddedPostgres } from "../server/platform/db/embedded/launcher.js";
 import { readPidFile } from "../server/platform/db/embedded/pid-file.js";
@@ -51,11 +51,15 @@ export async function startSubjects(options: { profileDir: string | undefined })
     const backstay = await started([...profile, ...backstayArgs(home, logFile)]);
     const embedded = embeddedPostgres({ home, log: () => {}, shared: true });
     const address = await embedded.start();
+    // The data is elsewhere when the temporary folder is closed to the database's user.
+    if (!address.dataDir.startsWith(home)) {
+      stops.splice(1, 0, () => rm(dirname(address.dataDir), { recursive: true, force: true }));
+    }
     const database = { version: address.version, pid: readPidFile(address.dataDir)!.pid };
     const idle = { backstayMiB: residentMiB(backstay.pid), databaseMiB: databaseMiB(database.pid) };
 
     const ours = postgres({ ...serverOf(address), max: 1 });
-    stops.push(() => ours.end());
+    stops.push(() => ours.end({ timeout: 1 }));
     await ours.unsafe(`create database ${REFERENCE_DATABASE}`);
     const reference = { ...serverOf(address), database: REFERENCE_DATABASE };
     await migrate(reference);

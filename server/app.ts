@@ -66,8 +66,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const log = createLog({ level: config["log.level"], ...(logFile && { file: logFile }) });
   const stops: (() => Promise<void> | void)[] = [];
   const draining = new AbortController();
-  let listener: Listener | undefined;
   let open = false;
+  let starting: Promise<Started> | undefined;
   let stopping: Promise<void> | undefined;
 
   const start = async (): Promise<Started> => {
@@ -75,7 +75,9 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     stops.push(() => home.release());
     const key = instanceKey(config.secret ? Buffer.from(config.secret, "hex") : home.secret());
     const { target, database: described, notes } = await findDatabase();
+    draining.signal.throwIfAborted();
     const migrated = await migrate(target);
+    draining.signal.throwIfAborted();
 
     const database = postgresDatabase({
       target,
@@ -84,8 +86,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       lockTimeout: config["database.lock_timeout"],
       acquireTimeout: config["database.acquire_timeout"],
     });
-    await database.start();
     stops.push(() => database.stop());
+    await database.start();
     await checkInstallation({ db: database }, key.fingerprint);
 
     const bus = memoryBus((error) => log.error(describeError(error), "bus listener failed"));
@@ -106,16 +108,19 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
         for (const domain of DOMAINS) await domain.erase?.(ctx, accountId);
       },
     };
-    await bus.start();
-    await events.start();
     stops.push(async () => {
       await events.stop();
       await bus.stop();
     });
+    await bus.start();
+    await events.start();
     startPruning(ports);
 
-    listener = openPort(ports);
+    draining.signal.throwIfAborted();
+    const listener = openPort(ports);
+    stops.push(() => listener.drain(DRAIN_MS));
     const address = await listener.start();
+    draining.signal.throwIfAborted();
     open = true;
     const url = urlOf(config, address.port);
     home.announce(url);
@@ -190,16 +195,23 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     stops.push(() => clearInterval(timer));
   };
 
-  const stop = async () => {
-    open = false;
-    draining.abort();
-    for (const end of [() => listener?.drain(DRAIN_MS), ...stops.reverse()]) {
+  const endAll = async () => {
+    for (let end = stops.pop(); end !== undefined; end = stops.pop()) {
       try {
         await end();
       } catch (error) {
         log.error(describeError(error), "stopping failed");
       }
     }
+  };
+
+  const stop = async () => {
+    open = false;
+    draining.abort(new Error("the server was stopped while it started"));
+    await endAll();
+    // A start that was under way ends at its next step, and may have begun something more before that.
+    await starting?.catch(() => {});
+    await endAll();
     log.info({}, "stopped");
     log.flush();
   };
@@ -207,7 +219,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   return {
     async start() {
       try {
-        return await start();
+        starting = start();
+        return await starting;
       } catch (error) {
         await this.stop();
         throw error;

@@ -155,22 +155,37 @@ type FileValues = Record<string, { text: string; where: string }>;
 
 function readJsonFile(path: string): FileValues {
   if (!existsSync(path)) return {};
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    throw new ConfigError(`${path}: not valid JSON`);
-  }
+  const text = readFileSync(path, "utf8");
+  const json = parseObject(text, path);
   const values: FileValues = {};
+  let read = 0;
+  // The keys are met in the order they are written in, so each stands after the one before.
+  const lineOf = (key: string) => {
+    const quoted = JSON.stringify(key);
+    do read = text.indexOf(quoted, read) + quoted.length;
+    while (read >= quoted.length && !/^\s*:/.test(text.slice(read)));
+    return text.slice(0, read).split("\n").length;
+  };
   const walk = (node: object, prefix: string) => {
     for (const [key, value] of Object.entries(node)) {
       const name = prefix + key;
+      const where = `${path}:${lineOf(key)}`;
       if (typeof value === "object" && value !== null) walk(value, `${name}.`);
-      else values[known(name, path)] = { text: String(value), where: path };
+      else values[known(name, where)] = { text: String(value), where };
     }
   };
-  walk(json as object, "");
+  walk(json, "");
   return values;
+}
+
+function parseObject(text: string, path: string): object {
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
+  } catch {
+    throw new ConfigError(`${path}: not valid JSON`);
+  }
+  throw new ConfigError(`${path}: expected an object of settings`);
 }
 
 function readLinesFile(path: string): FileValues {

@@ -11,11 +11,11 @@ export interface Running {
 
 const EXIT_BY_MS = 9_500;
 
-/** Configuration to app to signals: the life of a server process. */
+/** Configuration to app to signals: the life of a server process. Throws BACKSTAY_STOPPED when a signal ends its start. */
 export async function runServer(config: Config): Promise<Running> {
   const app = createApp(config);
+  let asked = false;
   const ended = new Promise<void>((resolve) => {
-    let asked = false;
     const end = () => {
       // Asked twice, somebody at a terminal is in a hurry.
       if (asked) process.exit(1);
@@ -27,6 +27,11 @@ export async function runServer(config: Config): Promise<Running> {
     process.on("SIGTERM", end);
     process.on("SIGINT", end);
   });
-  const started = await app.start();
-  return { started, app, ended };
+  try {
+    return { started: await app.start(), app, ended };
+  } catch (error) {
+    if (!asked) throw error;
+    await ended;
+    throw Object.assign(new Error("stopped while it started", { cause: error }), { code: "BACKSTAY_STOPPED" });
+  }
 }

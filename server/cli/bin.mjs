@@ -6,13 +6,13 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1);
 }
 const { existsSync } = await import("node:fs");
-const here = (path) => new URL(path, import.meta.url);
+const { fileURLToPath } = await import("node:url");
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 if (!existsSync(here("../../client-sdk/dist/index.js"))) {
   // Installed without scripts: what `prepare` would have built is built now.
   const { spawnSync } = await import("node:child_process");
-  const root = here("../..").pathname;
-  const tsc = here("../../node_modules/typescript/bin/tsc").pathname;
-  const built = spawnSync(process.execPath, [tsc, "-p", `${root}client-sdk/tsconfig.build.json`], { stdio: "inherit" });
+  const words = [here("../../node_modules/typescript/bin/tsc"), "-p", here("../../client-sdk/tsconfig.build.json")];
+  const built = spawnSync(process.execPath, words, { stdio: "inherit" });
   if (built.status !== 0) process.exit(1);
 }
 const { register } = await import("tsx/esm/api");

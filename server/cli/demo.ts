@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BackstayClient, BackstayError, createClient, memoryStore } from "@backstay/client";
 
@@ -42,7 +42,9 @@ async function makeFirst(
 function readSecrets(file: string): Record<string, string> {
   if (!existsSync(file)) {
     const drawn = Object.fromEntries(PEOPLE.map(({ login }) => [login, randomBytes(18).toString("base64url")]));
-    writeFileSync(file, JSON.stringify(drawn), { mode: 0o600 });
+    // A start that is killed here leaves no half of it.
+    writeFileSync(`${file}.new`, JSON.stringify(drawn), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
   }
   return JSON.parse(readFileSync(file, "utf8")) as Record<string, string>;
 }

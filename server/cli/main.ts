@@ -64,6 +64,7 @@ function configOf(options: Record<string, unknown>, development: boolean) {
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const { message, code } = error as NodeJS.ErrnoException;
+  if (code === "BACKSTAY_STOPPED") return 0;
   console.error(`backstay: ${message}`);
   if (error instanceof ConfigError) return 3;
   return code === "BACKSTAY_UNREACHABLE" ? 4 : 1;

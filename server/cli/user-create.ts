@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createClient } from "@backstay/client";
+import { BackstayError, createClient } from "@backstay/client";
 import { readAdminToken, readRunning } from "../app.js";
 
 interface Flags {
@@ -21,12 +21,17 @@ export async function createUser(login: string, flags: Flags): Promise<void> {
   const secret = typed || randomBytes(12).toString("base64url");
   const client = createClient(url, { token });
   const roles = flags.admin ? ["admin"] : [];
-  const { account } = await client.accounts.createAccount({ login, secret, name: flags.name ?? login, roles });
+  const account = await client.accounts.createAccount({ login, secret, name: flags.name ?? login, roles }).then(
+    (made) => made.account!,
+    (error) => {
+      throw BackstayError.is(error, "unavailable") ? unreachable(`no server answers at ${url}`) : error;
+    },
+  );
   if (flags.json) {
-    console.log(JSON.stringify({ id: account!.id, login, roles, ...(typed === "" && { secret }) }));
+    console.log(JSON.stringify({ id: account.id, login, roles, ...(typed === "" && { secret }) }));
     return;
   }
-  console.log(`made ${flags.admin ? "the administrator" : "the account"} ${login} (${account!.id})`);
+  console.log(`made ${flags.admin ? "the administrator" : "the account"} ${login} (${account.id})`);
   if (typed === "") console.log(`secret  ${secret}   (shown this once)`);
 }
 

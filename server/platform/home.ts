@@ -93,16 +93,8 @@ export function readAdminToken(path: string): string | undefined {
 function tryTake(pidFile: string): boolean {
   const draft = `${pidFile}.${process.pid}`;
   writePrivate(draft, JSON.stringify({ pid: process.pid, started: startTime(process.pid), url: "" }));
-  try {
-    // A link is made whole or not at all, so nobody ever reads half a file.
-    linkSync(draft, pidFile);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
-  } finally {
-    rmSync(draft, { force: true });
-  }
+  // A link is made whole or not at all, so nobody ever reads half a file.
+  return link(draft, pidFile);
 }
 
 /** Moves a dead process's file away; if another process took the home just now, its file goes back. */
@@ -119,13 +111,27 @@ function clearStale(pidFile: string): void {
 
 function keep(file: string, make: () => string): string {
   if (!existsSync(file)) {
-    try {
-      writeFileSync(file, `${make()}\n`, { flag: "wx", mode: 0o600 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
+    const draft = `${file}.${process.pid}`;
+    writeFileSync(draft, `${make()}\n`, { mode: 0o600, flush: true });
+    // Whole or not at all: who is killed here, or comes second, must not leave or read an empty secret.
+    link(draft, file);
   }
-  return readFileSync(file, "utf8").trim();
+  const text = readFileSync(file, "utf8").trim();
+  if (text === "") throw new Error(`${file} is empty: restore it, or remove it to have a new one made`);
+  return text;
+}
+
+/** Gives a draft its name, unless something has it; answers whether it did. The draft is gone afterwards. */
+function link(draft: string, file: string): boolean {
+  try {
+    linkSync(draft, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }
 
 function writePrivate(file: string, text: string): void {

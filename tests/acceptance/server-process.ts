@@ -139,7 +139,9 @@ async function endProcess(child: ChildProcess): Promise<void> {
 }
 
 async function removeHome(home: string): Promise<void> {
+  const sockets = databasePid(home) === undefined ? "" : databaseOf(home).host;
   await killDatabase(home);
+  if (sockets.includes("backstay-pg-")) await rm(sockets, { recursive: true, force: true });
   await rm(home, { recursive: true, force: true });
 }
 
@@ -153,10 +155,8 @@ export function databasePid(home: string): number | undefined {
 export async function killDatabase(home: string): Promise<void> {
   const pid = databasePid(home);
   if (pid === undefined || !isDatabaseOf(pid, home)) return;
-  const { host } = databaseOf(home);
   process.kill(pid, "SIGKILL");
   while (isDatabaseOf(pid, home)) await new Promise((resolve) => setTimeout(resolve, 10));
-  if (host.includes("backstay-pg-")) await rm(host, { recursive: true, force: true });
 }
 
 /** Whether the process is a database that works in this home: a number alone may be anybody's. */

@@ -94,6 +94,19 @@ describe("a server for development", () => {
     expect(databasePid(other)).toBeUndefined();
   });
 
+  it("offers a setup link that makes the first administrator, once", async () => {
+    const [, setupToken] = server.facts.setupUrl!.split("#");
+    const page = await fetch(server.facts.setupUrl!);
+    expect(page.status).toBe(200);
+    const complete = (login: string) =>
+      call(server.url, "auth.v1.AuthService/CompleteSetup", { setupToken, login, secret: "secret of it", name: "It" });
+    const first = await complete("boss");
+    expect(first.status).toBe(200);
+    expect((await signIn(server.url, "boss", "secret of it")).json).toMatchObject({ account: { roles: ["admin"] } });
+    expect((await complete("boss2")).status).toBe(401);
+    expect((await signIn(server.url, "boss2", "secret of it")).status).toBe(401);
+  });
+
   describe("user create", () => {
     const create = (words: string[], input = "") => {
       const command = run(["user", "create", "--home", home, ...words], { input });
@@ -133,19 +146,6 @@ describe("a server for development", () => {
     });
   });
 
-  it("offers a setup link that makes the first administrator, once", async () => {
-    const [, setupToken] = server.facts.setupUrl!.split("#");
-    const page = await fetch(server.facts.setupUrl!);
-    expect(page.status).toBe(200);
-    const complete = (login: string) =>
-      call(server.url, "auth.v1.AuthService/CompleteSetup", { setupToken, login, secret: "secret of it", name: "It" });
-    const first = await complete("boss");
-    expect(first.status).toBe(200);
-    expect((await signIn(server.url, "boss", "secret of it")).json).toMatchObject({ account: { roles: ["admin"] } });
-    expect((await complete("boss2")).status).toBe(401);
-    expect((await signIn(server.url, "boss2", "secret of it")).status).toBe(401);
-  });
-
   it("shows tokens and secrets on standard output only", async () => {
     await fetch(`${server.url}/readyz`);
     const secrets = Object.values(JSON.parse(readFileSync(join(home, "etc/demo.json"), "utf8")) as object) as string[];
@@ -181,7 +181,7 @@ describe("a server for development", () => {
     );
     expect(again.facts).not.toHaveProperty("setupUrl");
     const listed = await call(again.url, "messages.v1.MessageService/ListMessages", {}, bearer(ben!.token));
-    expect(listed.json).toEqual({ messages: [sent.json["message"]] });
+    expect(listed.json).toEqual({ messages: [sent.json.message] });
     again.signal("SIGTERM");
     expect(await again.exit).toEqual({ code: 0, signal: null });
   });

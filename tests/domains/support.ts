@@ -124,6 +124,13 @@ export function keyOf(backstay: TestBackstay): InstanceKey {
   return instanceKey(Buffer.from(readFileSync(join(backstay.home, "etc", "secret"), "utf8").trim(), "hex"));
 }
 
+/** A token with one bit turned over. */
+export function flipped(token: string): string {
+  const bytes = Buffer.from(token.slice(6), "base64url");
+  bytes[5]! ^= 1;
+  return token.slice(0, 6) + bytes.toString("base64url");
+}
+
 /** Numbers from 1 to `count`. */
 export function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index + 1);

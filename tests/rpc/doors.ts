@@ -240,7 +240,7 @@ const grpcJs: Door = {
 };
 
 /** gRPC whose every byte is ours: what a proper client would not send. */
-export function rawGrpc(name: string, form: "json" | "binary", type: string): Door {
+function rawGrpc(name: string, form: "json" | "binary", type: string): Door {
   return {
     name,
     takes: (attempt) => attempt[form] !== undefined && sendable(attempt, "grpc"),

@@ -1,7 +1,7 @@
 import { createClient } from "@backstay/client";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { call, type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
-import { bearer, curl, curlRefused, operator, operatorToken, refusedJson, testClock } from "../support.js";
+import { bearer, curl, curlRefused, flipped, operator, operatorToken, refusedJson, testClock } from "../support.js";
 
 const CURRENT = "auth.v1.AuthService/GetCurrent";
 const unauthenticated = (reason: string) => ({ code: "unauthenticated", reason, fields: [] });
@@ -83,10 +83,3 @@ it("is refused from the moment the access token expires, and told so for a day",
   clock.advance(12 * 3_600_000);
   expect(await curlRefused(backstay, CURRENT, {}, person.token)).toEqual(unauthenticated("TOKEN_EXPIRED"));
 });
-
-/** The token with one bit turned over. */
-function flipped(token: string): string {
-  const bytes = Buffer.from(token.slice(6), "base64url");
-  bytes[5]! ^= 1;
-  return token.slice(0, 6) + bytes.toString("base64url");
-}

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { standingStream } from "../stream.js";
-import { curl, curlRefused, openDatabase, testClock, upTo } from "../support.js";
+import { curl, curlRefused, flipped, openDatabase, testClock, upTo } from "../support.js";
 
 interface Tokens {
   accessToken: string;
@@ -217,10 +217,3 @@ it("is done by the client itself, whose calls go on when the access token has ex
   expect((await person.client.auth.getCurrent()).account?.id).toBe(person.id);
   await quick.stop();
 });
-
-/** The token with one bit turned over. */
-function flipped(token: string): string {
-  const bytes = Buffer.from(token.slice(6), "base64url");
-  bytes[5]! ^= 1;
-  return token.slice(0, 6) + bytes.toString("base64url");
-}
