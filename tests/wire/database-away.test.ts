@@ -196,10 +196,13 @@ describe("when the database comes back", () => {
 
   it("a stream that was open goes on with what was sent since", async () => {
     const stream = await standingStream(backstay, ben.token);
+    const heartbeat = () => eventually(3_000, "a heartbeat", async () => (await stream.next()).heartbeat);
+    // It has read what was missed, and lives from what is handed out.
+    await heartbeat();
     server.kill9();
     await away();
     // It stays, and says so.
-    await eventually(3_000, "a heartbeat", async () => (await stream.next()).heartbeat);
+    await heartbeat();
     await server.restart();
     await recovered();
     await send("since then");
