@@ -41,6 +41,17 @@ export class Call {
     return this.method.stream || this.timeoutMs !== undefined;
   }
 
+  /** Waits for `work`, but no longer than the call may last. Rejects with DEADLINE_EXCEEDED, CALL_CANCELED. */
+  within<T>(work: Promise<T>): Promise<T> {
+    if (!this.canEnd) return work;
+    const { signal } = this;
+    const ended = new Promise<never>((_, reject) => {
+      if (signal.aborted) reject(signal.reason);
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    return Promise.race([work, ended]);
+  }
+
   startTimer(): void {
     if (this.timeoutMs === undefined) return;
     this.#timer = setTimeout(() => this.abort(new DomainError("DEADLINE_EXCEEDED")), this.timeoutMs);

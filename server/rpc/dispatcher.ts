@@ -36,13 +36,14 @@ export function createDispatcher(pipeline: Pipeline, codec: Codec) {
       call.timeoutMs = connectTimeout(req.headers["connect-timeout-ms"]);
       // Awaiting what is already known would cost a turn of the loop.
       const admitted = pipeline.admit(call, req.headers);
-      if (admitted !== undefined) await admitted;
-      const message = codec.decode(format, method.input, await readBody(req, pipeline.messageBytes));
+      if (admitted !== undefined) await call.within(admitted);
+      const body = await call.within(readBody(req, pipeline.messageBytes));
+      const message = codec.decode(format, method.input, body);
       const answer = pipeline.invoke(call, message);
       const response = answer instanceof Promise ? await answer : answer;
-      const body = codec.encode(format, method.output, response);
+      const encoded = codec.encode(format, method.output, response);
       pipeline.close(call);
-      send(res, call, 200, CONTENT_TYPES[format], body);
+      send(res, call, 200, CONTENT_TYPES[format], encoded);
     } catch (error) {
       const shown = pipeline.close(call, error) as DomainError;
       if (shown.reason === "MESSAGE_TOO_LARGE") hangUpAfter(req, res);

@@ -120,8 +120,9 @@ async function readMessage(
     call.timeoutMs = grpc
       ? grpcTimeout(req.headers["grpc-timeout"])
       : connectTimeout(req.headers["connect-timeout-ms"]);
-    await pipeline.admit(call, req.headers);
-    const bytes = await readBytes(req, framing, pipeline.messageBytes, grpc);
+    const admitted = pipeline.admit(call, req.headers);
+    if (admitted !== undefined) await call.within(admitted);
+    const bytes = await call.within(readBytes(req, framing, pipeline.messageBytes, grpc));
     return codec.decode(framing.format, call.method.input, bytes);
   } catch (error) {
     return { refused: error };

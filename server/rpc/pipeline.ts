@@ -110,7 +110,7 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
       const answer = start(call, message);
       if (!(answer instanceof Promise)) return create(call.method.output, answer as Init);
       const response = answer.then((init) => create(call.method.output, init));
-      return call.canEnd ? Promise.race([response, ended(call)]) : response;
+      return call.within(response);
     },
 
     async *stream(call, message) {
@@ -158,13 +158,6 @@ const ENVELOPE = 5;
 
 export function tooLarge(limit: number): DomainError {
   return new DomainError("MESSAGE_TOO_LARGE", `The message is larger than ${limit} bytes.`);
-}
-
-function ended(call: Call): Promise<never> {
-  return new Promise((_, reject) => {
-    if (call.signal.aborted) reject(call.signal.reason);
-    call.signal.addEventListener("abort", () => reject(call.signal.reason), { once: true });
-  });
 }
 
 function idempotencyKeyOf(headers: IncomingHttpHeaders): string | undefined {

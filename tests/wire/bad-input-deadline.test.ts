@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import postgres from "postgres";
@@ -112,4 +114,16 @@ it("a statement that waits longer for a lock than the server lets it is QUERY_TI
   const outcome = await whileLocked(() => DOORS[0]!.call(strict.url, made));
   expect([outcome.code, outcome.reason]).toEqual(["deadline_exceeded", "QUERY_TIMEOUT"]);
   await strict.stop();
+});
+
+it("the deadline also holds while the body is still on its way", async () => {
+  const { hostname, port } = new URL(backstay.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(
+    "POST /backstay.system.v1.SystemService/Ping HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n" +
+      "connect-timeout-ms: 200\r\ncontent-length: 2\r\n\r\n{",
+  );
+  const answer = await within(1_500, once(socket, "data"), "an answer comes although the body does not");
+  socket.destroy();
+  expect(String(answer[0])).toMatch(/^HTTP\/1\.1 504 [\s\S]*DEADLINE_EXCEEDED/);
 });

@@ -58,8 +58,9 @@ export function createRestDoor(
       let json: string;
       try {
         call.timeoutMs = serverTimeout(req.headers["x-server-timeout"]);
-        await pipeline.admit(call, req.headers);
-        const message = await readRequest(req, match, codec, readOptions);
+        const admitted = pipeline.admit(call, req.headers);
+        if (admitted !== undefined) await call.within(admitted);
+        const message = await call.within(readRequest(req, match, codec, readOptions));
         if (method.stream) return await answerStream(req, res, call, message, answering);
         json = answering.write(await pipeline.invoke(call, message));
         pipeline.close(call);
