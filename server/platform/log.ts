@@ -59,7 +59,7 @@ function logTo(out: DestinationStream, level: LogOptions["level"], flush: () => 
     info(facts, message) {
       // Every call comes here once. The line is the one pino would write, at a third of what pino needs for it.
       if (!logsInfo) return;
-      const line = { level: base.levels.values["info"], time: new Date().toISOString(), ...facts, msg: message };
+      const line = { level: base.levels.values.info, time: new Date().toISOString(), ...facts, msg: message };
       out.write(`${JSON.stringify(line)}\n`);
     },
     warn(facts, message) {
