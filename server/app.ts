@@ -179,6 +179,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       version: config.version,
       ignoreUnknownFields: config["json.unknown_fields"] === "ignore",
       maxConnections: config["limits.connections"],
+      maxConnectionsPerAddress: config["limits.connections_per_address"],
     });
 
   const startPruning = (ports: Ports) => {

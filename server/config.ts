@@ -6,12 +6,28 @@ import type { Settings } from "./settings.js";
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-const duration = z.string().transform((text, context) => {
+/** A duration within bounds, which are written as durations themselves. */
+function duration(least: string, most: string) {
+  return z.string().transform((text, context) => {
+    const ms = milliseconds(text);
+    if (ms !== undefined && ms >= milliseconds(least)! && ms <= milliseconds(most)!) return ms;
+    context.addIssue(`must be a duration such as 5s, 10m or 14d, from ${least} to ${most}`);
+    return z.NEVER;
+  });
+}
+
+function milliseconds(text: string): number | undefined {
   const [, digits, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
-  if (digits !== undefined && unit !== undefined) return Number(digits) * UNITS[unit]!;
-  context.addIssue("must be a duration such as 5s, 10m or 14d");
-  return z.NEVER;
+  return digits === undefined || unit === undefined ? undefined : Number(digits) * UNITS[unit]!;
+}
+
+const databaseUrl = z.string().refine((text) => text === "" || isDatabaseUrl(text), {
+  error: "must be a URL such as postgres://user@host:5432/database",
 });
+
+function isDatabaseUrl(text: string): boolean {
+  return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol) && new URL(text).host !== "";
+}
 
 const flag = z.enum(["true", "false", "on", "off"]).transform((text) => text === "true" || text === "on");
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
@@ -22,11 +38,23 @@ export const SETTINGS = {
   port: { type: whole(0, 65_535), default: "8000", says: "Port to listen on; 0 takes any free one" },
   home: { type: z.string(), default: "./.backstay", says: "Folder of this installation: data, secrets, logs" },
   secret: { type: z.string(), default: "", says: "Instance key, 64 hex digits; by default kept in the home" },
-  "database.url": { type: z.string(), default: "", says: "PostgreSQL 15 or newer; by default an embedded one" },
-  "database.pool_size": { type: whole(2, 200), default: "10", says: "Connections to the database" },
-  "database.statement_timeout": { type: duration, default: "5s", says: "How long a statement may run" },
-  "database.lock_timeout": { type: duration, default: "2s", says: "How long a statement may wait for a lock" },
-  "database.acquire_timeout": { type: duration, default: "2s", says: "How long a statement may wait for a connection" },
+  "database.url": { type: databaseUrl, default: "", says: "PostgreSQL 15 or newer; by default an embedded one" },
+  "database.pool_size": {
+    type: whole(2, 200),
+    default: "10",
+    says: "Connections for statements; half as many more serve transactions when there are any",
+  },
+  "database.statement_timeout": { type: duration("1ms", "1h"), default: "5s", says: "How long a statement may run" },
+  "database.lock_timeout": {
+    type: duration("1ms", "1h"),
+    default: "2s",
+    says: "How long a statement may wait for a lock",
+  },
+  "database.acquire_timeout": {
+    type: duration("1ms", "1m"),
+    default: "2s",
+    says: "How long a statement may wait for a connection",
+  },
   "tls.cert": { type: z.string(), default: "", says: "PEM file of the certificate chain; makes the port speak TLS" },
   "tls.key": { type: z.string(), default: "", says: "PEM file of the certificate's key" },
   "log.level": {
@@ -41,6 +69,11 @@ export const SETTINGS = {
   },
   "limits.message_bytes": { type: whole(1024, 1 << 28), default: "1048576", says: "Most bytes of a request message" },
   "limits.connections": { type: whole(1, 1_000_000), default: "10000", says: "Most connections at once" },
+  "limits.connections_per_address": {
+    type: whole(1, 1_000_000),
+    default: "2000",
+    says: "Most connections of one IPv4 address or IPv6 /64; behind a proxy all come from one",
+  },
   "limits.rate": { type: flag, default: "on", development: "off", says: "Whether calls are counted against budgets" },
   "json.unknown_fields": { type: z.enum(["refuse", "ignore"]), default: "refuse", says: "JSON fields nobody knows" },
   "cors.origins": { type: z.string(), default: "", says: "Origins that pages may call from, by comma" },
@@ -51,13 +84,25 @@ export const SETTINGS = {
     development: "1",
     says: "Fewest characters of a secret",
   },
-  "auth.access_ttl": { type: duration, default: "15m", says: "Life of an access token" },
-  "auth.refresh_idle_ttl": { type: duration, default: "14d", says: "Life of a refresh token that is not used" },
-  "auth.refresh_max_ttl": { type: duration, default: "90d", says: "Longest life of one sign-in" },
-  "auth.refresh_grace": { type: duration, default: "10s", says: "How long a used refresh token answers its child" },
-  "events.heartbeat": { type: duration, default: "15s", says: "Silence after which a stream says it stands" },
-  "events.stream_ttl": { type: duration, default: "10m", says: "Life of a stream, give or take a fifth" },
-  "events.retention": { type: duration, default: "7d", says: "How long events are kept" },
+  "auth.access_ttl": { type: duration("1ms", "365d"), default: "15m", says: "Life of an access token" },
+  "auth.refresh_idle_ttl": {
+    type: duration("1ms", "3650d"),
+    default: "14d",
+    says: "Life of a refresh token that is not used",
+  },
+  "auth.refresh_max_ttl": { type: duration("1ms", "3650d"), default: "90d", says: "Longest life of one sign-in" },
+  "auth.refresh_grace": {
+    type: duration("0s", "1h"),
+    default: "10s",
+    says: "How long a used refresh token answers its child",
+  },
+  "events.heartbeat": {
+    type: duration("50ms", "1h"),
+    default: "15s",
+    says: "Silence after which a stream says it stands",
+  },
+  "events.stream_ttl": { type: duration("50ms", "7d"), default: "10m", says: "Life of a stream, give or take a fifth" },
+  "events.retention": { type: duration("1s", "3650d"), default: "7d", says: "How long events are kept" },
   "events.retention_per_topic": { type: whole(1, 10_000_000), default: "10000", says: "Most events kept per topic" },
   "events.streams_per_account": { type: whole(1, 100_000), default: "100", says: "Streams an account may have open" },
 } as const satisfies Record<string, Setting>;
@@ -104,8 +149,11 @@ export interface Sources {
 /** Reads the configuration: flag over environment over file over default. Throws ConfigError. */
 export function readConfig({ flags, env, cwd, development }: Sources): Config {
   const fromEnv = (name: SettingName) => env[envOf(name)] ?? (name === "database.url" ? env.DATABASE_URL : undefined);
-  const home = resolve(cwd, flags.home ?? fromEnv("home") ?? SETTINGS.home.default);
-  const file = { ...readJsonFile(join(cwd, "backstay.config.json")), ...readLinesFile(join(home, "etc", "config")) };
+  const json = readJsonFile(join(cwd, "backstay.config.json"));
+  const home = resolve(cwd, flags.home ?? fromEnv("home") ?? json.home?.text ?? SETTINGS.home.default);
+  const lines = readLinesFile(join(home, "etc", "config"));
+  if (lines.home !== undefined) throw new ConfigError(`${lines.home.where}: the home cannot be set inside of it`);
+  const file = { ...json, ...lines };
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
     const [source, text] = first([

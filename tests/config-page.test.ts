@@ -1,4 +1,7 @@
-import { expect, it } from "vitest";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
 import { envOf, flagOf, readConfig, SETTINGS } from "../server/config.js";
 
 it("has a page of every setting; `npm test -- tests/config-page.test.ts -u` writes it anew", async () => {
@@ -34,4 +37,22 @@ it("refuses a value that means nothing, naming where it stands", () => {
   expect(read({ BACKSTAY_EVENTS_HEARTBEAT: "5" })).toThrow("must be a duration such as 5s");
   expect(read({ BACKSTAY_TLS_CERT: "x" })).toThrow("tls.cert and tls.key are given together");
   expect(read({ BACKSTAY_SECRET: "short" })).toThrow("BACKSTAY_SECRET");
+});
+
+describe("the files", () => {
+  const folder = mkdtempSync(join(tmpdir(), "backstay-config-"));
+  const read = () => readConfig({ flags: {}, env: {}, cwd: folder, development: false });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it("backstay.config.json may name the home, whose etc/config has the last word of the two", () => {
+    writeFileSync(join(folder, "backstay.config.json"), '{"home": "./here", "port": 1, "log": {"level": "warn"}}');
+    mkdirSync(join(folder, "here", "etc"), { recursive: true });
+    writeFileSync(join(folder, "here", "etc", "config"), "# a comment\nport = 2\n");
+    expect(read()).toMatchObject({ home: join(folder, "here"), port: 2, "log.level": "warn" });
+  });
+
+  it("a setting that there is not is refused with file, line and the nearest name", () => {
+    writeFileSync(join(folder, "here", "etc", "config"), "port=2\nevents.hartbeat=5s\n");
+    expect(read).toThrow(/config:2: there is no setting events\.hartbeat; did you mean events\.heartbeat\?$/);
+  });
 });

@@ -18,12 +18,14 @@ export function createCors(options: { origins: string; development: boolean }): 
   const listed = new Set(options.origins.split(",").map((origin) => origin.trim()));
   listed.delete("");
   const isAllowed = (origin: string) => listed.has(origin) || (options.development && LOOPBACK.test(origin));
+  const anyone = listed.size > 0 || options.development;
   return {
     handle(req, res) {
+      if (!anyone) return false;
+      res.setHeader("vary", "origin");
       const { origin } = req.headers;
       if (origin === undefined) return false;
       const allowed = isAllowed(origin);
-      res.setHeader("vary", "origin");
       if (allowed) {
         res.setHeader("access-control-allow-origin", origin);
         res.setHeader("access-control-expose-headers", EXPOSED_HEADERS);

@@ -27,6 +27,7 @@ export interface PortOptions {
   version: string;
   ignoreUnknownFields: boolean;
   maxConnections: number;
+  maxConnectionsPerAddress: number;
 }
 
 /** The one port, with every door behind it. Throws, naming the method, when a service cannot be served. */
@@ -47,6 +48,6 @@ export function createPort(options: PortOptions): Listener {
     pages: createPages({ development: options.cors.development, version: options.version }),
     onFailure: options.onFailure,
   });
-  const { host, port, tls, maxConnections } = options;
-  return createListener({ host, port, tls, handler, limits: { maxConnections }, log });
+  const { host, port, tls, maxConnections, maxConnectionsPerAddress } = options;
+  return createListener({ host, port, tls, handler, limits: { maxConnections, maxConnectionsPerAddress }, log });
 }

@@ -56,7 +56,6 @@ export const REASONS = {
   NOT_YOUR_ACCOUNT: ["permission_denied", "The account can be read, but not changed, by this caller."],
   REGISTRATION_CLOSED: ["permission_denied", "Only administrators make accounts here."],
   TOPIC_FORBIDDEN: ["permission_denied", "The topic is not one this caller may follow."],
-  ORIGIN_FORBIDDEN: ["permission_denied", "A page of this origin may not call the server."],
   LOGIN_TAKEN: ["already_exists", "The login, or its twin in case or Unicode form, is in use."],
   IDEMPOTENCY_MISMATCH: ["failed_precondition", "The idempotency key was used before with another request."],
   ACCOUNT_NOT_FOUND: ["not_found", "There is no such account."],
@@ -67,7 +66,6 @@ export const REASONS = {
   INVALID_LOGIN: ["invalid_argument", "The login has invisible characters, or blanks at an end."],
   CONFLICT: ["aborted", "The change met others at the same rows too often; try again."],
   DATABASE_UNAVAILABLE: ["unavailable", "The database cannot be reached; nothing is known to be written. Try again."],
-  SHUTTING_DOWN: ["unavailable", "This server is stopping; another, or the same in a moment, will answer."],
   INTERNAL: ["internal", "A defect of ours: the request id finds it in the log."],
 } as const satisfies Record<string, readonly [ErrorKind, string]>;
 

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isAlive } from "./db/embedded/files.js";
+import { startTimeOf } from "./db/embedded/pid-file.js";
 
 /** The folder of an installation on this machine. */
 export interface Home {
@@ -57,7 +59,7 @@ export function openHome(path: string): Home {
       mine = true;
     },
     announce(url) {
-      writePrivate(`${pidFile}.new`, JSON.stringify({ pid: process.pid, started: startTime(process.pid), url }));
+      writePrivate(`${pidFile}.new`, JSON.stringify({ pid: process.pid, started: startTimeOf(process.pid), url }));
       renameSync(`${pidFile}.new`, pidFile);
     },
     release() {
@@ -77,7 +79,7 @@ function runningIn(file: string): { pid: number; url: string } | undefined {
   try {
     const { pid, started, url } = JSON.parse(readFileSync(file, "utf8"));
     // A pid is used again in time; the time its process began is not.
-    const alive = typeof pid === "number" && isAlive(pid) && startTime(pid) === started;
+    const alive = typeof pid === "number" && isAlive(pid) && startTimeOf(pid) === started;
     return alive ? { pid, url: typeof url === "string" ? url : "" } : undefined;
   } catch {
     return undefined;
@@ -92,7 +94,7 @@ export function readAdminToken(path: string): string | undefined {
 
 function tryTake(pidFile: string): boolean {
   const draft = `${pidFile}.${process.pid}`;
-  writePrivate(draft, JSON.stringify({ pid: process.pid, started: startTime(process.pid), url: "" }));
+  writePrivate(draft, JSON.stringify({ pid: process.pid, started: startTimeOf(process.pid), url: "" }));
   // A link is made whole or not at all, so nobody ever reads half a file.
   return link(draft, pidFile);
 }
@@ -102,7 +104,7 @@ function clearStale(pidFile: string): void {
   const away = `${pidFile}.${process.pid}.stale`;
   try {
     renameSync(pidFile, away);
-    if (runningIn(away) !== undefined) linkSync(away, pidFile);
+    if (runningIn(away) !== undefined) link(away, pidFile);
     rmSync(away, { force: true });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
@@ -136,23 +138,4 @@ function link(draft: string, file: string): boolean {
 
 function writePrivate(file: string, text: string): void {
   writeFileSync(file, text, { mode: 0o600 });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/** When a process began, in the kernel's words; empty where there is no /proc. */
-function startTime(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  } catch {
-    return "";
-  }
 }

@@ -1,4 +1,6 @@
-import { type DestinationStream, destination, pino } from "pino";
+import { existsSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { type DestinationStream, pino } from "pino";
 
 /** Structured log lines. Never give it a secret, a token or a whole request. */
 export interface Log {
@@ -16,42 +18,66 @@ export interface LogOptions {
   file?: string;
 }
 
-/** JSON lines, buffered for up to half a second below the level `warn`. */
+/** JSON lines, buffered for up to half a second below the level `warn`. Throws when the file cannot be opened. */
 export function createLog(options: LogOptions): Log {
-  const out = destination({ dest: options.file ?? 2, append: true, mkdir: true, sync: false });
-  const lines = gather(out);
-  const timer = setInterval(() => lines.pass(), 500);
+  const lines = gather(options.file === undefined ? 2 : openFile(options.file));
+  const timer = setInterval(lines.pass, PASS_EVERY);
   timer.unref();
-  return logTo(lines, options.level, () => {
-    try {
-      lines.pass();
-      out.flushSync();
-    } catch {
-      // The destination was not open yet: there is nothing to lose.
-    }
-  });
+  return logTo(lines, options.level);
 }
 
+const PASS_EVERY = 500;
 const CHUNK = 32_768;
+const MOST_HELD = 1 << 20;
 
-/** Gathers lines: pino's destination measures all that it holds with every write, so it gets few and long ones. */
-function gather(out: DestinationStream): DestinationStream & { pass(): void } {
+function openFile(file: string): number {
+  try {
+    // One folder, not all above it: where those are missing the name is rather mistyped.
+    if (!existsSync(dirname(file))) mkdirSync(dirname(file));
+    return openSync(file, "a", 0o600);
+  } catch (error) {
+    throw new Error(`log.file: ${file} cannot be written (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+interface Lines extends DestinationStream {
+  pass(): void;
+}
+
+/** Gathers lines and writes many at once. A disk that is full or gone costs log lines, never calls. */
+function gather(fd: number): Lines {
   let held = "";
+  let lost = 0;
+  // A disk that takes nothing is not asked again with every line.
+  let stuck = false;
   const pass = () => {
     if (held === "") return;
-    out.write(held);
-    held = "";
+    const bytes = Buffer.from(lost === 0 ? held : `{"level":40,"lost":${lost},"msg":"log lines were lost"}\n${held}`);
+    let done = 0;
+    lost = 0;
+    try {
+      while (done < bytes.length) done += writeSync(fd, bytes, done);
+      held = "";
+      stuck = false;
+    } catch {
+      stuck = true;
+      // What was not taken is tried again with the next lines.
+      held = bytes.toString("utf8", done);
+      if (held.length <= MOST_HELD) return;
+      lost += held.split("\n").length;
+      held = "";
+    }
   };
   return {
     write(line) {
       held += line;
-      if (held.length >= CHUNK) pass();
+      if (held.length >= (stuck ? MOST_HELD : CHUNK)) pass();
     },
     pass,
   };
 }
 
-function logTo(out: DestinationStream, level: LogOptions["level"], flush: () => void): Log {
+function logTo(out: Lines, level: LogOptions["level"]): Log {
   const base = pino({ level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` }, out);
   const logsInfo = base.isLevelEnabled("info");
   return {
@@ -64,13 +90,13 @@ function logTo(out: DestinationStream, level: LogOptions["level"], flush: () => 
     },
     warn(facts, message) {
       base.warn(facts, message);
-      flush();
+      out.pass();
     },
     error(facts, message) {
       base.error(facts, message);
-      flush();
+      out.pass();
     },
-    flush,
+    flush: out.pass,
   };
 }
 

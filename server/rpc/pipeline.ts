@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import type { Idempotency, Ports } from "../context.js";
-import { isAdmin } from "../kernel/caller.js";
+import { type Caller, isAdmin } from "../kernel/caller.js";
 import { DomainError } from "../kernel/errors.js";
 import type { Authenticate } from "../manifest.js";
 import { ConflictError } from "../platform/db/index.js";
@@ -10,7 +10,7 @@ import { describeError } from "../platform/log.js";
 import type { Call } from "./call.js";
 import { contextMaker } from "./context.js";
 import type { Method } from "./methods.js";
-import { rateLimiter } from "./rate.js";
+import { rateLimiter, unlimited } from "./rate.js";
 import { checkShape, warmShape } from "./shape.js";
 
 export interface PipelineOptions {
@@ -41,7 +41,7 @@ const BEARER = /^bearer +(\S+) *$/i;
 export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline {
   const { authenticate, messageBytes } = options;
   const contextOf = contextMaker(ports);
-  const countRate = options.limitRates ? rateLimiter() : () => {};
+  const rates = options.limitRates ? rateLimiter() : unlimited;
 
   const checkAccess = (call: Call) => {
     const { access } = call.method;
@@ -52,7 +52,7 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
 
   const settle = (call: Call) => {
     checkAccess(call);
-    countRate(call);
+    rates.count(call);
   };
 
   const idempotencyOf = (call: Call, message: Message): Idempotency | undefined => {
@@ -84,26 +84,23 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
         if (isPublic) return settle(call);
         throw new DomainError("INVALID_TOKEN", "The header authorization must be `Bearer TOKEN`.");
       }
-      try {
-        const caller = authenticate(ports, token);
-        if (!(caller instanceof Promise)) {
-          call.caller = caller;
-          return settle(call);
-        }
-        return caller.then(
-          (found) => {
-            call.caller = found;
-            settle(call);
-          },
-          (error) => {
-            if (!isPublic) throw error;
-            settle(call);
-          },
-        );
-      } catch (error) {
-        if (!isPublic || !(error instanceof DomainError) || error.kind !== "unauthenticated") throw error;
+      const known = (caller: Caller) => {
+        call.caller = caller;
         settle(call);
+      };
+      const refused = (error: unknown) => {
+        if (error instanceof DomainError && error.kind === "unauthenticated") rates.countRefusal(call);
+        if (!isPublic) throw error;
+        settle(call);
+      };
+      rates.checkRefusals(call);
+      let caller: Caller | Promise<Caller>;
+      try {
+        caller = authenticate(ports, token);
+      } catch (error) {
+        return refused(error);
       }
+      return caller instanceof Promise ? caller.then(known, refused) : known(caller);
     },
 
     invoke(call, message) {

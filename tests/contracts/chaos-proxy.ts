@@ -6,6 +6,10 @@ export interface ChaosProxy {
   through(url: string): string;
   /** Breaks what is connected and refuses what comes, as a server that is down does. */
   cut(): Promise<void>;
+  /** Breaks what is connected as a killed server does, with a reset, and goes on taking connections. */
+  reset(): void;
+  /** Breaks each new connection when its client says something for the `nth` time; 0 breaks none. */
+  breakAt(nth: number): void;
   /** Refuses what comes, and leaves what is connected. */
   close(): Promise<void>;
   /** Takes connections and says nothing to them, until `mend`. */
@@ -24,10 +28,13 @@ export async function chaosProxy(target: string): Promise<ChaosProxy> {
   let waiting: (() => void)[] = [];
   let onHeld: (() => void)[] = [];
   let holding = false;
+  let fatal = 0;
   const server = net.createServer((client) => {
     const pass = () => pipe(sockets, client, net.connect(Number(port), hostname));
     sockets.add(client);
     client.on("error", () => {}).on("close", () => sockets.delete(client));
+    let left = fatal;
+    client.on("data", () => --left === 0 && client.resetAndDestroy());
     if (!holding) return pass();
     waiting.push(pass);
     for (const tell of onHeld.splice(0)) tell();
@@ -47,6 +54,12 @@ export async function chaosProxy(target: string): Promise<ChaosProxy> {
       return proxied.href;
     },
     close,
+    breakAt(nth) {
+      fatal = nth;
+    },
+    reset() {
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
     async cut() {
       destroyAll();
       await close();

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { sql } from "drizzle-orm";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -47,7 +48,7 @@ export function exerciseDatabase(open: () => Promise<{ url: string; close(): Pro
     await observer.unsafe(`
       create table things (
         id uuid primary key, name text unique, size bigint constraint things_size check (size >= 0), label text not null,
-        parent uuid constraint things_parent references things, made_at timestamptz, facts jsonb, tags text[], raw bytea
+        parent uuid constraint things_parent references things, made_at timestamptz, facts jsonb, tags text[], parents uuid[], raw bytea
       );
       create table tally (n int primary key, value int not null);
       insert into tally values (1, 0), (2, 0);`);
@@ -121,15 +122,16 @@ export function exerciseDatabase(open: () => Promise<{ url: string; close(): Pro
         size: 2n ** 63n - 1n,
         madeAt: new Date("2030-01-01T00:00:00.001Z"),
         facts: { list: [1, "two", { three: null }], text: 'quote " and \\ backslash' },
-        tags: ["plain", 'with "quotes"', "with, comma", "with \\ backslash", "NULL", ""],
+        tags: ["plain", 'with "quotes"', "with, comma", "with \\ backslash", "{in}", "two\nlines", "NULL", "", null],
+        parents: [ID, null, ID],
         raw: Buffer.from([0, 1, 254, 255]),
       };
       await database.run(
-        `insert into things (id, name, size, label, made_at, facts, tags, raw)
-         values ($1::uuid, $2::text, $3::bigint, '', $4::timestamptz, $5::jsonb, $6::text[], $7::bytea)`,
+        `insert into things (id, name, size, label, made_at, facts, tags, parents, raw)
+         values ($1::uuid, $2::text, $3::bigint, '', $4::timestamptz, $5::jsonb, $6::text[], $7::uuid[], $8::bytea)`,
         Object.values(given),
       );
-      const [row] = await database.run("select id, name, size, made_at, facts, tags, raw from things", []);
+      const [row] = await database.run("select id, name, size, made_at, facts, tags, parents, raw from things", []);
       expect(row).toEqual(given);
     });
 
@@ -491,6 +493,56 @@ export function exerciseDatabase(open: () => Promise<{ url: string; close(): Pro
       await atWork(1);
       await proxy.cut();
       await expect(sleeping).rejects.toMatchObject({ reason: "DATABASE_UNAVAILABLE" });
+    });
+
+    it("never takes a statement for done that was lost with its connection, and answers every one", async () => {
+      const { proxy, database: far } = await proxied({ acquireTimeout: 500, statementTimeout: 1_000 });
+      const done: string[] = [];
+      let refused = 0;
+      const add = async () => {
+        const id = randomUUID().replaceAll("-", "");
+        const rows = await far
+          .run("insert into things (id, label) values ($1, '') returning id", [id])
+          .catch((error) => {
+            expect(error).toMatchObject({ reason: "DATABASE_UNAVAILABLE" });
+            refused++;
+          });
+        if (rows === undefined) return;
+        expect(rows).toEqual([{ id }]);
+        done.push(id);
+      };
+      // Statements come at every moment of a connection's end: before it is known, while it is, and after.
+      for (let round = 0; round < 40; round++) {
+        await Promise.all([add(), add(), add(), add()]);
+        const added = [add()];
+        proxy.reset();
+        for (let n = 0; n < 12; n++) {
+          added.push(add());
+          await (n % 3 === 0
+            ? null
+            : new Promise((resolve) => (n % 3 === 1 ? setImmediate(resolve) : setTimeout(resolve, 1))));
+        }
+        await Promise.all(added);
+      }
+      const kept = await observer`select id from things`;
+      const ids = new Set(kept.map(({ id }) => (id as string).replaceAll("-", "")));
+      expect(done.filter((id) => !ids.has(id))).toEqual([]);
+      expect(done.length).toBeGreaterThan(0);
+      expect(refused).toBeGreaterThan(0);
+    });
+
+    it("outlives connections that break while they are made, at whatever point of it", async () => {
+      for (const nth of [1, 2, 3, 4]) {
+        const { proxy, database: far } = await proxied({ acquireTimeout: 300 });
+        proxy.breakAt(nth);
+        const tries = Array.from({ length: 4 }, () => far.run("select $1::int as one", [1]));
+        for (const outcome of await Promise.allSettled(tries)) {
+          if (outcome.status === "fulfilled") expect(outcome.value).toEqual([{ one: 1 }]);
+          else expect(outcome.reason).toMatchObject({ reason: "DATABASE_UNAVAILABLE" });
+        }
+        proxy.breakAt(0);
+        await comesBack(far);
+      }
     });
 
     it("is unavailable in time when the server takes connections and says nothing", async () => {

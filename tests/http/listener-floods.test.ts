@@ -1,6 +1,6 @@
 import http2 from "node:http2";
 import { describe, expect, it } from "vitest";
-import { addressKey } from "../../server/http/listener/admission.js";
+import { addressKey } from "../../server/kernel/address.js";
 import {
   echo,
   FRAME,

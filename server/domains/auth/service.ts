@@ -3,7 +3,7 @@ import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { ConstraintError } from "../../platform/db/index.js";
 import { type AccountRow, callerAccount, checkSecret, fetchAccount, hasAdmin, makeAccount } from "../accounts/index.js";
-import { publishRevocation } from "./revocation.js";
+import { publishRevocation, revocationEvent } from "./revocation.js";
 import * as store from "./store.js";
 import { childToken, newToken, tokenHash } from "./tokens.js";
 
@@ -16,6 +16,10 @@ export interface TokenPair {
 }
 
 const SETUP_TTL = 30 * 60_000;
+
+/** More exchanges than this within the grace are not a client that lost an answer. */
+const MOST_CHILDREN = 4;
+const MOST_LOOKS = 5;
 
 export async function signIn(
   ctx: Ctx,
@@ -54,13 +58,25 @@ async function repeatedRefresh(ctx: Ctx, parentHash: Buffer, tokens: TokenPair):
   if (parent.rotatedAt === null)
     throw new DomainError("TOKEN_EXPIRED", "The refresh token has expired: sign in again.");
   if (now - parent.rotatedAt.getTime() <= ctx.settings.auth.refreshGrace) {
-    const { refreshHash, ...rows } = rowsOf(ctx, tokens);
-    const [again] = await store.insertAccess(ctx, { ...rows, refreshHash });
-    if (again !== undefined) return { ...tokens, ...again };
+    const again = await repeatChild(ctx, tokens);
+    if (again !== undefined) return again;
   }
   await revokeFamily(ctx, parent.familyId);
   ctx.log.warn({ account: parent.accountId, device: parent.familyId }, "refresh token reused: sign-in revoked");
   throw new DomainError("REFRESH_TOKEN_REUSED");
+}
+
+/** The living refresh token that follows, with a new access token; the child may itself have been exchanged meanwhile. */
+async function repeatChild(ctx: Ctx, tokens: TokenPair): Promise<TokenPair | undefined> {
+  let { refreshToken } = tokens;
+  for (let step = 0; step < MOST_CHILDREN; step++) {
+    const pair = { ...tokens, refreshToken };
+    const { refreshHash, ...rows } = rowsOf(ctx, pair);
+    const [made] = await store.insertAccess(ctx, { ...rows, refreshHash });
+    if (made !== undefined) return { ...pair, ...made };
+    refreshToken = childToken(ctx.key, refreshToken);
+  }
+  return undefined;
 }
 
 export async function signOut(ctx: Ctx): Promise<void> {
@@ -132,12 +148,17 @@ function accessCache(ports: Ports) {
 }
 
 async function revokeFamily(ctx: Ctx, familyId: string): Promise<void> {
-  await store.deleteFamily(ctx, { familyId });
+  // A pair that was being made while its family went is seen by the next look only.
+  let gone = 1;
+  for (let look = 0; look < MOST_LOOKS && gone > 0; look++) {
+    gone = (await store.deleteFamily(ctx, { familyId, ...revocationEvent(ctx, { familyId }) })).length;
+  }
   ctx.afterCommit(() => forget(ctx, { familyId }));
 }
 
 /** What leaves with an account: its tokens (the table sees to that) and the streams they opened. */
 export async function eraseTokens(ctx: Ctx, accountId: string): Promise<void> {
+  await store.tellRevoked(ctx, revocationEvent(ctx, { accountId }));
   ctx.afterCommit(() => forget(ctx, { accountId }));
 }
 
@@ -145,6 +166,7 @@ function forget(ports: Ports, what: { familyId?: string; accountId?: string }): 
   // Tokens are not sent over the bus, so every node drops all it remembers: a second's worth.
   accessCache(ports).clear();
   publishRevocation(ports.bus, what);
+  ports.events.wake();
 }
 
 /** A pair that ends in its own time, or at `end` in milliseconds when that comes first. */

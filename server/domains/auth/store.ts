@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
+import { type NewEvent, recordFrom } from "../../platform/events/index.js";
 import { accounts } from "../accounts/index.js";
 import { grants } from "./schema.js";
 
@@ -75,14 +76,16 @@ export const findRefresh = statement<
     where token_hash = ${p.hash}::bytea and kind = 'refresh'`,
 );
 
-/** One more access token for the family of a living refresh token. */
+/** One more access token for the family of a living refresh token; returns no row when it is not. */
 export const insertAccess = statement<
   { accessId: string; accessHash: Buffer; accessExpiresAt: Date; refreshHash: Buffer; at: Date },
   PairEnds
 >(
   (p) => sql`with parent as (
       select account_id, family_id, family_expires_at, expires_at from ${grants}
-      where token_hash = ${p.refreshHash}::bytea and kind = 'refresh'
+      where token_hash = ${p.refreshHash}::bytea and kind = 'refresh' and rotated_at is null
+        and expires_at > ${p.at}::timestamptz
+      for share
     ), made as (
       insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
       select ${p.accessId}::uuid, 'access', ${p.accessHash}::bytea, account_id, family_id, ${p.at}::timestamptz,
@@ -93,10 +96,15 @@ export const insertAccess = statement<
     select made.expires_at as access_expires_at, parent.expires_at as refresh_expires_at from parent, made`,
 );
 
-/** Revokes a sign-in: its tokens are gone. */
-export const deleteFamily = statement<{ familyId: string }, { id: string }>(
-  (p) => sql`delete from ${grants} where family_id = ${p.familyId}::uuid returning id`,
+/** Revokes a sign-in: its tokens are gone, and every node hears of it by the event log. */
+export const deleteFamily = statement<{ familyId: string } & NewEvent, { id: string }>(
+  (p) => sql`with gone as (delete from ${grants} where family_id = ${p.familyId}::uuid returning id),
+    told as (${recordFrom(sql`(select 1 from gone limit 1) as once`, p)})
+    select id from gone`,
 );
+
+/** Tells every node that all sign-ins of an account are revoked; the account's deletion takes the tokens. */
+export const tellRevoked = statement<NewEvent, never>((p) => recordFrom(sql`(select 1) as once`, p));
 
 /** Whether a sign-in still stands. */
 export const findFamily = statement<{ familyId: string }, { familyId: string }>(

@@ -1,6 +1,8 @@
 import type { Manifest } from "../../manifest.js";
-import { accountTopic, eraseTopic, pruneEvents } from "../../platform/events/index.js";
+import { accountTopic, eraseTopic, eventPruner } from "../../platform/events/index.js";
 import { eventHandler } from "./handler.js";
+
+const prune = eventPruner();
 
 export const eventsDomain: Manifest = {
   name: "events",
@@ -11,6 +13,6 @@ export const eventsDomain: Manifest = {
   prune: async (ports) => {
     const { retention, retentionPerTopic } = ports.settings.events;
     const before = new Date(ports.clock.now().getTime() - retention);
-    await pruneEvents({ db: ports.database }, { before, perTopic: retentionPerTopic });
+    await prune({ db: ports.database }, { before, perTopic: retentionPerTopic });
   },
 };

@@ -2,6 +2,7 @@ import type { LoggedEvent } from "../../platform/events/index.js";
 
 const MOST_EVENTS = 256;
 const MOST_BYTES = 1 << 20;
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** What a stream can be woken by besides an event. */
 export type Notice = "overflow" | "revoked" | "closing" | "canceled";
@@ -58,7 +59,7 @@ export function mailbox(): Mailbox {
       const ready = take();
       if (ready !== undefined) return ready;
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
+        const timer = setTimeout(resolve, Math.min(ms, LONGEST_TIMER));
         wake = () => {
           clearTimeout(timer);
           resolve();

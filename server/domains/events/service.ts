@@ -45,7 +45,8 @@ export async function* subscribe(ctx: Ctx, input: SubscribeInput): AsyncGenerato
     const wanted = typeFilter(input.types);
     const seen = { offset: start.offset };
     for await (const event of follow(ctx, topics, box, seen)) {
-      if (event === "heartbeat") yield { kind: "heartbeat", cursor: cursorAt(seen.offset) };
+      if (Array.isArray(event)) yield { kind: "gap", from: cursorAt(event[0]), to: cursorAt(event[1]) };
+      else if (event === "heartbeat") yield { kind: "heartbeat", cursor: cursorAt(seen.offset) };
       else if (event === "goodbye") yield { kind: "goodbye", reconnectAfterMs: 100 + Math.floor(Math.random() * 900) };
       else if (wanted(event.type)) yield { kind: "event", event, cursor: cursorAt(event.offset) };
     }
@@ -60,7 +61,7 @@ async function* follow(
   topics: string[],
   box: Mailbox,
   seen: { offset: number },
-): AsyncGenerator<LoggedEvent | "heartbeat" | "goodbye"> {
+): AsyncGenerator<LoggedEvent | Lost | "heartbeat" | "goodbye"> {
   const { heartbeat, streamTtl } = ctx.settings.events;
   const end = performance.now() + Math.min(streamTtl * (0.8 + Math.random() * 0.4), tokenTtl(ctx));
   yield* backfill(ctx, topics, seen, box);
@@ -70,6 +71,7 @@ async function* follow(
       yield "goodbye";
       return;
     }
+    const handedOut = ctx.events.published();
     const next = await box.next(Math.min(heartbeat, left));
     if (next === "canceled") return;
     if (next === "revoked") throw new DomainError("TOKEN_REVOKED");
@@ -80,8 +82,8 @@ async function* follow(
     }
     if (next === undefined) {
       if (!(await isSignedIn(ctx).catch(() => true))) throw new DomainError("TOKEN_REVOKED");
-      // In silence everything this node has handed out has been looked at.
-      if (box.isEmpty()) seen.offset = Math.max(seen.offset, ctx.events.published());
+      // Whatever was handed out before a silence has been looked at by its end.
+      seen.offset = Math.max(seen.offset, handedOut);
       yield "heartbeat";
     } else if (next.offset > seen.offset) {
       seen.offset = next.offset;
@@ -90,16 +92,22 @@ async function* follow(
   }
 }
 
+/** Events after one offset, up to another, that are no longer kept. */
+type Lost = [after: number, upTo: number];
+
 /** What the log holds after `seen`; what the bus brought meanwhile is skipped by offset, or read again when it was too much. */
 async function* backfill(
   ctx: Ctx,
   topics: string[],
   seen: { offset: number },
   box: Mailbox,
-): AsyncGenerator<LoggedEvent> {
+): AsyncGenerator<LoggedEvent | Lost> {
   while (true) {
     box.clear();
     const rows = await readEvents(ctx, { topics, after: seen.offset, limit: PAGE });
+    // Events may be pruned while a slow reader makes his way to them.
+    const pruned = await prunedOffset(ctx, topics);
+    if (pruned > seen.offset && seen.offset > 0) yield [seen.offset, pruned];
     for (const row of rows) {
       seen.offset = Number(row.logOffset);
       yield toLoggedEvent(row);
@@ -117,12 +125,16 @@ async function findStart(
   const [head] = await readHead(ctx, {});
   const last = Number(head!.lastOffset);
   if (asked === "") return { offset: last, gap: false };
-  const [prunes] = await readPruned(ctx, { topics });
-  const pruned = Number(prunes!.pruned);
   if (resume === undefined) return { offset: 0, gap: false };
+  const pruned = await prunedOffset(ctx, topics);
   if (resume.epoch !== head!.epoch || resume.offset > last) return { offset: last, gap: true };
   if (resume.offset < pruned) return { offset: last, gap: true };
   return { offset: resume.offset, gap: false };
+}
+
+async function prunedOffset(ctx: Ctx, topics: string[]): Promise<number> {
+  const [found] = await readPruned(ctx, { topics });
+  return Number(found!.pruned);
 }
 
 /** Opens the stream's ears; returns what closes them. */

@@ -1,13 +1,10 @@
-import type { Message } from "./service.js";
+import type { NewMessage } from "./store.js";
 
-/** What `message.add` carries: the proto JSON of backstay.messages.v1.Message. */
-export function messageAdded(message: Message): object {
-  return {
-    id: message.id,
-    senderId: message.senderId,
-    recipientId: message.recipientId,
-    text: message.text,
-    // As proto JSON writes it: without a fraction that is nothing.
-    createTime: message.createdAt.toISOString().replace(".000Z", "Z"),
-  };
+/**
+ * What `message.add` carries: the proto JSON of backstay.messages.v1.Message, but for `createTime`, which the statement adds
+ * when it has drawn it.
+ */
+export function messageAdded(message: Pick<NewMessage, "id" | "senderId" | "recipientId" | "text">): object {
+  const { id, senderId, recipientId, text } = message;
+  return { id, senderId, recipientId, text };
 }

@@ -15,6 +15,7 @@ export const messages = backstay.table(
     /** Order of arrival: milliseconds since 1970, unique per recipient, so that no two messages share a place. */
     mtime: bigint("mtime", { mode: "bigint" }).notNull(),
     text: text("text").notNull(),
+    /** The same as a time. */
     createdAt: moment("created_at").notNull(),
     readAt: moment("read_at"),
   },

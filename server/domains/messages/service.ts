@@ -21,7 +21,7 @@ export async function sendMessage(ctx: Ctx, input: { recipientId: string; text: 
   if (recipientId === senderId) throw new DomainError("MESSAGE_TO_SELF", undefined, { field: "recipientId" });
 
   const at = ctx.clock.now();
-  const message: Message = { id: ctx.ids.next(), senderId, recipientId, text: input.text, createdAt: at, readAt: null };
+  const message = { id: ctx.ids.next(), senderId, recipientId, text: input.text };
   const sent = await insertOnce(ctx, {
     ...message,
     at,
@@ -38,9 +38,9 @@ export async function sendMessage(ctx: Ctx, input: { recipientId: string; text: 
   });
 
   if (sent.recipient === null) throw noRecipient();
-  if (sent.message === null) return repeated(ctx, senderId);
+  if (sent.createdAt === null) return repeated(ctx, senderId);
   ctx.afterCommit(() => ctx.events.wake());
-  return message;
+  return { ...message, createdAt: sent.createdAt, readAt: null };
 }
 
 export interface ListMessagesInput {

@@ -24,24 +24,32 @@ export interface NewMessage extends NewEvent {
   atMs: number;
 }
 
-/** What became of a send: no recipient, or a recipient and (unless the key was used before) the message. */
+/** What became of a send: no recipient, or a recipient and (unless the key was used before) the message's time. */
 export interface Sent {
   recipient: string | null;
-  message: string | null;
+  createdAt: Date | null;
 }
 
 const columns = sql`id, sender_id, recipient_id, mtime, text, created_at, read_at`;
 
+/** A message's place as proto JSON writes a time: without a fraction that is nothing. */
+const createTime = sql`jsonb_build_object('createTime',
+  to_char(to_timestamp(mtime / 1000) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
+  || case when mtime % 1000 = 0 then 'Z' else '.' || lpad((mtime % 1000)::text, 3, '0') || 'Z' end)`;
+
 /** Counter, message and event in one statement; `gate` is the row that lets them happen. */
 function send(gate: SQL, p: Parameters<NewMessage>): SQL {
+  const { eventId, topics, eventType, actorId, at } = p;
+  const event = { eventId, topics, eventType, actorId, at, eventData: sql`(${p.eventData}::jsonb || ${createTime})` };
   return sql`counted as (
       ${increment("msg_count", { from: gate, accountId: sql`(select id from recipient)`, now: p.atMs })}
     ), sent as (
-      insert into ${messages} (id, sender_id, recipient_id, mtime, text, created_at)
-      select ${p.id}::uuid, ${p.senderId}::uuid, account_id, stamp, ${p.text}::text, ${p.at}::timestamptz from counted
-      returning id
-    ), told as (${recordFrom(sql`sent`, p)})
-    select (select id from recipient) as recipient, (select id from sent) as message`;
+      insert into ${messages} (id, recipient_id, sender_id, mtime, text, created_at)
+      select ${p.id}::uuid, account_id, ${p.senderId}::uuid, stamp, ${p.text}::text, to_timestamp(stamp / 1000.0)
+      from counted
+      returning mtime, created_at
+    ), told as (${recordFrom(sql`sent`, event)})
+    select (select id from recipient) as recipient, (select created_at from sent) as created_at`;
 }
 
 /** Sends a message: one statement, one commit. */

@@ -1,4 +1,5 @@
-import { isIPv6, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { addressKey } from "../../kernel/address.js";
 import { type Connection, createConnection } from "./connection.js";
 import type { ListenerCounters, ListenerLimits } from "./options.js";
 
@@ -9,17 +10,6 @@ export interface Registry {
   admit(raw: Socket): Connection | undefined;
   /** Resolves when no connection is left. */
   empty(): Promise<void>;
-}
-
-/** The unit one peer is counted by: an IPv4 address, also when mapped into IPv6, or an IPv6 /64. */
-export function addressKey(address: string): string {
-  if (address.startsWith("::ffff:") && address.includes(".")) return address.slice(7);
-  if (!isIPv6(address)) return address;
-  const [head = "", tail = ""] = address.split("::", 2);
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === "" ? [] : tail.split(":");
-  const zeros = address.includes("::") ? new Array<string>(Math.max(0, 8 - left.length - right.length)).fill("0") : [];
-  return `${[...left, ...zeros, ...right].slice(0, 4).join(":")}::/64`;
 }
 
 export function createRegistry(limits: ListenerLimits, counters: ListenerCounters): Registry {

@@ -30,7 +30,12 @@ export function readMigrations(): Migration[] {
  * Throws an Error with one line for a server that is too old, or data written by a newer version.
  */
 export async function migrate(target: PostgresOptions["target"], migrations = readMigrations()): Promise<string[]> {
-  const settings = { max: 1, onnotice: () => {}, connection: { application_name: "backstay migrate" } };
+  const settings = {
+    max: 1,
+    fetch_types: false,
+    onnotice: () => {},
+    connection: { application_name: "backstay migrate" },
+  };
   const sql = "url" in target ? postgres(target.url, settings) : postgres({ ...target, ...settings });
   try {
     const [server] = await sql<[{ number: number; name: string }]>`

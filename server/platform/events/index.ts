@@ -1,9 +1,9 @@
 export { accountTopic, type EventLog, eventSubject, type LoggedEvent } from "./events.js";
+export { eventPruner } from "./prune.js";
 export { toLoggedEvent } from "./relay.js";
 export {
   eraseTopic,
   type NewEvent,
-  pruneEvents,
   readEvents,
   readHead,
   readPruned,

@@ -10,6 +10,8 @@ import { BATCH, type EventRow, MOVE_BATCH, readHead, readRange } from "./store.j
  * half as much an event as one of 25; who listens to a quiet log waits for none of it.
  */
 const SPACING = 20;
+/** So many events go out before the streams get their turn: a burst must not overtake who keeps up with it. */
+const BURST = 64;
 /** Milliseconds between two looks at the database when nobody wakes the relay. */
 const POLL = 100;
 
@@ -19,14 +21,17 @@ export function relay(parts: { database: Database; bus: Bus; log: Log }): EventL
   const at = { db: database };
   const streams = new Map<string, number>();
   let epoch = "";
+  /** How far the log is known to go, and how far it has been handed out. */
+  let head = 0;
   let published = 0;
   let stopped = true;
   let woken = false;
   let turn: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const publish = (rows: EventRow[]) => {
-    for (const row of rows) {
+  const publish = async (rows: EventRow[]) => {
+    for (const [n, row] of rows.entries()) {
+      if (n % BURST === BURST - 1) await new Promise(setImmediate);
       const event = toLoggedEvent(row);
       if (event.offset <= published) continue;
       published = event.offset;
@@ -38,7 +43,7 @@ export function relay(parts: { database: Database; bus: Bus; log: Log }): EventL
   const catchUp = async (upTo: number) => {
     while (published < upTo) {
       const rows = await readRange(at, { after: published, upTo, limit: BATCH });
-      publish(rows);
+      await publish(rows);
       if (rows.length < BATCH) published = Math.max(published, upTo);
     }
   };
@@ -48,14 +53,17 @@ export function relay(parts: { database: Database; bus: Bus; log: Log }): EventL
     rows.sort((a, b) => Number(a.logOffset - b.logOffset));
     const first = rows[0];
     if (first !== undefined) await catchUp(Number(first.logOffset) - 1);
-    publish(rows);
+    await publish(rows);
     return rows.length;
   };
 
   const work = async () => {
+    // Other nodes number events too, also when there is nothing to number here.
+    await catchUp(head);
     while (!stopped && woken) {
       woken = false;
       const moved = await move();
+      await catchUp(head);
       if (moved >= BATCH) woken = true;
       else if (woken) await new Promise((resolve) => setTimeout(resolve, SPACING));
     }
@@ -75,13 +83,10 @@ export function relay(parts: { database: Database; bus: Bus; log: Log }): EventL
 
   const look = async () => {
     try {
-      const head = (await readHead(at, {}))[0];
-      if (head?.waiting) {
-        woken = true;
-        await run();
-      } else if (head !== undefined) {
-        await catchUp(Number(head.lastOffset));
-      }
+      const [found] = await readHead(at, {});
+      if (found?.waiting) woken = true;
+      else if (found !== undefined) head = Number(found.lastOffset);
+      if (woken || head > published) await run();
     } catch (error) {
       if (!(error instanceof DomainError)) log.error(describeError(error), "event relay failed");
     }
@@ -90,10 +95,11 @@ export function relay(parts: { database: Database; bus: Bus; log: Log }): EventL
 
   return {
     async start() {
-      const head = (await readHead(at, {}))[0];
-      if (head === undefined) throw new Error("the event log has no head: migrate the database");
-      epoch = head.epoch;
-      published = Number(head.lastOffset);
+      const [found] = await readHead(at, {});
+      if (found === undefined) throw new Error("the event log has no head: migrate the database");
+      epoch = found.epoch;
+      head = Number(found.lastOffset);
+      published = head;
       stopped = false;
       void look();
     },

@@ -25,7 +25,7 @@ export const events = backstay.table(
     data: jsonb("data").notNull(),
     createdAt: moment("created_at").notNull(),
   },
-  (t) => [index("events_topic_offset").on(t.topic, t.logOffset), index("events_created_at").on(t.createdAt)],
+  (t) => [index("events_topic_offset").on(t.topic, t.logOffset)],
 );
 
 /** How far each topic's oldest events are gone: a cursor before it has missed something. */

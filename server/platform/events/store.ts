@@ -48,21 +48,39 @@ export const readPruned = statement<{ topics: string[] }, { pruned: bigint }>(
   (p) => sql`select coalesce(max(log_offset), 0) as pruned from ${eventPrunes} where topic = any(${p.topics}::text[])`,
 );
 
-/** Forgets what is older than `before`, and all but the newest `perTopic` of each topic; remembers how far. */
-export const pruneEvents = statement<{ before: Date; perTopic: number }, { pruned: bigint }>(
-  (p) => sql`with crowded as (
-      select topic from ${events} group by topic having count(*) > ${p.perTopic}::int
-    ), surplus as (
-      select e.log_offset from crowded c cross join lateral (
-        select log_offset from ${events} where topic = c.topic order by log_offset desc offset ${p.perTopic}::int
-      ) e
+/** As many events as one prune forgets: a bounded statement, however much there is. */
+export const PRUNE_BATCH = 5_000;
+const LIMIT = sql.raw(String(PRUNE_BATCH));
+
+const remember = sql`insert into ${eventPrunes} as known (topic, log_offset)
+  select topic, max(log_offset) from gone group by topic
+  on conflict (topic) do update set log_offset = greatest(known.log_offset, excluded.log_offset)`;
+
+/** Forgets a batch of what is older than `before`, the oldest first, and remembers how far. */
+export const pruneByAge = statement<{ before: Date }, { pruned: bigint }>(
+  (p) => sql`with old as (
+      select log_offset from (select log_offset, created_at from ${events} order by log_offset limit ${LIMIT}) as first
+      where created_at < ${p.before}::timestamptz
     ), gone as (
-      delete from ${events} where created_at < ${p.before}::timestamptz or log_offset in (select log_offset from surplus)
-      returning topic, log_offset
-    ), marked as (
-      insert into ${eventPrunes} as known (topic, log_offset) select topic, max(log_offset) from gone group by topic
-      on conflict (topic) do update set log_offset = greatest(known.log_offset, excluded.log_offset)
-    )
+      delete from ${events} where log_offset in (select log_offset from old) returning topic, log_offset
+    ), marked as (${remember})
+    select count(*) as pruned from gone`,
+);
+
+/** Topics that were written to after an offset, up to another. */
+export const findTopics = statement<{ after: number; upTo: number }, { topic: string }>(
+  (p) => sql`select distinct topic from ${events}
+    where log_offset > ${p.after}::bigint and log_offset <= ${p.upTo}::bigint`,
+);
+
+/** Forgets a batch of a topic's events beyond its newest `perTopic`, and remembers how far. */
+export const pruneByCount = statement<{ topic: string; perTopic: number }, { pruned: bigint }>(
+  (p) => sql`with surplus as (
+      select log_offset from ${events} where topic = ${p.topic}::text
+      order by log_offset desc offset ${p.perTopic}::int limit ${LIMIT}
+    ), gone as (
+      delete from ${events} where log_offset in (select log_offset from surplus) returning topic, log_offset
+    ), marked as (${remember})
     select count(*) as pruned from gone`,
 );
 

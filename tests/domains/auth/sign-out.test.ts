@@ -82,3 +82,14 @@ it("makes the client forget its tokens", async () => {
   expect(person.client.auth.tokens).toBeUndefined();
   expect(await currentRefused(person.token)).toEqual(unauthenticated("INVALID_TOKEN"));
 });
+
+it("leaves no living token of the sign-in, also when a refresh crosses it", async () => {
+  for (let round = 0; round < 20; round++) {
+    const { login, secret } = ada;
+    const { tokens } = await curl<SignedIn>(backstay, "auth.v1.AuthService/SignIn", { login, secret });
+    const refresh = curl<SignedIn>(backstay, "auth.v1.AuthService/Refresh", { refreshToken: tokens.refreshToken });
+    const [refreshed] = await Promise.all([refresh.catch(() => undefined), signOut(tokens.accessToken)]);
+    const left = refreshed?.tokens.accessToken;
+    if (left !== undefined) expect(await currentRefused(left)).toEqual(unauthenticated("INVALID_TOKEN"));
+  }
+});

@@ -1,8 +1,9 @@
 import http2 from "node:http2";
 import { type Event, eventData, MessageSchema } from "@backstay/client";
+import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { encodeCursor } from "../../../server/kernel/event-cursor.js";
-import { pruneEvents } from "../../../server/platform/events/index.js";
+import { eventPruner } from "../../../server/platform/events/index.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { openStream, standingStream } from "../stream.js";
 import { bearer, curl, eventually, keyOf, openDatabase, operator, operatorToken, upTo, within } from "../support.js";
@@ -183,10 +184,11 @@ describe("resuming", () => {
 
 describe("a gap", () => {
   const prune = async (own: TestBackstay, before: Date, perTopic: number) => {
-    const sql = openDatabase(own);
+    const sql = postgres(own.databaseUrl, { max: 1, transform: { column: { from: postgres.toCamel } } });
     const run = async <Row>(text: string, values: readonly unknown[]) =>
       [...(await sql.unsafe(text, values as never[]))] as Row[];
-    await pruneEvents({ db: { run } }, { before, perTopic });
+    await eventPruner()({ db: { run } }, { before, perTopic });
+    await sql.end();
   };
 
   it("is told when events after the cursor are no longer kept, and then comes what is live", async () => {

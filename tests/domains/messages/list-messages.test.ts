@@ -219,3 +219,14 @@ it("asks for an account", async () => {
   expect(await refused(backstay.anonymous().messages.listMessages({}))).toMatchObject({ reason: "TOKEN_MISSING" });
   expect(await refused(operator(backstay).messages.listMessages({}))).toMatchObject({ reason: "ACCOUNT_REQUIRED" });
 });
+
+describe("since", () => {
+  it("the time of the last message repeats none of many that arrived at once", async () => {
+    await Promise.all(Array.from({ length: 40 }, (_, n) => send(ada, `at once ${n}`)));
+    const { messages } = await list({ pageSize: 500 });
+    const times = messages.map(({ createTime }) => timestampDate(createTime!).getTime());
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(new Set(times).size).toBe(40);
+    expect(await textsOf({ since: messages.at(-1)!.createTime! })).toEqual([]);
+  });
+});

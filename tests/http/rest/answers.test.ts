@@ -53,7 +53,7 @@ const STATUS: [Reason, http: number, code: number][] = [
   ["CONFLICT", 409, 10],
   ["UNSUPPORTED_ENCODING", 501, 12],
   ["INTERNAL", 500, 13],
-  ["SHUTTING_DOWN", 503, 14],
+  ["DATABASE_UNAVAILABLE", 503, 14],
   ["TOKEN_MISSING", 401, 16],
 ];
 

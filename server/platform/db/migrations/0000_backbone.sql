@@ -122,7 +122,6 @@ ALTER TABLE "backstay"."grants" ADD CONSTRAINT "grants_account_id_accounts_id_fk
 ALTER TABLE "backstay"."identities" ADD CONSTRAINT "identities_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "backstay"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "backstay"."messages" ADD CONSTRAINT "messages_recipient_id_accounts_id_fk" FOREIGN KEY ("recipient_id") REFERENCES "backstay"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "events_topic_offset" ON "backstay"."events" USING btree ("topic","log_offset");--> statement-breakpoint
-CREATE INDEX "events_created_at" ON "backstay"."events" USING btree ("created_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "grants_token_hash" ON "backstay"."grants" USING btree ("token_hash");--> statement-breakpoint
 CREATE INDEX "grants_family" ON "backstay"."grants" USING btree ("family_id");--> statement-breakpoint
 CREATE INDEX "grants_account" ON "backstay"."grants" USING btree ("account_id");--> statement-breakpoint
