@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { envOf, flagOf, readConfig, SETTINGS } from "../server/config.js";
 
-it("has a page of every setting; `npm test -- tests/config-page.test.ts -u` writes it anew", async () => {
+it("has a page of every setting; `npm test -- --update tests/config-page.test.ts` writes it anew", async () => {
   const rows = Object.entries(SETTINGS).map(([name, setting]) => {
     const development = "development" in setting ? ` (\`${setting.development}\` in development)` : "";
     const usual = setting.default === "" ? "" : `\`${setting.default}\`${development}`;

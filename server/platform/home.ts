@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isAlive } from "./db/embedded/files.js";
-import { startTimeOf } from "./db/embedded/pid-file.js";
+import { isAlive, startTimeOf } from "./process.js";
 
 /** The folder of an installation on this machine. */
 export interface Home {
@@ -71,18 +70,19 @@ export function openHome(path: string): Home {
 
 /** The server that runs on a home, if one does. */
 export function readRunning(path: string): { pid: number; url: string } | undefined {
-  return runningIn(join(path, "tmp", "server.json"));
+  const owner = ownerOf(join(path, "tmp", "server.json"));
+  return owner === "dead" ? undefined : owner;
 }
 
-function runningIn(file: string): { pid: number; url: string } | undefined {
-  if (!existsSync(file)) return undefined;
+/** Whose file this is: a process that runs, a dead one's, or nobody's since there is none. */
+function ownerOf(file: string): { pid: number; url: string } | "dead" | undefined {
   try {
     const { pid, started, url } = JSON.parse(readFileSync(file, "utf8"));
     // A pid is used again in time; the time its process began is not.
     const alive = typeof pid === "number" && isAlive(pid) && startTimeOf(pid) === started;
-    return alive ? { pid, url: typeof url === "string" ? url : "" } : undefined;
-  } catch {
-    return undefined;
+    return alive ? { pid, url: typeof url === "string" ? url : "" } : "dead";
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : "dead";
   }
 }
 
@@ -99,15 +99,21 @@ function tryTake(pidFile: string): boolean {
   return link(draft, pidFile);
 }
 
-/** Moves a dead process's file away; if another process took the home just now, its file goes back. */
+/**
+ * Removes the file of a dead process. One process at a time does: between its look and its removal the home could be taken,
+ * and would be taken twice. While the file is there nobody can take it, and nobody else removes it.
+ */
 function clearStale(pidFile: string): void {
-  const away = `${pidFile}.${process.pid}.stale`;
+  const lock = `${pidFile}.lock`;
+  if (!tryTake(lock)) {
+    if (ownerOf(lock) === "dead") rmSync(lock, { force: true });
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    return;
+  }
   try {
-    renameSync(pidFile, away);
-    if (runningIn(away) !== undefined) link(away, pidFile);
-    rmSync(away, { force: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (ownerOf(pidFile) === "dead") rmSync(pidFile, { force: true });
+  } finally {
+    rmSync(lock, { force: true });
   }
 }
 

@@ -321,7 +321,9 @@ describe("a start that cannot be", () => {
     });
     expect(await bad([], { BACKSTAY_EVENTS_HEARTBEAT: "soon" })).toMatchObject({
       code: 3,
-      line: "backstay: BACKSTAY_EVENTS_HEARTBEAT: events.heartbeat must be a duration such as 5s, 10m or 14d",
+      line: expect.stringMatching(
+        /^backstay: BACKSTAY_EVENTS_HEARTBEAT: events\.heartbeat must be a duration such as 5s, 10m or 14d/,
+      ),
     });
     for (const text of ["{ port: 1 }", "null", "[]", '"port"']) {
       writeFileSync(join(home, "backstay.config.json"), text);

@@ -7,13 +7,13 @@ import { dirname, join } from "node:path";
 import postgres from "postgres";
 import type { Binaries } from "../../server/platform/db/embedded/binaries.js";
 import { ensureCluster, OWNER } from "../../server/platform/db/embedded/cluster.js";
-import { isAlive } from "../../server/platform/db/embedded/files.js";
 import { embeddedPostgres } from "../../server/platform/db/embedded/launcher.js";
 import { readPidFile } from "../../server/platform/db/embedded/pid-file.js";
 import { type Place, preparePlace } from "../../server/platform/db/embedded/place.js";
 import { launch, type Postmaster } from "../../server/platform/db/embedded/postmaster.js";
 import { findRunning, stopServer } from "../../server/platform/db/embedded/running.js";
 import { makeSocketDir, removeSocketDir } from "../../server/platform/db/embedded/socket-dir.js";
+import { isAlive } from "../../server/platform/process.js";
 import { findSystemPostgres } from "./system-postgres.js";
 
 /** A database of a test, with the url that postgres.js and DATABASE_URL take. */

@@ -5,7 +5,7 @@ export const ARRAYS = {
     to: 2951,
     from: [2951],
     serialize,
-    parse: (text: string) => parse(text).map((id) => id && id.replaceAll("-", "")),
+    parse: (text: string) => parse(text).map((id) => id?.replaceAll("-", "") ?? null),
   },
 };
 

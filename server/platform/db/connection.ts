@@ -9,7 +9,6 @@ export interface Query extends Promise<postgres.Row[]> {
   canceller: ((query: Query) => Promise<void>) | null;
   strings: string[];
   args: unknown[];
-  reject(error: unknown): void;
 }
 
 /** One connection to the database, made when it is needed and again after it was lost. It serves one caller at a time. */

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { chmod, chown, copyFile, lchown, mkdir, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isAlive } from "../../process.js";
 
 /** A user of the operating system, by number. */
 export interface SystemUser {
@@ -84,14 +85,4 @@ export async function sweepDrafts(folder: string, prefix: string): Promise<void>
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r");
   await handle.sync().finally(() => handle.close());
-}
-
-/** Whether a process of that number exists, whoever owns it. */
-export function isAlive(pid: number): boolean {
-  if (!(pid > 0)) return false;
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { isAlive } from "./files.js";
+import { isAlive, statOf } from "../../process.js";
 
 /** What a running server says of itself in postmaster.pid. */
 export interface PidFile {
@@ -84,24 +84,8 @@ export function strayProcesses(dataDir: string, servers: boolean): number[] {
     });
 }
 
-/** When a process started, in a unit of the system's: tells it from a later one of the same number. Empty where unknown. */
-export function startTimeOf(pid: number): string {
-  if (process.platform !== "linux") return "";
-  try {
-    return statOf(pid).split(" ")[19] ?? "";
-  } catch {
-    return "";
-  }
-}
-
 function parentOf(pid: number): number {
   return Number(statOf(pid).split(" ")[1]);
-}
-
-/** The fields after the name, which may hold anything: state, parent and so on. */
-function statOf(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  return stat.slice(stat.lastIndexOf(")") + 2);
 }
 
 function commandOf(pid: number): string {

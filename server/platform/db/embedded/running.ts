@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isAlive } from "./files.js";
+import { isAlive } from "../../process.js";
 import {
   isPidFileEmpty,
   isRunning,

@@ -3,7 +3,8 @@ import { linkSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { link, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isRunning, startTimeOf } from "./pid-file.js";
+import { startTimeOf } from "../../process.js";
+import { isRunning } from "./pid-file.js";
 import { draftPrefix } from "./place.js";
 
 const POLL_MS = 20;
