@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import type { Idempotency, Ports } from "../context.js";
-import { type Caller, isAdmin } from "../kernel/caller.js";
+import { ANONYMOUS, type Caller, isAdmin } from "../kernel/caller.js";
 import { DomainError } from "../kernel/errors.js";
 import type { Authenticate } from "../manifest.js";
 import { ConflictError } from "../platform/db/index.js";
@@ -50,9 +50,17 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
     if (access !== Access.ACCOUNT && !isAdmin(call.caller)) throw new DomainError("ADMIN_REQUIRED");
   };
 
-  const settle = (call: Call) => {
+  const settle = (call: Call, caller: Caller = ANONYMOUS) => {
+    call.caller = caller;
     checkAccess(call);
     rates.count(call);
+  };
+
+  /** On a public method a token that is not valid is as none. */
+  const refuseToken = (call: Call, error: unknown) => {
+    if (error instanceof DomainError && error.kind === "unauthenticated") rates.countRefusal(call);
+    if (call.method.access !== Access.PUBLIC) throw error;
+    settle(call);
   };
 
   const idempotencyOf = (call: Call, message: Message): Idempotency | undefined => {
@@ -79,28 +87,21 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
       const { authorization } = headers;
       if (authorization === undefined) return settle(call);
       const token = BEARER.exec(authorization)?.[1];
-      const isPublic = call.method.access === Access.PUBLIC;
       if (token === undefined) {
-        if (isPublic) return settle(call);
-        throw new DomainError("INVALID_TOKEN", "The header authorization must be `Bearer TOKEN`.");
+        return refuseToken(call, new DomainError("INVALID_TOKEN", "The header authorization must be `Bearer TOKEN`."));
       }
-      const known = (caller: Caller) => {
-        call.caller = caller;
-        settle(call);
-      };
-      const refused = (error: unknown) => {
-        if (error instanceof DomainError && error.kind === "unauthenticated") rates.countRefusal(call);
-        if (!isPublic) throw error;
-        settle(call);
-      };
       rates.checkRefusals(call);
       let caller: Caller | Promise<Caller>;
       try {
         caller = authenticate(ports, token);
       } catch (error) {
-        return refused(error);
+        return refuseToken(call, error);
       }
-      return caller instanceof Promise ? caller.then(known, refused) : known(caller);
+      if (!(caller instanceof Promise)) return settle(call, caller);
+      return caller.then(
+        (found) => settle(call, found),
+        (error) => refuseToken(call, error),
+      );
     },
 
     invoke(call, message) {

@@ -128,9 +128,7 @@ export async function checkSecret(ctx: Ctx, login: string, secret: string): Prom
 }
 
 /** The account of `id`, at most a second old. Throws ACCOUNT_NOT_FOUND. */
-export async function fetchAccount(ctx: Ctx, id: string): Promise<AccountRow> {
-  const known = accountCache(ctx).peek(id);
-  if (known !== undefined) return known;
+export function fetchAccount(ctx: Ctx, id: string): AccountRow | Promise<AccountRow> {
   return accountCache(ctx).through(id, () => freshAccount(ctx, id));
 }
 

@@ -3,8 +3,21 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type Account, AccountSchema } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import type { SeenAccount } from "./service.js";
 
+/** Rows are kept for a second and never changed, so what was made of one serves again. */
+const made = { whole: new WeakMap<object, Account>(), seen: new WeakMap<object, Account>() };
+
 /** An account on the wire: whole for its owner and administrators, otherwise what everyone may see. */
 export function toAccount({ account, whole }: SeenAccount): Account {
+  const known = made[whole ? "whole" : "seen"];
+  let message = known.get(account);
+  if (message === undefined) {
+    message = makeAccount({ account, whole });
+    known.set(account, message);
+  }
+  return message;
+}
+
+function makeAccount({ account, whole }: SeenAccount): Account {
   const seen = create(AccountSchema);
   seen.id = account.id;
   seen.name = account.name;

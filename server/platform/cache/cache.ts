@@ -1,7 +1,5 @@
 /** A read-through cache of one kind of value, kept fresh on every node. */
 export interface Cache<V> {
-  /** The value kept for `key`, if any. */
-  peek(key: string): V | undefined;
   /** The value kept for `key`, else what `load` brings; loads of one key at the same time are one load. */
   through(key: string, load: () => Promise<V>): V | Promise<V>;
   /** Forgets `key` here at once, and on the other nodes as soon as the bus brings it. */

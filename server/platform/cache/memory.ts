@@ -45,7 +45,6 @@ function memoryCache<V extends object>(bus: Bus, subject: string, options: { max
   };
 
   return {
-    peek: (key) => kept.get(key),
     through: (key, loader) => kept.get(key) ?? loading.get(key) ?? load(key, loader),
     drop(key) {
       forget(key);
