@@ -26,7 +26,7 @@ it("does not start on a file that cannot be opened, and says which", () => {
   );
 });
 
-it.skipIf(process.platform !== "linux")("goes on when the disk is full, and tells later how much was lost", () => {
+it.skipIf(process.platform !== "linux")("goes on when the disk is full (needs /dev/full, which only Linux has)", () => {
   const log = createLog({ level: "info", file: "/dev/full" });
   for (let n = 0; n < 50_000; n++) log.info({ n }, "a line that nobody will read");
   log.error({}, "nor this one");
