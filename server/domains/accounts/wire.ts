@@ -11,13 +11,13 @@ export function toAccount({ account, whole }: SeenAccount): Account {
   const known = made[whole ? "whole" : "seen"];
   let message = known.get(account);
   if (message === undefined) {
-    message = makeAccount({ account, whole });
+    message = buildAccount({ account, whole });
     known.set(account, message);
   }
   return message;
 }
 
-function makeAccount({ account, whole }: SeenAccount): Account {
+function buildAccount({ account, whole }: SeenAccount): Account {
   const seen = create(AccountSchema);
   seen.id = account.id;
   seen.name = account.name;
