@@ -1,10 +1,13 @@
 import type {
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
+import type { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
 import type { Ctx, Ports } from "./context.js";
 import type { Caller } from "./kernel/caller.js";
 
@@ -26,21 +29,36 @@ export type Authenticate = (ports: Ports, token: string) => Caller | Promise<Cal
 export interface Served {
   readonly descriptor: DescService;
   readonly handlers: Readonly<Record<string, Handler>>;
+  /** Who may call and what it costs, for services whose protos are not ours and do not say. */
+  readonly terms?: Terms;
+}
+
+export interface Terms {
+  readonly access: Access;
+  readonly rateClass: RateClass;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: `serve` has checked each handler against its method; the table forgets which.
 export type Handler = (request: any, ctx: Ctx) => unknown;
 
-/** A handler for each method: request and context in, response (or the stream of them) out. */
+/** A handler for each method: request (or the stream of them) and context in, response (or the stream of them) out. */
 export type Handlers<Service extends DescService> = {
   readonly [Name in keyof Service["method"]]: Service["method"][Name] extends DescMethodUnary<infer I, infer O>
     ? (request: MessageShape<I>, ctx: Ctx) => MessageInitShape<O> | Promise<MessageInitShape<O>>
     : Service["method"][Name] extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageShape<I>, ctx: Ctx) => AsyncIterable<MessageInitShape<O>>
-      : never;
+      : Service["method"][Name] extends DescMethodClientStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageShape<I>>, ctx: Ctx) => Promise<MessageInitShape<O>>
+        : Service["method"][Name] extends DescMethodBiDiStreaming<infer I, infer O>
+          ? (requests: AsyncIterable<MessageShape<I>>, ctx: Ctx) => AsyncIterable<MessageInitShape<O>>
+          : never;
 };
 
 /** Pairs a service with its handlers. */
-export function serve<Service extends DescService>(descriptor: Service, handlers: Handlers<Service>): Served {
-  return { descriptor, handlers: handlers as Readonly<Record<string, Handler>> };
+export function serve<Service extends DescService>(
+  descriptor: Service,
+  handlers: Handlers<Service>,
+  terms?: Terms,
+): Served {
+  return { descriptor, handlers: handlers as Readonly<Record<string, Handler>>, ...(terms && { terms }) };
 }

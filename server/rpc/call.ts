@@ -5,7 +5,16 @@ import { DomainError } from "../kernel/errors.js";
 import type { Method } from "./methods.js";
 
 /** The ways in. */
-export type Door = "connect" | "grpc" | "grpc-web" | "rest";
+export type Door = "connect" | "grpc" | "grpc-web" | "rest" | "compat";
+
+/** What a call knows of the HTTP request that brought it. */
+export interface CallRequest {
+  readonly method?: string | undefined;
+  /** Path and query as they were sent. */
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly socket?: { readonly remoteAddress?: string | undefined; readonly encrypted?: boolean } | null;
+}
 
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
@@ -17,17 +26,22 @@ export class Call {
   /** Milliseconds the caller gives us; undefined when he did not say. */
   timeoutMs: number | undefined;
   idempotencyKey: string | undefined;
+  /** What is left to prove of who calls, once the body is there; see `Pipeline.prove`. */
+  proof: ((body: Buffer) => void | Promise<void>) | undefined;
+  /** Cookies that go out with the answer, whatever it is. */
+  readonly cookies: string[] = [];
+  /** The address the call came from. */
+  readonly remote: string;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
     readonly method: Method,
     readonly door: Door,
-    headers: IncomingHttpHeaders,
-    /** The address the call came from. */
-    readonly remote: string,
+    readonly request: CallRequest,
   ) {
-    this.requestId = requestIdOf(headers);
+    this.requestId = requestIdOf(request.headers);
+    this.remote = request.socket?.remoteAddress ?? "";
   }
 
   /** Fires when the caller hangs up or its deadline passes; made only when somebody asks, since it is not free. */
@@ -38,7 +52,7 @@ export class Call {
 
   /** Whether anything can end this call before its verb does. */
   get canEnd(): boolean {
-    return this.method.stream || this.timeoutMs !== undefined;
+    return this.method.longLived || this.timeoutMs !== undefined;
   }
 
   /** Waits for `work`, but no longer than the call may last. Rejects with DEADLINE_EXCEEDED, CALL_CANCELED. */

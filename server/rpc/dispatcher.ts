@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import type { DomainError } from "../kernel/errors.js";
+import { DomainError } from "../kernel/errors.js";
 import { readBody } from "./body.js";
-import { Call } from "./call.js";
+import { Call, type CallRequest } from "./call.js";
 import type { Codec, Format } from "./codec.js";
 import { connectTimeout } from "./deadline.js";
 import type { Method } from "./methods.js";
@@ -16,7 +16,7 @@ const CONTENT_TYPES = { json: "application/json", proto: "application/proto" } a
 
 /** The format of a call that this dispatcher takes: unary Connect, not compressed. */
 export function plainFormat(req: Request, method: Method): Format | undefined {
-  if (req.method !== "POST" || method.stream) return undefined;
+  if (req.method !== "POST" || method.stream || method.streamsRequests) return undefined;
   const encoding = req.headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") return undefined;
   const type = req.headers["content-type"];
@@ -31,13 +31,16 @@ export function plainFormat(req: Request, method: Method): Format | undefined {
  */
 export function createDispatcher(pipeline: Pipeline, codec: Codec) {
   return async (req: Request, res: Response, method: Method, format: Format): Promise<void> => {
-    const call = new Call(method, "connect", req.headers, req.socket?.remoteAddress ?? "");
+    const call = new Call(method, "connect", req as CallRequest);
+    if (method.longLived) res.once("close", () => call.abort(new DomainError("CALL_CANCELED")));
     try {
       call.timeoutMs = connectTimeout(req.headers["connect-timeout-ms"]);
       // Awaiting what is already known would cost a turn of the loop.
-      const admitted = pipeline.admit(call, req.headers);
+      const admitted = pipeline.admit(call);
       if (admitted !== undefined) await call.within(admitted);
       const body = await call.within(readBody(req, pipeline.messageBytes));
+      const proved = pipeline.prove(call, body);
+      if (proved !== undefined) await call.within(proved);
       const message = codec.decode(format, method.input, body);
       const answer = pipeline.invoke(call, message);
       const response = answer instanceof Promise ? await answer : answer;
@@ -55,6 +58,7 @@ export function createDispatcher(pipeline: Pipeline, codec: Codec) {
 function send(res: Response, call: Call, status: number, type: string, body: string | Uint8Array): void {
   if (res.destroyed) return;
   const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  if (call.cookies.length > 0) res.setHeader("set-cookie", call.cookies);
   const headers = { "content-type": type, "content-length": length, "x-request-id": call.requestId };
   (res as ServerResponse).writeHead(status, headers);
   (res as ServerResponse).end(body);

@@ -3,7 +3,7 @@ import { createConnectRouter, createContextKey, createContextValues } from "@con
 import { compressionBrotli, compressionGzip, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { DomainError } from "../kernel/errors.js";
 import { readBody } from "./body.js";
-import { Call, type Door } from "./call.js";
+import { Call, type CallRequest, type Door } from "./call.js";
 import type { Codec, Format } from "./codec.js";
 import { connectTimeout, grpcTimeout } from "./deadline.js";
 import type { Request, Response } from "./dispatcher.js";
@@ -85,7 +85,7 @@ export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, 
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 
   return async (req: Request, res: Response, method: Method, framing: Framing): Promise<void> => {
-    const call = new Call(method, framing.door, req.headers, req.socket?.remoteAddress ?? "");
+    const call = new Call(method, framing.door, req as CallRequest);
     const hungUp = new AbortController();
     res.once("close", () => {
       const reason = new DomainError("CALL_CANCELED");
@@ -120,7 +120,7 @@ async function readMessage(
     call.timeoutMs = grpc
       ? grpcTimeout(req.headers["grpc-timeout"])
       : connectTimeout(req.headers["connect-timeout-ms"]);
-    const admitted = pipeline.admit(call, req.headers);
+    const admitted = pipeline.admit(call);
     if (admitted !== undefined) await call.within(admitted);
     const bytes = await call.within(readBytes(req, framing, pipeline.messageBytes, grpc));
     return codec.decode(framing.format, call.method.input, bytes);

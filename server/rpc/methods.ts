@@ -12,7 +12,12 @@ export interface Method {
   readonly descriptor: DescMethod;
   readonly input: DescMessage;
   readonly output: DescMessage;
+  /** Whether it answers a stream. */
   readonly stream: boolean;
+  /** Whether it is asked by a stream. */
+  readonly streamsRequests: boolean;
+  /** Whether a call may stay for minutes, so that its end must be heeded. */
+  readonly longLived: boolean;
   /** Whether it changes nothing, so that it may be called by GET and repeated. */
   readonly readOnly: boolean;
   readonly access: Access;
@@ -23,34 +28,33 @@ export interface Method {
 /** Every RPC that is served, by its path. Throws, naming the method, when one lacks access, rate class or handler. */
 export function methodTable(services: readonly Served[]): ReadonlyMap<string, Method> {
   const table = new Map<string, Method>();
-  for (const { descriptor, handlers } of services) {
+  for (const { descriptor, handlers, terms } of services) {
     for (const method of descriptor.methods) {
       const handler = handlers[method.localName];
       const name = `${descriptor.typeName}/${method.name}`;
       if (handler === undefined) throw new Error(`${name} has no handler`);
-      table.set(`/${name}`, describe(name, method, handler));
+      table.set(`/${name}`, describe(name, method, handler, terms));
     }
   }
   return table;
 }
 
-function describe(name: string, descriptor: DescMethod, handler: Handler): Method {
-  const who = getOption(descriptor, access);
-  const rate = getOption(descriptor, rate_class);
-  if (!hasOption(descriptor, access) || who === Access.UNSPECIFIED)
-    throw new Error(`${name} does not say who may call it`);
-  if (!hasOption(descriptor, rate_class) || rate === RateClass.UNSPECIFIED)
-    throw new Error(`${name} has no rate class`);
-  if (descriptor.methodKind !== "unary" && descriptor.methodKind !== "server_streaming") {
-    throw new Error(`${name} streams requests, which no door carries yet`);
-  }
+function describe(name: string, descriptor: DescMethod, handler: Handler, terms?: Served["terms"]): Method {
+  const who = hasOption(descriptor, access) ? getOption(descriptor, access) : terms?.access;
+  const rate = hasOption(descriptor, rate_class) ? getOption(descriptor, rate_class) : terms?.rateClass;
+  if (who === undefined || who === Access.UNSPECIFIED) throw new Error(`${name} does not say who may call it`);
+  if (rate === undefined || rate === RateClass.UNSPECIFIED) throw new Error(`${name} has no rate class`);
+  const stream = descriptor.methodKind === "server_streaming" || descriptor.methodKind === "bidi_streaming";
+  const streamsRequests = descriptor.methodKind === "client_streaming" || descriptor.methodKind === "bidi_streaming";
   return {
     name,
     path: `/${name}`,
     descriptor,
     input: descriptor.input,
     output: descriptor.output,
-    stream: descriptor.methodKind === "server_streaming",
+    stream,
+    streamsRequests,
+    longLived: stream || streamsRequests || rate === RateClass.STREAM,
     readOnly: descriptor.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
     access: who,
     rateClass: rate,

@@ -24,16 +24,21 @@ export interface PipelineOptions {
 export interface Pipeline {
   readonly messageBytes: number;
   /** Decides whether the call may go on: who calls, may they, are there too many, how long have we. Throws DomainError. */
-  admit(call: Call, headers: IncomingHttpHeaders): void | Promise<void>;
-  /** Runs a unary method. Throws what `close` understands. */
-  invoke(call: Call, message: Message): Message | Promise<Message>;
-  /** Runs a streaming method. */
-  stream(call: Call, message: Message): AsyncIterable<Message>;
+  admit(call: Call): void | Promise<void>;
+  /** Proves, with the raw body, what `admit` had to leave open; a door does it before `invoke` and `stream`. */
+  prove(call: Call, body: Buffer): void | Promise<void>;
+  /** Runs a method that answers one message. Throws what `close` understands. */
+  invoke(call: Call, input: Input): Message | Promise<Message>;
+  /** Runs a method that answers a stream. */
+  stream(call: Call, input: Input): AsyncIterable<Message>;
   /** Ends the call: one line in the access log, and the error as the caller may see it. */
   close(call: Call, error?: unknown): DomainError | undefined;
   /** Prepares what the first call of each method would otherwise wait for. */
   warm(methods: Iterable<Method>): void;
 }
+
+/** What a method is asked: one message, or a stream of them. */
+export type Input = Message | AsyncIterable<Message>;
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 const BEARER = /^bearer +(\S+) *$/i;
@@ -63,25 +68,29 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
     settle(call);
   };
 
-  const idempotencyOf = (call: Call, message: Message): Idempotency | undefined => {
+  const idempotencyOf = (call: Call, input: Input): Idempotency | undefined => {
     const key = call.idempotencyKey;
-    if (key === undefined || call.method.readOnly) return undefined;
+    if (key === undefined || call.method.readOnly || isStream(input)) return undefined;
     const who = call.caller.kind === "account" ? call.caller.accountId : call.caller.kind;
-    const hash = ports.key.mac("idempotency", toBinary(call.method.input, message));
+    const hash = ports.key.mac("idempotency", toBinary(call.method.input, input));
     return { scope: `${who} ${call.method.name}`, key, hash };
   };
 
-  const start = (call: Call, message: Message): unknown => {
-    checkShape(call.method.input, message);
-    return call.method.handler(message, contextOf(call, idempotencyOf(call, message)));
+  const start = (call: Call, input: Input): unknown => {
+    if (call.proof !== undefined) throw new Error(`${call.method.name} was to run before its caller was proved`);
+    const schema = call.method.input;
+    if (!isStream(input)) checkShape(schema, input);
+    const checked = isStream(input) ? checkEach(schema, input) : input;
+    return call.method.handler(checked, contextOf(call, idempotencyOf(call, input)));
   };
 
   return {
     messageBytes,
 
-    admit(call, headers) {
+    admit(call) {
+      const { headers } = call.request;
       call.idempotencyKey = idempotencyKeyOf(headers);
-      const length = headers["content-length"];
+      const length = call.method.streamsRequests ? undefined : headers["content-length"];
       if (length !== undefined && Number(length) > messageBytes + ENVELOPE) throw tooLarge(messageBytes);
       call.startTimer();
       const { authorization } = headers;
@@ -104,15 +113,21 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
       );
     },
 
-    invoke(call, message) {
-      const answer = start(call, message);
+    prove(call, body) {
+      const { proof } = call;
+      call.proof = undefined;
+      return proof?.(body);
+    },
+
+    invoke(call, input) {
+      const answer = start(call, input);
       if (!(answer instanceof Promise)) return create(call.method.output, answer as Init);
       const response = answer.then((init) => create(call.method.output, init));
       return call.within(response);
     },
 
-    async *stream(call, message) {
-      const items = start(call, message) as AsyncIterable<Init>;
+    async *stream(call, input) {
+      const items = start(call, input) as AsyncIterable<Init>;
       for await (const item of items) yield create(call.method.output, item);
       // A verb whose caller went, or whose time is up, ends quietly; its end is told apart from a stream that was done.
       if (call.signal.aborted) throw call.signal.reason;
@@ -150,6 +165,17 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
 }
 
 type Init = MessageInitShape<DescMessage>;
+
+function isStream(input: Input): input is AsyncIterable<Message> {
+  return Symbol.asyncIterator in input;
+}
+
+async function* checkEach(schema: DescMessage, messages: AsyncIterable<Message>): AsyncGenerator<Message> {
+  for await (const message of messages) {
+    checkShape(schema, message);
+    yield message;
+  }
+}
 
 /** Room for the few bytes a protocol puts around a message. */
 const ENVELOPE = 5;

@@ -1,6 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
 import { DomainError } from "../../kernel/errors.js";
-import { Call } from "../../rpc/call.js";
+import { Call, type CallRequest } from "../../rpc/call.js";
 import type { Codec } from "../../rpc/codec.js";
 import type { Request, Response } from "../../rpc/dispatcher.js";
 import type { Method } from "../../rpc/methods.js";
@@ -50,7 +50,7 @@ export function createRestDoor(
     match: router.match,
     async handle(req, res, match) {
       const { method } = match.binding;
-      const call = new Call(method, "rest", req.headers, req.socket?.remoteAddress ?? "");
+      const call = new Call(method, "rest", req as CallRequest);
       const answering = answerings.get(match.binding)!;
       res.once("close", () => {
         if (!res.writableEnded) call.abort(new DomainError("CALL_CANCELED"));
@@ -58,7 +58,7 @@ export function createRestDoor(
       let json: string;
       try {
         call.timeoutMs = serverTimeout(req.headers["x-server-timeout"]);
-        const admitted = pipeline.admit(call, req.headers);
+        const admitted = pipeline.admit(call);
         if (admitted !== undefined) await call.within(admitted);
         const message = await call.within(readRequest(req, match, codec, readOptions));
         if (method.stream) return await answerStream(req, res, call, message, answering);
