@@ -7,6 +7,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_backstay_options_v1_options } from "../../options/v1/options_pb.js";
+import type { Filter } from "../../query/v1/query_pb.js";
+import { file_backstay_query_v1_query } from "../../query/v1/query_pb.js";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
@@ -17,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/accounts/v1/accounts.proto.
  */
 export const file_backstay_accounts_v1_accounts: GenFile = /*@__PURE__*/
-  fileDesc("CiNiYWNrc3RheS9hY2NvdW50cy92MS9hY2NvdW50cy5wcm90bxIUYmFja3N0YXkuYWNjb3VudHMudjEi7wIKB0FjY291bnQSCgoCaWQYASABKAkSDQoFbG9naW4YAiABKAkSGwoEbmFtZRgDIAEoCUINukgK2AEBcgUQARiAARIXCgVhbGlhcxgEIAEoCUIIukgFcgMYgAESHAoFZW1haWwYBSABKAlCDbpICtgBAXIFGP4BYAESFgoFcGhvbmUYBiABKAlCB7pIBHICGCASFwoGZ2VuZGVyGAcgASgJQge6SARyAhggEjgKCGJpcnRoZGF5GAggASgJQia6SCNyITIfXihbMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSk/JBIZCgdhZGRyZXNzGAkgASgJQgi6SAVyAxiABBINCgVyb2xlcxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wItoCChRDcmVhdGVBY2NvdW50UmVxdWVzdBIZCgVsb2dpbhgBIAEoCUIKukgHcgUQASiAAhIdCgZzZWNyZXQYAiABKAlCDYABAbpIB3IFEAEogAISGAoEbmFtZRgDIAEoCUIKukgHcgUQARiAARIXCgVhbGlhcxgEIAEoCUIIukgFcgMYgAESHAoFZW1haWwYBSABKAlCDbpICtgBAXIFGP4BYAESFgoFcGhvbmUYBiABKAlCB7pIBHICGCASFwoGZ2VuZGVyGAcgASgJQge6SARyAhggEjgKCGJpcnRoZGF5GAggASgJQia6SCNyITIfXihbMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSk/JBIZCgdhZGRyZXNzGAkgASgJQgi6SAVyAxiABBIxCgVyb2xlcxgKIAMoCUIiukgfkgEcEBAYASIWchQyEl5bYS16MC05Xy1dezEsNjR9JCJHChVDcmVhdGVBY2NvdW50UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQiKAoRR2V0QWNjb3VudFJlcXVlc3QSEwoCaWQYASABKAlCB7pIBHICGEAiRAoSR2V0QWNjb3VudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50IjgKF0JhdGNoR2V0QWNjb3VudHNSZXF1ZXN0Eh0KA2lkcxgBIAMoCUIQukgNkgEKCAEQZCIEcgIYQCJLChhCYXRjaEdldEFjY291bnRzUmVzcG9uc2USLwoIYWNjb3VudHMYASADKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50In8KFFVwZGF0ZUFjY291bnRSZXF1ZXN0EjYKB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50Qga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkcKFVVwZGF0ZUFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCItChREZWxldGVBY2NvdW50UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZTLvBQoOQWNjb3VudFNlcnZpY2USiQEKDUNyZWF0ZUFjY291bnQSKi5iYWNrc3RheS5hY2NvdW50cy52MS5DcmVhdGVBY2NvdW50UmVxdWVzdBorLmJhY2tzdGF5LmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXNwb25zZSIfiOcYAZDnGASC0+STAhE6ASoiDC92MS9hY2NvdW50cxKFAQoKR2V0QWNjb3VudBInLmJhY2tzdGF5LmFjY291bnRzLnYxLkdldEFjY291bnRSZXF1ZXN0GiguYmFja3N0YXkuYWNjb3VudHMudjEuR2V0QWNjb3VudFJlc3BvbnNlIiSQAgGI5xgCkOcYAoLT5JMCExIRL3YxL2FjY291bnRzL3tpZH0SmwEKEEJhdGNoR2V0QWNjb3VudHMSLS5iYWNrc3RheS5hY2NvdW50cy52MS5CYXRjaEdldEFjY291bnRzUmVxdWVzdBouLmJhY2tzdGF5LmFjY291bnRzLnYxLkJhdGNoR2V0QWNjb3VudHNSZXNwb25zZSIokAIBiOcYApDnGAKC0+STAhcSFS92MS9hY2NvdW50czpiYXRjaEdldBKcAQoNVXBkYXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLlVwZGF0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuVXBkYXRlQWNjb3VudFJlc3BvbnNlIjKI5xgCkOcYA4LT5JMCJDoHYWNjb3VudDIZL3YxL2FjY291bnRzL3thY2NvdW50LmlkfRKLAQoNRGVsZXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIiGI5xgCkOcYA4LT5JMCEyoRL3YxL2FjY291bnRzL3tpZH1iBnByb3RvMw", [file_backstay_options_v1_options, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiNiYWNrc3RheS9hY2NvdW50cy92MS9hY2NvdW50cy5wcm90bxIUYmFja3N0YXkuYWNjb3VudHMudjEi7wIKB0FjY291bnQSCgoCaWQYASABKAkSDQoFbG9naW4YAiABKAkSGwoEbmFtZRgDIAEoCUINukgK2AEBcgUQARiAARIXCgVhbGlhcxgEIAEoCUIIukgFcgMYgAESHAoFZW1haWwYBSABKAlCDbpICtgBAXIFGP4BYAESFgoFcGhvbmUYBiABKAlCB7pIBHICGCASFwoGZ2VuZGVyGAcgASgJQge6SARyAhggEjgKCGJpcnRoZGF5GAggASgJQia6SCNyITIfXihbMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSk/JBIZCgdhZGRyZXNzGAkgASgJQgi6SAVyAxiABBINCgVyb2xlcxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIu4CChRDcmVhdGVBY2NvdW50UmVxdWVzdBIZCgVsb2dpbhgBIAEoCUIKukgHcgUQASiAAhIdCgZzZWNyZXQYAiABKAlCDYABAbpIB3IFEAEogAISGAoEbmFtZRgDIAEoCUIKukgHcgUQARiAARIXCgVhbGlhcxgEIAEoCUIIukgFcgMYgAESHAoFZW1haWwYBSABKAlCDbpICtgBAXIFGP4BYAESFgoFcGhvbmUYBiABKAlCB7pIBHICGCASFwoGZ2VuZGVyGAcgASgJQge6SARyAhggEjgKCGJpcnRoZGF5GAggASgJQia6SCNyITIfXihbMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSk/JBIZCgdhZGRyZXNzGAkgASgJQgi6SAVyAxiABBIxCgVyb2xlcxgKIAMoCUIiukgfkgEcEBAYASIWchQyEl5bYS16MC05Xy1dezEsNjR9JBISCgpzaWduYXR1cmVzGAsgASgIIkcKFUNyZWF0ZUFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCIoChFHZXRBY2NvdW50UmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIYQCJEChJHZXRBY2NvdW50UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQiOAoXQmF0Y2hHZXRBY2NvdW50c1JlcXVlc3QSHQoDaWRzGAEgAygJQhC6SA2SAQoIARBkIgRyAhhAIksKGEJhdGNoR2V0QWNjb3VudHNSZXNwb25zZRIvCghhY2NvdW50cxgBIAMoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQi4gEKE0xpc3RBY2NvdW50c1JlcXVlc3QSNAoHZmlsdGVycxgBIAMoCzIZLmJhY2tzdGF5LnF1ZXJ5LnYxLkZpbHRlckIIukgFkgECEBASLQoJcmVhZF9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIVCgRzb3J0GAMgASgJQge6SARyAhhAEhIKCmRlc2NlbmRpbmcYBCABKAgSHQoJcGFnZV9zaXplGAUgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YBiABKAlCCLpIBXIDGIAgImAKFExpc3RBY2NvdW50c1Jlc3BvbnNlEi8KCGFjY291bnRzGAEgAygLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkifwoUVXBkYXRlQWNjb3VudFJlcXVlc3QSNgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnRCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siRwoVVXBkYXRlQWNjb3VudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50Ii0KFERlbGV0ZUFjY291bnRSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEAiFwoVRGVsZXRlQWNjb3VudFJlc3BvbnNlMpIHCg5BY2NvdW50U2VydmljZRKJAQoNQ3JlYXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuQ3JlYXRlQWNjb3VudFJlc3BvbnNlIh+I5xgBkOcYBILT5JMCEToBKiIML3YxL2FjY291bnRzEoUBCgpHZXRBY2NvdW50EicuYmFja3N0YXkuYWNjb3VudHMudjEuR2V0QWNjb3VudFJlcXVlc3QaKC5iYWNrc3RheS5hY2NvdW50cy52MS5HZXRBY2NvdW50UmVzcG9uc2UiJJACAYjnGAKQ5xgCgtPkkwITEhEvdjEvYWNjb3VudHMve2lkfRKbAQoQQmF0Y2hHZXRBY2NvdW50cxItLmJhY2tzdGF5LmFjY291bnRzLnYxLkJhdGNoR2V0QWNjb3VudHNSZXF1ZXN0Gi4uYmFja3N0YXkuYWNjb3VudHMudjEuQmF0Y2hHZXRBY2NvdW50c1Jlc3BvbnNlIiiQAgGI5xgCkOcYAoLT5JMCFxIVL3YxL2FjY291bnRzOmJhdGNoR2V0EqABCgxMaXN0QWNjb3VudHMSKS5iYWNrc3RheS5hY2NvdW50cy52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiouYmFja3N0YXkuYWNjb3VudHMudjEuTGlzdEFjY291bnRzUmVzcG9uc2UiOZACAYjnGAKQ5xgCgtPkkwIoWhg6ASoiEy92MS9hY2NvdW50czpzZWFyY2gSDC92MS9hY2NvdW50cxKcAQoNVXBkYXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLlVwZGF0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuVXBkYXRlQWNjb3VudFJlc3BvbnNlIjKI5xgCkOcYA4LT5JMCJDoHYWNjb3VudDIZL3YxL2FjY291bnRzL3thY2NvdW50LmlkfRKLAQoNRGVsZXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIiGI5xgCkOcYA4LT5JMCEyoRL3YxL2FjY291bnRzL3tpZH1iBnByb3RvMw", [file_backstay_options_v1_options, file_backstay_query_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A person or program that can sign in. Text that was never given is empty.
@@ -192,6 +194,14 @@ export type CreateAccountRequest = Message<"backstay.accounts.v1.CreateAccountRe
    * @generated from field: repeated string roles = 10;
    */
   roles: string[];
+
+  /**
+   * Whether to keep the secret sealed (AES-256-GCM) besides its hash, so that the account can sign requests with
+   * `bk-signature`. FAILED_PRECONDITION `SIGNATURES_OFF` where `auth.signatures` is `off`; implied where it is `all`.
+   *
+   * @generated from field: bool signatures = 11;
+   */
+  signatures: boolean;
 };
 
 /**
@@ -307,6 +317,90 @@ export const BatchGetAccountsResponseSchema: GenMessage<BatchGetAccountsResponse
   messageDesc(file_backstay_accounts_v1_accounts, 6);
 
 /**
+ * Which accounts to list.
+ *
+ * @generated from message backstay.accounts.v1.ListAccountsRequest
+ */
+export type ListAccountsRequest = Message<"backstay.accounts.v1.ListAccountsRequest"> & {
+  /**
+   * Conditions that must all hold; at most 16.
+   *
+   * @generated from field: repeated backstay.query.v1.Filter filters = 1;
+   */
+  filters: Filter[];
+
+  /**
+   * The fields to show; absent is all the caller may read.
+   *
+   * @generated from field: google.protobuf.FieldMask read_mask = 2;
+   */
+  readMask?: FieldMask | undefined;
+
+  /**
+   * The field to sort by, then by id; absent is `create_time`.
+   *
+   * @generated from field: string sort = 3;
+   */
+  sort: string;
+
+  /**
+   * Last to first instead of first to last.
+   *
+   * @generated from field: bool descending = 4;
+   */
+  descending: boolean;
+
+  /**
+   * How many at most: 1 to 500; 0 or absent is 50.
+   *
+   * @generated from field: int32 page_size = 5;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before, with everything else unchanged; empty for the first page.
+   *
+   * @generated from field: string page_token = 6;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.ListAccountsRequest.
+ * Use `create(ListAccountsRequestSchema)` to create a new message.
+ */
+export const ListAccountsRequestSchema: GenMessage<ListAccountsRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 7);
+
+/**
+ * A page of accounts.
+ *
+ * @generated from message backstay.accounts.v1.ListAccountsResponse
+ */
+export type ListAccountsResponse = Message<"backstay.accounts.v1.ListAccountsResponse"> & {
+  /**
+   * In the order asked for. Public fields only, but for one's own and for administrators.
+   *
+   * @generated from field: repeated backstay.accounts.v1.Account accounts = 1;
+   */
+  accounts: Account[];
+
+  /**
+   * Names the next page; empty when this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.ListAccountsResponse.
+ * Use `create(ListAccountsResponseSchema)` to create a new message.
+ */
+export const ListAccountsResponseSchema: GenMessage<ListAccountsResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 8);
+
+/**
  * What to change.
  *
  * @generated from message backstay.accounts.v1.UpdateAccountRequest
@@ -333,7 +427,7 @@ export type UpdateAccountRequest = Message<"backstay.accounts.v1.UpdateAccountRe
  * Use `create(UpdateAccountRequestSchema)` to create a new message.
  */
 export const UpdateAccountRequestSchema: GenMessage<UpdateAccountRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_accounts_v1_accounts, 7);
+  messageDesc(file_backstay_accounts_v1_accounts, 9);
 
 /**
  * The account after the change.
@@ -354,7 +448,7 @@ export type UpdateAccountResponse = Message<"backstay.accounts.v1.UpdateAccountR
  * Use `create(UpdateAccountResponseSchema)` to create a new message.
  */
 export const UpdateAccountResponseSchema: GenMessage<UpdateAccountResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_accounts_v1_accounts, 8);
+  messageDesc(file_backstay_accounts_v1_accounts, 10);
 
 /**
  * Which account to delete.
@@ -375,7 +469,7 @@ export type DeleteAccountRequest = Message<"backstay.accounts.v1.DeleteAccountRe
  * Use `create(DeleteAccountRequestSchema)` to create a new message.
  */
 export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_accounts_v1_accounts, 9);
+  messageDesc(file_backstay_accounts_v1_accounts, 11);
 
 /**
  * Nothing is left to show.
@@ -390,7 +484,7 @@ export type DeleteAccountResponse = Message<"backstay.accounts.v1.DeleteAccountR
  * Use `create(DeleteAccountResponseSchema)` to create a new message.
  */
 export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_accounts_v1_accounts, 10);
+  messageDesc(file_backstay_accounts_v1_accounts, 12);
 
 /**
  * Accounts: made by anyone (or by administrators only, `accounts.open_registration`), seen in part by every account.
@@ -431,6 +525,19 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof BatchGetAccountsRequestSchema;
     output: typeof BatchGetAccountsResponseSchema;
+  },
+  /**
+   * Lists accounts, oldest first, as GetAccount shows each. Everyone else's public fields alone can be read, filtered and
+   * sorted by: id, name, alias, create_time, update_time; administrators use every field.
+   * Errors: PERMISSION_DENIED `COLUMN_FORBIDDEN` for a column that is not public; INVALID_ARGUMENT `UNKNOWN_COLUMN`,
+   * `INVALID_FILTER`, `INVALID_PATTERN`, and `INVALID_PAGE_TOKEN` for a token that is not of this very query.
+   *
+   * @generated from rpc backstay.accounts.v1.AccountService.ListAccounts
+   */
+  listAccounts: {
+    methodKind: "unary";
+    input: typeof ListAccountsRequestSchema;
+    output: typeof ListAccountsResponseSchema;
   },
   /**
    * Changes the fields named in `update_mask` of one's own account, or of any account for an administrator.

@@ -9,15 +9,15 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_backstay_options_v1_options } from "../../options/v1/options_pb.js";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file backstay/events/v1/events.proto.
  */
 export const file_backstay_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch9iYWNrc3RheS9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJiYWNrc3RheS5ldmVudHMudjEisQEKBUV2ZW50EgoKAmlkGAEgASgJEg4KBmN1cnNvchgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBHBhdGgYBCABKAkSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWN0b3JfaWQYBiABKAkSJQoEZGF0YRgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFdG9waWMYCCABKAki0QEKEFN1YnNjcmliZVJlcXVlc3QSSgoGdG9waWNzGAEgAygJQjq6SDeSATQQECIwci4yLF5bYS16XVthLXowLTlfLV17MCwzMX0vW0EtWmEtejAtOS5fLV17MSw2NH0kElEKBXR5cGVzGAIgAygJQkK6SD+SATwQICI4cjYyNF4oW2Etel1bYS16MC05X117MCwzMX1cLikrKFwqfFthLXpdW2EtejAtOV9dezAsMzF9KSQSHgoMYWZ0ZXJfY3Vyc29yGAMgASgJQgi6SAVyAxiAASL/AQoRU3Vic2NyaWJlUmVzcG9uc2USKgoFZXZlbnQYASABKAsyGS5iYWNrc3RheS5ldmVudHMudjEuRXZlbnRIABIqCgVyZWFkeRgCIAEoCzIZLmJhY2tzdGF5LmV2ZW50cy52MS5SZWFkeUgAEjIKCWhlYXJ0YmVhdBgDIAEoCzIdLmJhY2tzdGF5LmV2ZW50cy52MS5IZWFydGJlYXRIABImCgNnYXAYBCABKAsyFy5iYWNrc3RheS5ldmVudHMudjEuR2FwSAASLgoHZ29vZGJ5ZRgFIAEoCzIbLmJhY2tzdGF5LmV2ZW50cy52MS5Hb29kYnllSABCBgoEaXRlbSIXCgVSZWFkeRIOCgZjdXJzb3IYASABKAkiGwoJSGVhcnRiZWF0Eg4KBmN1cnNvchgBIAEoCSIfCgNHYXASDAoEZnJvbRgBIAEoCRIKCgJ0bxgCIAEoCSIlCgdHb29kYnllEhoKEnJlY29ubmVjdF9hZnRlcl9tcxgBIAEoBTKUAQoMRXZlbnRTZXJ2aWNlEoMBCglTdWJzY3JpYmUSJC5iYWNrc3RheS5ldmVudHMudjEuU3Vic2NyaWJlUmVxdWVzdBolLmJhY2tzdGF5LmV2ZW50cy52MS5TdWJzY3JpYmVSZXNwb25zZSInkAIBiOcYApDnGAWC0+STAhYSFC92MS9ldmVudHM6c3Vic2NyaWJlMAFiBnByb3RvMw", [file_backstay_options_v1_options, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch9iYWNrc3RheS9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJiYWNrc3RheS5ldmVudHMudjEisQEKBUV2ZW50EgoKAmlkGAEgASgJEg4KBmN1cnNvchgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBHBhdGgYBCABKAkSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWN0b3JfaWQYBiABKAkSJQoEZGF0YRgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFdG9waWMYCCABKAki6gEKEFN1YnNjcmliZVJlcXVlc3QSSgoGdG9waWNzGAEgAygJQjq6SDeSATQQECIwci4yLF5bYS16XVthLXowLTlfLV17MCwzMX0vW0EtWmEtejAtOS5fLV17MSw2NH0kElEKBXR5cGVzGAIgAygJQkK6SD+SATwQICI4cjYyNF4oW2Etel1bYS16MC05X117MCwzMX1cLikrKFwqfFthLXpdW2EtejAtOV9dezAsMzF9KSQSHgoMYWZ0ZXJfY3Vyc29yGAMgASgJQgi6SAVyAxiAARIXCgVtYXRjaBgEIAEoCUIIukgFcgMYgAIi5gIKC1BvbGxSZXF1ZXN0EkoKBnRvcGljcxgBIAMoCUI6ukg3kgE0EBAiMHIuMixeW2Etel1bYS16MC05Xy1dezAsMzF9L1tBLVphLXowLTkuXy1dezEsNjR9JBJRCgV0eXBlcxgCIAMoCUJCukg/kgE8ECAiOHI2MjReKFthLXpdW2EtejAtOV9dezAsMzF9XC4pKyhcKnxbYS16XVthLXowLTlfXXswLDMxfSkkEh4KDGFmdGVyX2N1cnNvchgDIAEoCUIIukgFcgMYgAESFwoFbWF0Y2gYBCABKAlCCLpIBXIDGIACEhMKC290aGVyc19vbmx5GAUgASgIEjcKBmdhdGhlchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAEjEKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAIm8KDFBvbGxSZXNwb25zZRIpCgZldmVudHMYASADKAsyGS5iYWNrc3RheS5ldmVudHMudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgJEiQKA2dhcBgDIAEoCzIXLmJhY2tzdGF5LmV2ZW50cy52MS5HYXAi/wEKEVN1YnNjcmliZVJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhkuYmFja3N0YXkuZXZlbnRzLnYxLkV2ZW50SAASKgoFcmVhZHkYAiABKAsyGS5iYWNrc3RheS5ldmVudHMudjEuUmVhZHlIABIyCgloZWFydGJlYXQYAyABKAsyHS5iYWNrc3RheS5ldmVudHMudjEuSGVhcnRiZWF0SAASJgoDZ2FwGAQgASgLMhcuYmFja3N0YXkuZXZlbnRzLnYxLkdhcEgAEi4KB2dvb2RieWUYBSABKAsyGy5iYWNrc3RheS5ldmVudHMudjEuR29vZGJ5ZUgAQgYKBGl0ZW0iFwoFUmVhZHkSDgoGY3Vyc29yGAEgASgJIhsKCUhlYXJ0YmVhdBIOCgZjdXJzb3IYASABKAkiHwoDR2FwEgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkiJQoHR29vZGJ5ZRIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYASABKAUygwIKDEV2ZW50U2VydmljZRKDAQoJU3Vic2NyaWJlEiQuYmFja3N0YXkuZXZlbnRzLnYxLlN1YnNjcmliZVJlcXVlc3QaJS5iYWNrc3RheS5ldmVudHMudjEuU3Vic2NyaWJlUmVzcG9uc2UiJ5ACAYjnGAKQ5xgFgtPkkwIWEhQvdjEvZXZlbnRzOnN1YnNjcmliZTABEm0KBFBvbGwSHy5iYWNrc3RheS5ldmVudHMudjEuUG9sbFJlcXVlc3QaIC5iYWNrc3RheS5ldmVudHMudjEuUG9sbFJlc3BvbnNlIiKQAgGI5xgCkOcYBYLT5JMCERIPL3YxL2V2ZW50czpwb2xsYgZwcm90bzM", [file_backstay_options_v1_options, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Something that happened.
@@ -116,6 +116,14 @@ export type SubscribeRequest = Message<"backstay.events.v1.SubscribeRequest"> & 
    * @generated from field: string after_cursor = 3;
    */
   afterCursor: string;
+
+  /**
+   * Only events in whose text this RE2 regular expression is found: `{"path":"/message/add","mtime":1700000000000,"type":""}`,
+   * as the predecessor writes an event, tried with its quotes and without. At most 256 characters.
+   *
+   * @generated from field: string match = 4;
+   */
+  match: string;
 };
 
 /**
@@ -124,6 +132,104 @@ export type SubscribeRequest = Message<"backstay.events.v1.SubscribeRequest"> & 
  */
 export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*/
   messageDesc(file_backstay_events_v1_events, 1);
+
+/**
+ * What to wait for.
+ *
+ * @generated from message backstay.events.v1.PollRequest
+ */
+export type PollRequest = Message<"backstay.events.v1.PollRequest"> & {
+  /**
+   * As in Subscribe.
+   *
+   * @generated from field: repeated string topics = 1;
+   */
+  topics: string[];
+
+  /**
+   * As in Subscribe.
+   *
+   * @generated from field: repeated string types = 2;
+   */
+  types: string[];
+
+  /**
+   * The cursor of the poll before; `earliest` for everything that is kept; absent for what happens from now on.
+   *
+   * @generated from field: string after_cursor = 3;
+   */
+  afterCursor: string;
+
+  /**
+   * As in Subscribe.
+   *
+   * @generated from field: string match = 4;
+   */
+  match: string;
+
+  /**
+   * Leave out what the caller itself did.
+   *
+   * @generated from field: bool others_only = 5;
+   */
+  othersOnly: boolean;
+
+  /**
+   * How long to gather after the first event, up to a minute; absent is `events.poll_interval`.
+   *
+   * @generated from field: google.protobuf.Duration gather = 6;
+   */
+  gather?: Duration | undefined;
+
+  /**
+   * How long to wait for the first event, up to `events.poll_timeout`, which it is when absent.
+   *
+   * @generated from field: google.protobuf.Duration wait = 7;
+   */
+  wait?: Duration | undefined;
+};
+
+/**
+ * Describes the message backstay.events.v1.PollRequest.
+ * Use `create(PollRequestSchema)` to create a new message.
+ */
+export const PollRequestSchema: GenMessage<PollRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 2);
+
+/**
+ * What came.
+ *
+ * @generated from message backstay.events.v1.PollResponse
+ */
+export type PollResponse = Message<"backstay.events.v1.PollResponse"> & {
+  /**
+   * Oldest first, each once, at most 256.
+   *
+   * @generated from field: repeated backstay.events.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * Where to resume.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+
+  /**
+   * Present when events after the cursor asked for are no longer kept.
+   *
+   * @generated from field: backstay.events.v1.Gap gap = 3;
+   */
+  gap?: Gap | undefined;
+};
+
+/**
+ * Describes the message backstay.events.v1.PollResponse.
+ * Use `create(PollResponseSchema)` to create a new message.
+ */
+export const PollResponseSchema: GenMessage<PollResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 3);
 
 /**
  * One thing the stream says.
@@ -184,7 +290,7 @@ export type SubscribeResponse = Message<"backstay.events.v1.SubscribeResponse"> 
  * Use `create(SubscribeResponseSchema)` to create a new message.
  */
 export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 2);
+  messageDesc(file_backstay_events_v1_events, 4);
 
 /**
  * The stream stands: everything after its cursor will come.
@@ -205,7 +311,7 @@ export type Ready = Message<"backstay.events.v1.Ready"> & {
  * Use `create(ReadySchema)` to create a new message.
  */
 export const ReadySchema: GenMessage<Ready> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 3);
+  messageDesc(file_backstay_events_v1_events, 5);
 
 /**
  * The stream still stands.
@@ -226,7 +332,7 @@ export type Heartbeat = Message<"backstay.events.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 4);
+  messageDesc(file_backstay_events_v1_events, 6);
 
 /**
  * Events between two cursors are no longer kept, or the log was made anew. What comes next is live.
@@ -254,7 +360,7 @@ export type Gap = Message<"backstay.events.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 5);
+  messageDesc(file_backstay_events_v1_events, 7);
 
 /**
  * The stream ends here by intent; resume with the last cursor seen.
@@ -275,7 +381,7 @@ export type Goodbye = Message<"backstay.events.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 6);
+  messageDesc(file_backstay_events_v1_events, 8);
 
 /**
  * Events commit together with the rows they tell of, and reach every stream at least once and in order.
@@ -297,6 +403,19 @@ export const EventService: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeRequestSchema;
     output: typeof SubscribeResponseSchema;
+  },
+  /**
+   * Waits for events and answers them together, for clients that cannot hold a stream: the first event starts a time of
+   * gathering, then everything that came answers the call. When nothing came at all the answer is empty. To miss nothing,
+   * ask again with the answer's cursor.
+   * Errors: as Subscribe.
+   *
+   * @generated from rpc backstay.events.v1.EventService.Poll
+   */
+  poll: {
+    methodKind: "unary";
+    input: typeof PollRequestSchema;
+    output: typeof PollResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_events_v1_events, 0);

@@ -7,6 +7,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_backstay_options_v1_options } from "../../options/v1/options_pb.js";
+import type { Filter } from "../../query/v1/query_pb.js";
+import { file_backstay_query_v1_query } from "../../query/v1/query_pb.js";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -17,7 +19,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file backstay/messages/v1/messages.proto.
  */
 export const file_backstay_messages_v1_messages: GenFile = /*@__PURE__*/
-  fileDesc("CiNiYWNrc3RheS9tZXNzYWdlcy92MS9tZXNzYWdlcy5wcm90bxIUYmFja3N0YXkubWVzc2FnZXMudjEirAEKB01lc3NhZ2USCgoCaWQYASABKAkSEQoJc2VuZGVyX2lkGAIgASgJEhQKDHJlY2lwaWVudF9pZBgDIAEoCRIMCgR0ZXh0GAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglyZWFkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlAKElNlbmRNZXNzYWdlUmVxdWVzdBIfCgxyZWNpcGllbnRfaWQYASABKAlCCbpIBnIEEAEYQBIZCgR0ZXh0GAIgASgJQgu6SAhyBhABGICAASJFChNTZW5kTWVzc2FnZVJlc3BvbnNlEi4KB21lc3NhZ2UYASABKAsyHS5iYWNrc3RheS5tZXNzYWdlcy52MS5NZXNzYWdlIq0BChNMaXN0TWVzc2FnZXNSZXF1ZXN0EhoKCXNlbmRlcl9pZBgBIAEoCUIHukgEcgIYQBIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZGVzY2VuZGluZxgDIAEoCBIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGPQDKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMYgAQiYAoUTGlzdE1lc3NhZ2VzUmVzcG9uc2USLwoIbWVzc2FnZXMYASADKAsyHS5iYWNrc3RheS5tZXNzYWdlcy52MS5NZXNzYWdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIoCg9NYXJrUmVhZFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQCJCChBNYXJrUmVhZFJlc3BvbnNlEi4KB21lc3NhZ2UYASABKAsyHS5iYWNrc3RheS5tZXNzYWdlcy52MS5NZXNzYWdlMqYDCg5NZXNzYWdlU2VydmljZRKDAQoLU2VuZE1lc3NhZ2USKC5iYWNrc3RheS5tZXNzYWdlcy52MS5TZW5kTWVzc2FnZVJlcXVlc3QaKS5iYWNrc3RheS5tZXNzYWdlcy52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIh+I5xgCkOcYA4LT5JMCEToBKiIML3YxL21lc3NhZ2VzEoYBCgxMaXN0TWVzc2FnZXMSKS5iYWNrc3RheS5tZXNzYWdlcy52MS5MaXN0TWVzc2FnZXNSZXF1ZXN0GiouYmFja3N0YXkubWVzc2FnZXMudjEuTGlzdE1lc3NhZ2VzUmVzcG9uc2UiH5ACAYjnGAKQ5xgCgtPkkwIOEgwvdjEvbWVzc2FnZXMShAEKCE1hcmtSZWFkEiUuYmFja3N0YXkubWVzc2FnZXMudjEuTWFya1JlYWRSZXF1ZXN0GiYuYmFja3N0YXkubWVzc2FnZXMudjEuTWFya1JlYWRSZXNwb25zZSIpiOcYApDnGAOC0+STAhs6ASoiFi92MS9tZXNzYWdlcy97aWR9OnJlYWRiBnByb3RvMw", [file_backstay_options_v1_options, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("CiNiYWNrc3RheS9tZXNzYWdlcy92MS9tZXNzYWdlcy5wcm90bxIUYmFja3N0YXkubWVzc2FnZXMudjEirAEKB01lc3NhZ2USCgoCaWQYASABKAkSEQoJc2VuZGVyX2lkGAIgASgJEhQKDHJlY2lwaWVudF9pZBgDIAEoCRIMCgR0ZXh0GAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglyZWFkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlAKElNlbmRNZXNzYWdlUmVxdWVzdBIfCgxyZWNpcGllbnRfaWQYASABKAlCCbpIBnIEEAEYQBIZCgR0ZXh0GAIgASgJQgu6SAhyBhABGICAASJFChNTZW5kTWVzc2FnZVJlc3BvbnNlEi4KB21lc3NhZ2UYASABKAsyHS5iYWNrc3RheS5tZXNzYWdlcy52MS5NZXNzYWdlIuMBChNMaXN0TWVzc2FnZXNSZXF1ZXN0EhoKCXNlbmRlcl9pZBgBIAEoCUIHukgEcgIYQBIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZGVzY2VuZGluZxgDIAEoCBIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGPQDKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMYgAQSNAoHZmlsdGVycxgGIAMoCzIZLmJhY2tzdGF5LnF1ZXJ5LnYxLkZpbHRlckIIukgFkgECEBAiYAoUTGlzdE1lc3NhZ2VzUmVzcG9uc2USLwoIbWVzc2FnZXMYASADKAsyHS5iYWNrc3RheS5tZXNzYWdlcy52MS5NZXNzYWdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJjChFMaXN0VW5yZWFkUmVxdWVzdBIRCgltYXJrX3JlYWQYASABKAgSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAEIl4KEkxpc3RVbnJlYWRSZXNwb25zZRIvCghtZXNzYWdlcxgBIAMoCzIdLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLk1lc3NhZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInMKD01hcmtSZWFkUmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIYQBIaCglzZW5kZXJfaWQYAiABKAlCB7pIBHICGEASLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkIKEE1hcmtSZWFkUmVzcG9uc2USLgoHbWVzc2FnZRgBIAEoCzIdLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLk1lc3NhZ2UimQEKFURlbGV0ZU1lc3NhZ2VzUmVxdWVzdBIeCgNpZHMYASADKAlCEbpIDpIBCxD0AyIGcgQQARhAEhoKCXNlbmRlcl9pZBgCIAEoCUIHukgEcgIYQBIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoCaWQYBCABKAlCB7pIBHICGEAiLwoWRGVsZXRlTWVzc2FnZXNSZXNwb25zZRIVCg1kZWxldGVkX2NvdW50GAEgASgFMugFCg5NZXNzYWdlU2VydmljZRKDAQoLU2VuZE1lc3NhZ2USKC5iYWNrc3RheS5tZXNzYWdlcy52MS5TZW5kTWVzc2FnZVJlcXVlc3QaKS5iYWNrc3RheS5tZXNzYWdlcy52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIh+I5xgCkOcYA4LT5JMCEToBKiIML3YxL21lc3NhZ2VzEqABCgxMaXN0TWVzc2FnZXMSKS5iYWNrc3RheS5tZXNzYWdlcy52MS5MaXN0TWVzc2FnZXNSZXF1ZXN0GiouYmFja3N0YXkubWVzc2FnZXMudjEuTGlzdE1lc3NhZ2VzUmVzcG9uc2UiOZACAYjnGAKQ5xgCgtPkkwIoWhg6ASoiEy92MS9tZXNzYWdlczpzZWFyY2gSDC92MS9tZXNzYWdlcxKEAQoKTGlzdFVucmVhZBInLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLkxpc3RVbnJlYWRSZXF1ZXN0GiguYmFja3N0YXkubWVzc2FnZXMudjEuTGlzdFVucmVhZFJlc3BvbnNlIiOI5xgCkOcYA4LT5JMCFRITL3YxL21lc3NhZ2VzOnVucmVhZBKEAQoITWFya1JlYWQSJS5iYWNrc3RheS5tZXNzYWdlcy52MS5NYXJrUmVhZFJlcXVlc3QaJi5iYWNrc3RheS5tZXNzYWdlcy52MS5NYXJrUmVhZFJlc3BvbnNlIimI5xgCkOcYA4LT5JMCGzoBKiIWL3YxL21lc3NhZ2VzL3tpZH06cmVhZBKeAQoORGVsZXRlTWVzc2FnZXMSKy5iYWNrc3RheS5tZXNzYWdlcy52MS5EZWxldGVNZXNzYWdlc1JlcXVlc3QaLC5iYWNrc3RheS5tZXNzYWdlcy52MS5EZWxldGVNZXNzYWdlc1Jlc3BvbnNlIjGI5xgCkOcYA4LT5JMCI1oTKhEvdjEvbWVzc2FnZXMve2lkfSoML3YxL21lc3NhZ2VzYgZwcm90bzM", [file_backstay_options_v1_options, file_backstay_query_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * A text from one account to another.
@@ -164,6 +166,13 @@ export type ListMessagesRequest = Message$1<"backstay.messages.v1.ListMessagesRe
    * @generated from field: string page_token = 5;
    */
   pageToken: string;
+
+  /**
+   * Conditions that must all hold, on id, sender_id, text, create_time and read_time; at most 16.
+   *
+   * @generated from field: repeated backstay.query.v1.Filter filters = 6;
+   */
+  filters: Filter[];
 };
 
 /**
@@ -202,7 +211,70 @@ export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@_
   messageDesc(file_backstay_messages_v1_messages, 4);
 
 /**
- * Which message was read.
+ * Which unread messages to list.
+ *
+ * @generated from message backstay.messages.v1.ListUnreadRequest
+ */
+export type ListUnreadRequest = Message$1<"backstay.messages.v1.ListUnreadRequest"> & {
+  /**
+   * Whether to mark the messages of this page read.
+   *
+   * @generated from field: bool mark_read = 1;
+   */
+  markRead: boolean;
+
+  /**
+   * How many at most: 1 to 500; 0 or absent is 50.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before, with everything else unchanged; empty for the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message backstay.messages.v1.ListUnreadRequest.
+ * Use `create(ListUnreadRequestSchema)` to create a new message.
+ */
+export const ListUnreadRequestSchema: GenMessage<ListUnreadRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_messages_v1_messages, 5);
+
+/**
+ * A page of unread messages.
+ *
+ * @generated from message backstay.messages.v1.ListUnreadResponse
+ */
+export type ListUnreadResponse = Message$1<"backstay.messages.v1.ListUnreadResponse"> & {
+  /**
+   * In the order they arrived; with their `read_time` when they were marked.
+   *
+   * @generated from field: repeated backstay.messages.v1.Message messages = 1;
+   */
+  messages: Message[];
+
+  /**
+   * Names the next page; empty when this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message backstay.messages.v1.ListUnreadResponse.
+ * Use `create(ListUnreadResponseSchema)` to create a new message.
+ */
+export const ListUnreadResponseSchema: GenMessage<ListUnreadResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_messages_v1_messages, 6);
+
+/**
+ * Which message was read: by its id, or by its sender and time, which name one message too.
  *
  * @generated from message backstay.messages.v1.MarkReadRequest
  */
@@ -213,6 +285,20 @@ export type MarkReadRequest = Message$1<"backstay.messages.v1.MarkReadRequest"> 
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Its sender; with `create_time`, in place of `id`.
+   *
+   * @generated from field: string sender_id = 2;
+   */
+  senderId: string;
+
+  /**
+   * Its time, to the millisecond; with `sender_id`, in place of `id`.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: Timestamp | undefined;
 };
 
 /**
@@ -220,7 +306,7 @@ export type MarkReadRequest = Message$1<"backstay.messages.v1.MarkReadRequest"> 
  * Use `create(MarkReadRequestSchema)` to create a new message.
  */
 export const MarkReadRequestSchema: GenMessage<MarkReadRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_messages_v1_messages, 5);
+  messageDesc(file_backstay_messages_v1_messages, 7);
 
 /**
  * The message that was read.
@@ -241,7 +327,70 @@ export type MarkReadResponse = Message$1<"backstay.messages.v1.MarkReadResponse"
  * Use `create(MarkReadResponseSchema)` to create a new message.
  */
 export const MarkReadResponseSchema: GenMessage<MarkReadResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_messages_v1_messages, 6);
+  messageDesc(file_backstay_messages_v1_messages, 8);
+
+/**
+ * Which messages to delete.
+ *
+ * @generated from message backstay.messages.v1.DeleteMessagesRequest
+ */
+export type DeleteMessagesRequest = Message$1<"backstay.messages.v1.DeleteMessagesRequest"> & {
+  /**
+   * Those of these ids; at most 500.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+
+  /**
+   * Those of this sender.
+   *
+   * @generated from field: string sender_id = 2;
+   */
+  senderId: string;
+
+  /**
+   * Those of this time, to the millisecond: one at most, as no two messages arrive at a recipient in one millisecond.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * One more id.
+   *
+   * @generated from field: string id = 4;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message backstay.messages.v1.DeleteMessagesRequest.
+ * Use `create(DeleteMessagesRequestSchema)` to create a new message.
+ */
+export const DeleteMessagesRequestSchema: GenMessage<DeleteMessagesRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_messages_v1_messages, 9);
+
+/**
+ * What was deleted.
+ *
+ * @generated from message backstay.messages.v1.DeleteMessagesResponse
+ */
+export type DeleteMessagesResponse = Message$1<"backstay.messages.v1.DeleteMessagesResponse"> & {
+  /**
+   * How many messages are gone by this call.
+   *
+   * @generated from field: int32 deleted_count = 1;
+   */
+  deletedCount: number;
+};
+
+/**
+ * Describes the message backstay.messages.v1.DeleteMessagesResponse.
+ * Use `create(DeleteMessagesResponseSchema)` to create a new message.
+ */
+export const DeleteMessagesResponseSchema: GenMessage<DeleteMessagesResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_messages_v1_messages, 10);
 
 /**
  * Messages: what an account received, and what it has read.
@@ -263,7 +412,8 @@ export const MessageService: GenService<{
   },
   /**
    * Lists the messages the caller received, in the order they arrived.
-   * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query.
+   * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query, `UNKNOWN_COLUMN`,
+   * `INVALID_FILTER`, `INVALID_PATTERN`.
    *
    * @generated from rpc backstay.messages.v1.MessageService.ListMessages
    */
@@ -273,9 +423,22 @@ export const MessageService: GenService<{
     output: typeof ListMessagesResponseSchema;
   },
   /**
+   * Lists the messages the caller received and has not read, oldest first, and marks them read when asked to: in the same
+   * commit, each counted in `msg_read` once.
+   * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query.
+   *
+   * @generated from rpc backstay.messages.v1.MessageService.ListUnread
+   */
+  listUnread: {
+    methodKind: "unary";
+    input: typeof ListUnreadRequestSchema;
+    output: typeof ListUnreadResponseSchema;
+  },
+  /**
    * Marks a received message read. The first time its `read_time` is set and the counter `msg_read` rises; a repeat
    * answers the same message and changes nothing.
-   * Errors: NOT_FOUND `MESSAGE_NOT_FOUND`, also for a message that someone else received.
+   * Errors: NOT_FOUND `MESSAGE_NOT_FOUND`, also for a message that someone else received; INVALID_ARGUMENT when nothing
+   * names the message.
    *
    * @generated from rpc backstay.messages.v1.MessageService.MarkRead
    */
@@ -283,6 +446,18 @@ export const MessageService: GenService<{
     methodKind: "unary";
     input: typeof MarkReadRequestSchema;
     output: typeof MarkReadResponseSchema;
+  },
+  /**
+   * Deletes messages the caller received: those of the ids, or those of a sender, of a time, or of both. The counters
+   * `msg_count` and `msg_read` follow in the same commit. To delete what is not there is no error.
+   * Errors: INVALID_ARGUMENT when nothing says which, or when ids stand beside another condition.
+   *
+   * @generated from rpc backstay.messages.v1.MessageService.DeleteMessages
+   */
+  deleteMessages: {
+    methodKind: "unary";
+    input: typeof DeleteMessagesRequestSchema;
+    output: typeof DeleteMessagesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_messages_v1_messages, 0);

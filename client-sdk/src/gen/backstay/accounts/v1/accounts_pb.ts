@@ -6,6 +6,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Filter } from "../../query/v1/query_pb.js";
+import { file_backstay_query_v1_query } from "../../query/v1/query_pb.js";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/accounts/v1/accounts.proto.
  */
 export const file_backstay_accounts_v1_accounts: GenFile = /*@__PURE__*/
-  fileDesc("CiNiYWNrc3RheS9hY2NvdW50cy92MS9hY2NvdW50cy5wcm90bxIUYmFja3N0YXkuYWNjb3VudHMudjEigwIKB0FjY291bnQSCgoCaWQYASABKAkSDQoFbG9naW4YAiABKAkSDAoEbmFtZRgDIAEoCRINCgVhbGlhcxgEIAEoCRINCgVlbWFpbBgFIAEoCRINCgVwaG9uZRgGIAEoCRIOCgZnZW5kZXIYByABKAkSEAoIYmlydGhkYXkYCCABKAkSDwoHYWRkcmVzcxgJIAEoCRINCgVyb2xlcxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrcBChRDcmVhdGVBY2NvdW50UmVxdWVzdBINCgVsb2dpbhgBIAEoCRITCgZzZWNyZXQYAiABKAlCA4ABARIMCgRuYW1lGAMgASgJEg0KBWFsaWFzGAQgASgJEg0KBWVtYWlsGAUgASgJEg0KBXBob25lGAYgASgJEg4KBmdlbmRlchgHIAEoCRIQCghiaXJ0aGRheRgIIAEoCRIPCgdhZGRyZXNzGAkgASgJEg0KBXJvbGVzGAogAygJIkcKFUNyZWF0ZUFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCIfChFHZXRBY2NvdW50UmVxdWVzdBIKCgJpZBgBIAEoCSJEChJHZXRBY2NvdW50UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQiJgoXQmF0Y2hHZXRBY2NvdW50c1JlcXVlc3QSCwoDaWRzGAEgAygJIksKGEJhdGNoR2V0QWNjb3VudHNSZXNwb25zZRIvCghhY2NvdW50cxgBIAMoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQidwoUVXBkYXRlQWNjb3VudFJlcXVlc3QSLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkcKFVVwZGF0ZUFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCIiChREZWxldGVBY2NvdW50UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVBY2NvdW50UmVzcG9uc2UyrAQKDkFjY291bnRTZXJ2aWNlEmgKDUNyZWF0ZUFjY291bnQSKi5iYWNrc3RheS5hY2NvdW50cy52MS5DcmVhdGVBY2NvdW50UmVxdWVzdBorLmJhY2tzdGF5LmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXNwb25zZRJkCgpHZXRBY2NvdW50EicuYmFja3N0YXkuYWNjb3VudHMudjEuR2V0QWNjb3VudFJlcXVlc3QaKC5iYWNrc3RheS5hY2NvdW50cy52MS5HZXRBY2NvdW50UmVzcG9uc2UiA5ACARJ2ChBCYXRjaEdldEFjY291bnRzEi0uYmFja3N0YXkuYWNjb3VudHMudjEuQmF0Y2hHZXRBY2NvdW50c1JlcXVlc3QaLi5iYWNrc3RheS5hY2NvdW50cy52MS5CYXRjaEdldEFjY291bnRzUmVzcG9uc2UiA5ACARJoCg1VcGRhdGVBY2NvdW50EiouYmFja3N0YXkuYWNjb3VudHMudjEuVXBkYXRlQWNjb3VudFJlcXVlc3QaKy5iYWNrc3RheS5hY2NvdW50cy52MS5VcGRhdGVBY2NvdW50UmVzcG9uc2USaAoNRGVsZXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiNiYWNrc3RheS9hY2NvdW50cy92MS9hY2NvdW50cy5wcm90bxIUYmFja3N0YXkuYWNjb3VudHMudjEigwIKB0FjY291bnQSCgoCaWQYASABKAkSDQoFbG9naW4YAiABKAkSDAoEbmFtZRgDIAEoCRINCgVhbGlhcxgEIAEoCRINCgVlbWFpbBgFIAEoCRINCgVwaG9uZRgGIAEoCRIOCgZnZW5kZXIYByABKAkSEAoIYmlydGhkYXkYCCABKAkSDwoHYWRkcmVzcxgJIAEoCRINCgVyb2xlcxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIssBChRDcmVhdGVBY2NvdW50UmVxdWVzdBINCgVsb2dpbhgBIAEoCRITCgZzZWNyZXQYAiABKAlCA4ABARIMCgRuYW1lGAMgASgJEg0KBWFsaWFzGAQgASgJEg0KBWVtYWlsGAUgASgJEg0KBXBob25lGAYgASgJEg4KBmdlbmRlchgHIAEoCRIQCghiaXJ0aGRheRgIIAEoCRIPCgdhZGRyZXNzGAkgASgJEg0KBXJvbGVzGAogAygJEhIKCnNpZ25hdHVyZXMYCyABKAgiRwoVQ3JlYXRlQWNjb3VudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50Ih8KEUdldEFjY291bnRSZXF1ZXN0EgoKAmlkGAEgASgJIkQKEkdldEFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCImChdCYXRjaEdldEFjY291bnRzUmVxdWVzdBILCgNpZHMYASADKAkiSwoYQmF0Y2hHZXRBY2NvdW50c1Jlc3BvbnNlEi8KCGFjY291bnRzGAEgAygLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCK5AQoTTGlzdEFjY291bnRzUmVxdWVzdBIqCgdmaWx0ZXJzGAEgAygLMhkuYmFja3N0YXkucXVlcnkudjEuRmlsdGVyEi0KCXJlYWRfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSDAoEc29ydBgDIAEoCRISCgpkZXNjZW5kaW5nGAQgASgIEhEKCXBhZ2Vfc2l6ZRgFIAEoBRISCgpwYWdlX3Rva2VuGAYgASgJImAKFExpc3RBY2NvdW50c1Jlc3BvbnNlEi8KCGFjY291bnRzGAEgAygLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidwoUVXBkYXRlQWNjb3VudFJlcXVlc3QSLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkcKFVVwZGF0ZUFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCIiChREZWxldGVBY2NvdW50UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVBY2NvdW50UmVzcG9uc2UymAUKDkFjY291bnRTZXJ2aWNlEmgKDUNyZWF0ZUFjY291bnQSKi5iYWNrc3RheS5hY2NvdW50cy52MS5DcmVhdGVBY2NvdW50UmVxdWVzdBorLmJhY2tzdGF5LmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXNwb25zZRJkCgpHZXRBY2NvdW50EicuYmFja3N0YXkuYWNjb3VudHMudjEuR2V0QWNjb3VudFJlcXVlc3QaKC5iYWNrc3RheS5hY2NvdW50cy52MS5HZXRBY2NvdW50UmVzcG9uc2UiA5ACARJ2ChBCYXRjaEdldEFjY291bnRzEi0uYmFja3N0YXkuYWNjb3VudHMudjEuQmF0Y2hHZXRBY2NvdW50c1JlcXVlc3QaLi5iYWNrc3RheS5hY2NvdW50cy52MS5CYXRjaEdldEFjY291bnRzUmVzcG9uc2UiA5ACARJqCgxMaXN0QWNjb3VudHMSKS5iYWNrc3RheS5hY2NvdW50cy52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiouYmFja3N0YXkuYWNjb3VudHMudjEuTGlzdEFjY291bnRzUmVzcG9uc2UiA5ACARJoCg1VcGRhdGVBY2NvdW50EiouYmFja3N0YXkuYWNjb3VudHMudjEuVXBkYXRlQWNjb3VudFJlcXVlc3QaKy5iYWNrc3RheS5hY2NvdW50cy52MS5VcGRhdGVBY2NvdW50UmVzcG9uc2USaAoNRGVsZXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlYgZwcm90bzM", [file_backstay_query_v1_query, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A person or program that can sign in. Text that was never given is empty.
@@ -189,6 +191,14 @@ export type CreateAccountRequest = Message<"backstay.accounts.v1.CreateAccountRe
    * @generated from field: repeated string roles = 10;
    */
   roles: string[];
+
+  /**
+   * Whether to keep the secret sealed (AES-256-GCM) besides its hash, so that the account can sign requests with
+   * `bk-signature`. FAILED_PRECONDITION `SIGNATURES_OFF` where `auth.signatures` is `off`; implied where it is `all`.
+   *
+   * @generated from field: bool signatures = 11;
+   */
+  signatures: boolean;
 };
 
 /**
@@ -304,6 +314,90 @@ export const BatchGetAccountsResponseSchema: GenMessage<BatchGetAccountsResponse
   messageDesc(file_backstay_accounts_v1_accounts, 6);
 
 /**
+ * Which accounts to list.
+ *
+ * @generated from message backstay.accounts.v1.ListAccountsRequest
+ */
+export type ListAccountsRequest = Message<"backstay.accounts.v1.ListAccountsRequest"> & {
+  /**
+   * Conditions that must all hold; at most 16.
+   *
+   * @generated from field: repeated backstay.query.v1.Filter filters = 1;
+   */
+  filters: Filter[];
+
+  /**
+   * The fields to show; absent is all the caller may read.
+   *
+   * @generated from field: google.protobuf.FieldMask read_mask = 2;
+   */
+  readMask?: FieldMask | undefined;
+
+  /**
+   * The field to sort by, then by id; absent is `create_time`.
+   *
+   * @generated from field: string sort = 3;
+   */
+  sort: string;
+
+  /**
+   * Last to first instead of first to last.
+   *
+   * @generated from field: bool descending = 4;
+   */
+  descending: boolean;
+
+  /**
+   * How many at most: 1 to 500; 0 or absent is 50.
+   *
+   * @generated from field: int32 page_size = 5;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before, with everything else unchanged; empty for the first page.
+   *
+   * @generated from field: string page_token = 6;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.ListAccountsRequest.
+ * Use `create(ListAccountsRequestSchema)` to create a new message.
+ */
+export const ListAccountsRequestSchema: GenMessage<ListAccountsRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 7);
+
+/**
+ * A page of accounts.
+ *
+ * @generated from message backstay.accounts.v1.ListAccountsResponse
+ */
+export type ListAccountsResponse = Message<"backstay.accounts.v1.ListAccountsResponse"> & {
+  /**
+   * In the order asked for. Public fields only, but for one's own and for administrators.
+   *
+   * @generated from field: repeated backstay.accounts.v1.Account accounts = 1;
+   */
+  accounts: Account[];
+
+  /**
+   * Names the next page; empty when this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.ListAccountsResponse.
+ * Use `create(ListAccountsResponseSchema)` to create a new message.
+ */
+export const ListAccountsResponseSchema: GenMessage<ListAccountsResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 8);
+
+/**
  * What to change.
  *
  * @generated from message backstay.accounts.v1.UpdateAccountRequest
@@ -330,7 +424,7 @@ export type UpdateAccountRequest = Message<"backstay.accounts.v1.UpdateAccountRe
  * Use `create(UpdateAccountRequestSchema)` to create a new message.
  */
 export const UpdateAccountRequestSchema: GenMessage<UpdateAccountRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_accounts_v1_accounts, 7);
+  messageDesc(file_backstay_accounts_v1_accounts, 9);
 
 /**
  * The account after the change.
@@ -351,7 +445,7 @@ export type UpdateAccountResponse = Message<"backstay.accounts.v1.UpdateAccountR
  * Use `create(UpdateAccountResponseSchema)` to create a new message.
  */
 export const UpdateAccountResponseSchema: GenMessage<UpdateAccountResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_accounts_v1_accounts, 8);
+  messageDesc(file_backstay_accounts_v1_accounts, 10);
 
 /**
  * Which account to delete.
@@ -372,7 +466,7 @@ export type DeleteAccountRequest = Message<"backstay.accounts.v1.DeleteAccountRe
  * Use `create(DeleteAccountRequestSchema)` to create a new message.
  */
 export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_accounts_v1_accounts, 9);
+  messageDesc(file_backstay_accounts_v1_accounts, 11);
 
 /**
  * Nothing is left to show.
@@ -387,7 +481,7 @@ export type DeleteAccountResponse = Message<"backstay.accounts.v1.DeleteAccountR
  * Use `create(DeleteAccountResponseSchema)` to create a new message.
  */
 export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_accounts_v1_accounts, 10);
+  messageDesc(file_backstay_accounts_v1_accounts, 12);
 
 /**
  * Accounts: made by anyone (or by administrators only, `accounts.open_registration`), seen in part by every account.
@@ -428,6 +522,19 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof BatchGetAccountsRequestSchema;
     output: typeof BatchGetAccountsResponseSchema;
+  },
+  /**
+   * Lists accounts, oldest first, as GetAccount shows each. Everyone else's public fields alone can be read, filtered and
+   * sorted by: id, name, alias, create_time, update_time; administrators use every field.
+   * Errors: PERMISSION_DENIED `COLUMN_FORBIDDEN` for a column that is not public; INVALID_ARGUMENT `UNKNOWN_COLUMN`,
+   * `INVALID_FILTER`, `INVALID_PATTERN`, and `INVALID_PAGE_TOKEN` for a token that is not of this very query.
+   *
+   * @generated from rpc backstay.accounts.v1.AccountService.ListAccounts
+   */
+  listAccounts: {
+    methodKind: "unary";
+    input: typeof ListAccountsRequestSchema;
+    output: typeof ListAccountsResponseSchema;
   },
   /**
    * Changes the fields named in `update_mask` of one's own account, or of any account for an administrator.

@@ -2,7 +2,7 @@
 // @generated from file backstay/auth/v1/auth.proto (package backstay.auth.v1, syntax proto3)
 /* eslint-disable */
 
-// Signing in and out, and the tokens that prove it.
+// Signing in and out, and the tokens, cookies and signatures that prove it.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/auth/v1/auth.proto.
  */
 export const file_backstay_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("ChtiYWNrc3RheS9hdXRoL3YxL2F1dGgucHJvdG8SEGJhY2tzdGF5LmF1dGgudjEisAEKBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARI2ChJhY2Nlc3NfZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKDXJlZnJlc2hfdG9rZW4YAyABKAlCA4ABARI3ChNyZWZyZXNoX2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIzCg1TaWduSW5SZXF1ZXN0Eg0KBWxvZ2luGAEgASgJEhMKBnNlY3JldBgCIAEoCUIDgAEBIn0KDlNpZ25JblJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50EigKBnRva2VucxgCIAEoCzIYLmJhY2tzdGF5LmF1dGgudjEuVG9rZW5zEhEKCWRldmljZV9pZBgDIAEoCSIsCg5SZWZyZXNoUmVxdWVzdBIaCg1yZWZyZXNoX3Rva2VuGAEgASgJQgOAAQEiOwoPUmVmcmVzaFJlc3BvbnNlEigKBnRva2VucxgBIAEoCzIYLmJhY2tzdGF5LmF1dGgudjEuVG9rZW5zIhAKDlNpZ25PdXRSZXF1ZXN0IhEKD1NpZ25PdXRSZXNwb25zZSITChFHZXRDdXJyZW50UmVxdWVzdCJgChJHZXRDdXJyZW50UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQSDQoFcm9sZXMYAiADKAkSCwoDdmlhGAMgASgJImIKFENvbXBsZXRlU2V0dXBSZXF1ZXN0EhgKC3NldHVwX3Rva2VuGAEgASgJQgOAAQESDQoFbG9naW4YAiABKAkSEwoGc2VjcmV0GAMgASgJQgOAAQESDAoEbmFtZRgEIAEoCSJHChVDb21wbGV0ZVNldHVwUmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQyugMKC0F1dGhTZXJ2aWNlEksKBlNpZ25JbhIfLmJhY2tzdGF5LmF1dGgudjEuU2lnbkluUmVxdWVzdBogLmJhY2tzdGF5LmF1dGgudjEuU2lnbkluUmVzcG9uc2USTgoHUmVmcmVzaBIgLmJhY2tzdGF5LmF1dGgudjEuUmVmcmVzaFJlcXVlc3QaIS5iYWNrc3RheS5hdXRoLnYxLlJlZnJlc2hSZXNwb25zZRJOCgdTaWduT3V0EiAuYmFja3N0YXkuYXV0aC52MS5TaWduT3V0UmVxdWVzdBohLmJhY2tzdGF5LmF1dGgudjEuU2lnbk91dFJlc3BvbnNlElwKCkdldEN1cnJlbnQSIy5iYWNrc3RheS5hdXRoLnYxLkdldEN1cnJlbnRSZXF1ZXN0GiQuYmFja3N0YXkuYXV0aC52MS5HZXRDdXJyZW50UmVzcG9uc2UiA5ACARJgCg1Db21wbGV0ZVNldHVwEiYuYmFja3N0YXkuYXV0aC52MS5Db21wbGV0ZVNldHVwUmVxdWVzdBonLmJhY2tzdGF5LmF1dGgudjEuQ29tcGxldGVTZXR1cFJlc3BvbnNlYgZwcm90bzM", [file_backstay_accounts_v1_accounts, file_google_protobuf_timestamp]);
+  fileDesc("ChtiYWNrc3RheS9hdXRoL3YxL2F1dGgucHJvdG8SEGJhY2tzdGF5LmF1dGgudjEisAEKBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARI2ChJhY2Nlc3NfZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKDXJlZnJlc2hfdG9rZW4YAyABKAlCA4ABARI3ChNyZWZyZXNoX2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJDCg1TaWduSW5SZXF1ZXN0Eg0KBWxvZ2luGAEgASgJEhMKBnNlY3JldBgCIAEoCUIDgAEBEg4KBmNvb2tpZRgEIAEoCCJ9Cg5TaWduSW5SZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBIoCgZ0b2tlbnMYAiABKAsyGC5iYWNrc3RheS5hdXRoLnYxLlRva2VucxIRCglkZXZpY2VfaWQYAyABKAkiLAoOUmVmcmVzaFJlcXVlc3QSGgoNcmVmcmVzaF90b2tlbhgBIAEoCUIDgAEBIjsKD1JlZnJlc2hSZXNwb25zZRIoCgZ0b2tlbnMYASABKAsyGC5iYWNrc3RheS5hdXRoLnYxLlRva2VucyIVChNTdGFydFNlc3Npb25SZXF1ZXN0IkcKFFN0YXJ0U2Vzc2lvblJlc3BvbnNlEi8KC2V4cGlyZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJNChNDaGFuZ2VTZWNyZXRSZXF1ZXN0EhAKA29sZBgBIAEoCUIDgAEBEhAKA25ldxgCIAEoCUIDgAEBEhIKCnNpZ25hdHVyZXMYAyABKAgiFgoUQ2hhbmdlU2VjcmV0UmVzcG9uc2UiEAoOU2lnbk91dFJlcXVlc3QiEQoPU2lnbk91dFJlc3BvbnNlIhMKEUdldEN1cnJlbnRSZXF1ZXN0ImAKEkdldEN1cnJlbnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBINCgVyb2xlcxgCIAMoCRILCgN2aWEYAyABKAkiYgoUQ29tcGxldGVTZXR1cFJlcXVlc3QSGAoLc2V0dXBfdG9rZW4YASABKAlCA4ABARINCgVsb2dpbhgCIAEoCRITCgZzZWNyZXQYAyABKAlCA4ABARIMCgRuYW1lGAQgASgJIkcKFUNvbXBsZXRlU2V0dXBSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudDL4BAoLQXV0aFNlcnZpY2USSwoGU2lnbkluEh8uYmFja3N0YXkuYXV0aC52MS5TaWduSW5SZXF1ZXN0GiAuYmFja3N0YXkuYXV0aC52MS5TaWduSW5SZXNwb25zZRJOCgdSZWZyZXNoEiAuYmFja3N0YXkuYXV0aC52MS5SZWZyZXNoUmVxdWVzdBohLmJhY2tzdGF5LmF1dGgudjEuUmVmcmVzaFJlc3BvbnNlEl0KDFN0YXJ0U2Vzc2lvbhIlLmJhY2tzdGF5LmF1dGgudjEuU3RhcnRTZXNzaW9uUmVxdWVzdBomLmJhY2tzdGF5LmF1dGgudjEuU3RhcnRTZXNzaW9uUmVzcG9uc2USXQoMQ2hhbmdlU2VjcmV0EiUuYmFja3N0YXkuYXV0aC52MS5DaGFuZ2VTZWNyZXRSZXF1ZXN0GiYuYmFja3N0YXkuYXV0aC52MS5DaGFuZ2VTZWNyZXRSZXNwb25zZRJOCgdTaWduT3V0EiAuYmFja3N0YXkuYXV0aC52MS5TaWduT3V0UmVxdWVzdBohLmJhY2tzdGF5LmF1dGgudjEuU2lnbk91dFJlc3BvbnNlElwKCkdldEN1cnJlbnQSIy5iYWNrc3RheS5hdXRoLnYxLkdldEN1cnJlbnRSZXF1ZXN0GiQuYmFja3N0YXkuYXV0aC52MS5HZXRDdXJyZW50UmVzcG9uc2UiA5ACARJgCg1Db21wbGV0ZVNldHVwEiYuYmFja3N0YXkuYXV0aC52MS5Db21wbGV0ZVNldHVwUmVxdWVzdBonLmJhY2tzdGF5LmF1dGgudjEuQ29tcGxldGVTZXR1cFJlc3BvbnNlYgZwcm90bzM", [file_backstay_accounts_v1_accounts, file_google_protobuf_timestamp]);
 
 /**
  * A pair of tokens from one sign-in.
@@ -79,6 +79,13 @@ export type SignInRequest = Message<"backstay.auth.v1.SignInRequest"> & {
    * @generated from field: string secret = 2;
    */
   secret: string;
+
+  /**
+   * Whether to set a session cookie besides, as StartSession does, of this very sign-in.
+   *
+   * @generated from field: bool cookie = 4;
+   */
+  cookie: boolean;
 };
 
 /**
@@ -166,6 +173,92 @@ export const RefreshResponseSchema: GenMessage<RefreshResponse> = /*@__PURE__*/
   messageDesc(file_backstay_auth_v1_auth, 4);
 
 /**
+ * Nothing to ask for: the caller is known.
+ *
+ * @generated from message backstay.auth.v1.StartSessionRequest
+ */
+export type StartSessionRequest = Message<"backstay.auth.v1.StartSessionRequest"> & {
+};
+
+/**
+ * Describes the message backstay.auth.v1.StartSessionRequest.
+ * Use `create(StartSessionRequestSchema)` to create a new message.
+ */
+export const StartSessionRequestSchema: GenMessage<StartSessionRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_auth_v1_auth, 5);
+
+/**
+ * The session; its cookie stands in the answer's headers.
+ *
+ * @generated from message backstay.auth.v1.StartSessionResponse
+ */
+export type StartSessionResponse = Message<"backstay.auth.v1.StartSessionResponse"> & {
+  /**
+   * When the cookie stops working: after `auth.session_ttl`.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 1;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message backstay.auth.v1.StartSessionResponse.
+ * Use `create(StartSessionResponseSchema)` to create a new message.
+ */
+export const StartSessionResponseSchema: GenMessage<StartSessionResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_auth_v1_auth, 6);
+
+/**
+ * Which secret to change to.
+ *
+ * @generated from message backstay.auth.v1.ChangeSecretRequest
+ */
+export type ChangeSecretRequest = Message<"backstay.auth.v1.ChangeSecretRequest"> & {
+  /**
+   * The secret as it was; needed unless the call itself is signed with it (`bk-signature`). Up to 256 bytes.
+   *
+   * @generated from field: string old = 1;
+   */
+  old: string;
+
+  /**
+   * The secret from now on: at least `auth.secret_min_length` characters and at most 256 bytes.
+   *
+   * @generated from field: string new = 2;
+   */
+  new: string;
+
+  /**
+   * Whether to keep it sealed for `bk-signature`, as in CreateAccount; an account that could sign before still can.
+   *
+   * @generated from field: bool signatures = 3;
+   */
+  signatures: boolean;
+};
+
+/**
+ * Describes the message backstay.auth.v1.ChangeSecretRequest.
+ * Use `create(ChangeSecretRequestSchema)` to create a new message.
+ */
+export const ChangeSecretRequestSchema: GenMessage<ChangeSecretRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_auth_v1_auth, 7);
+
+/**
+ * Nothing is left to show.
+ *
+ * @generated from message backstay.auth.v1.ChangeSecretResponse
+ */
+export type ChangeSecretResponse = Message<"backstay.auth.v1.ChangeSecretResponse"> & {
+};
+
+/**
+ * Describes the message backstay.auth.v1.ChangeSecretResponse.
+ * Use `create(ChangeSecretResponseSchema)` to create a new message.
+ */
+export const ChangeSecretResponseSchema: GenMessage<ChangeSecretResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_auth_v1_auth, 8);
+
+/**
  * Nothing to ask for: the caller's token names the sign-in.
  *
  * @generated from message backstay.auth.v1.SignOutRequest
@@ -178,7 +271,7 @@ export type SignOutRequest = Message<"backstay.auth.v1.SignOutRequest"> & {
  * Use `create(SignOutRequestSchema)` to create a new message.
  */
 export const SignOutRequestSchema: GenMessage<SignOutRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 5);
+  messageDesc(file_backstay_auth_v1_auth, 9);
 
 /**
  * Nothing is left to show.
@@ -193,7 +286,7 @@ export type SignOutResponse = Message<"backstay.auth.v1.SignOutResponse"> & {
  * Use `create(SignOutResponseSchema)` to create a new message.
  */
 export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 6);
+  messageDesc(file_backstay_auth_v1_auth, 10);
 
 /**
  * Nothing to ask for.
@@ -208,7 +301,7 @@ export type GetCurrentRequest = Message<"backstay.auth.v1.GetCurrentRequest"> & 
  * Use `create(GetCurrentRequestSchema)` to create a new message.
  */
 export const GetCurrentRequestSchema: GenMessage<GetCurrentRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 7);
+  messageDesc(file_backstay_auth_v1_auth, 11);
 
 /**
  * Who calls.
@@ -231,7 +324,7 @@ export type GetCurrentResponse = Message<"backstay.auth.v1.GetCurrentResponse"> 
   roles: string[];
 
   /**
-   * How the caller is known: `token`.
+   * How the caller is known: `token`, `cookie` or `signature`.
    *
    * @generated from field: string via = 3;
    */
@@ -243,7 +336,7 @@ export type GetCurrentResponse = Message<"backstay.auth.v1.GetCurrentResponse"> 
  * Use `create(GetCurrentResponseSchema)` to create a new message.
  */
 export const GetCurrentResponseSchema: GenMessage<GetCurrentResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 8);
+  messageDesc(file_backstay_auth_v1_auth, 12);
 
 /**
  * Who is to be the first administrator.
@@ -285,7 +378,7 @@ export type CompleteSetupRequest = Message<"backstay.auth.v1.CompleteSetupReques
  * Use `create(CompleteSetupRequestSchema)` to create a new message.
  */
 export const CompleteSetupRequestSchema: GenMessage<CompleteSetupRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 9);
+  messageDesc(file_backstay_auth_v1_auth, 13);
 
 /**
  * The first administrator.
@@ -306,7 +399,7 @@ export type CompleteSetupResponse = Message<"backstay.auth.v1.CompleteSetupRespo
  * Use `create(CompleteSetupResponseSchema)` to create a new message.
  */
 export const CompleteSetupResponseSchema: GenMessage<CompleteSetupResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 10);
+  messageDesc(file_backstay_auth_v1_auth, 14);
 
 /**
  * Tokens are opaque and stand in the header `authorization: Bearer TOKEN`; the server keeps only their hashes.
@@ -339,7 +432,34 @@ export const AuthService: GenService<{
     output: typeof RefreshResponseSchema;
   },
   /**
-   * Revokes every token of the sign-in that made this call; its streams end within a second.
+   * Gives the caller's browser a session cookie beside the token or signature it called with: for pages that open an
+   * EventSource or show images, which cannot send a header. The cookie is a sign-in of its own.
+   * The cookie is `__Host-backstay` (Secure, HttpOnly, SameSite=Lax, Path=/), and `backstay_dev` where a plain connection
+   * never leaves the machine. What it may do is narrower than a token: calls that change something must come from the
+   * server's own origin, or one of `cors.origins`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.StartSession
+   */
+  startSession: {
+    methodKind: "unary";
+    input: typeof StartSessionRequestSchema;
+    output: typeof StartSessionResponseSchema;
+  },
+  /**
+   * Changes the caller's secret. Every other sign-in of the account ends: its tokens, cookies and streams within a second.
+   * Errors: PERMISSION_DENIED `WRONG_SECRET` when `old` is not the secret; INVALID_ARGUMENT `SECRET_TOO_SHORT`;
+   * RESOURCE_EXHAUSTED `TOO_MANY_SIGN_INS`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.ChangeSecret
+   */
+  changeSecret: {
+    methodKind: "unary";
+    input: typeof ChangeSecretRequestSchema;
+    output: typeof ChangeSecretResponseSchema;
+  },
+  /**
+   * Revokes every token of the sign-in that made this call, and that of the session cookie that came with it; streams end
+   * within a second, and the cookie is taken back. A signature has nothing to revoke.
    *
    * @generated from rpc backstay.auth.v1.AuthService.SignOut
    */

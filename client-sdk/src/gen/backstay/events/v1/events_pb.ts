@@ -6,15 +6,15 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file backstay/events/v1/events.proto.
  */
 export const file_backstay_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch9iYWNrc3RheS9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJiYWNrc3RheS5ldmVudHMudjEisQEKBUV2ZW50EgoKAmlkGAEgASgJEg4KBmN1cnNvchgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBHBhdGgYBCABKAkSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWN0b3JfaWQYBiABKAkSJQoEZGF0YRgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFdG9waWMYCCABKAkiRwoQU3Vic2NyaWJlUmVxdWVzdBIOCgZ0b3BpY3MYASADKAkSDQoFdHlwZXMYAiADKAkSFAoMYWZ0ZXJfY3Vyc29yGAMgASgJIv8BChFTdWJzY3JpYmVSZXNwb25zZRIqCgVldmVudBgBIAEoCzIZLmJhY2tzdGF5LmV2ZW50cy52MS5FdmVudEgAEioKBXJlYWR5GAIgASgLMhkuYmFja3N0YXkuZXZlbnRzLnYxLlJlYWR5SAASMgoJaGVhcnRiZWF0GAMgASgLMh0uYmFja3N0YXkuZXZlbnRzLnYxLkhlYXJ0YmVhdEgAEiYKA2dhcBgEIAEoCzIXLmJhY2tzdGF5LmV2ZW50cy52MS5HYXBIABIuCgdnb29kYnllGAUgASgLMhsuYmFja3N0YXkuZXZlbnRzLnYxLkdvb2RieWVIAEIGCgRpdGVtIhcKBVJlYWR5Eg4KBmN1cnNvchgBIAEoCSIbCglIZWFydGJlYXQSDgoGY3Vyc29yGAEgASgJIh8KA0dhcBIMCgRmcm9tGAEgASgJEgoKAnRvGAIgASgJIiUKB0dvb2RieWUSGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgFMm8KDEV2ZW50U2VydmljZRJfCglTdWJzY3JpYmUSJC5iYWNrc3RheS5ldmVudHMudjEuU3Vic2NyaWJlUmVxdWVzdBolLmJhY2tzdGF5LmV2ZW50cy52MS5TdWJzY3JpYmVSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch9iYWNrc3RheS9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJiYWNrc3RheS5ldmVudHMudjEisQEKBUV2ZW50EgoKAmlkGAEgASgJEg4KBmN1cnNvchgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBHBhdGgYBCABKAkSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWN0b3JfaWQYBiABKAkSJQoEZGF0YRgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFdG9waWMYCCABKAkiVgoQU3Vic2NyaWJlUmVxdWVzdBIOCgZ0b3BpY3MYASADKAkSDQoFdHlwZXMYAiADKAkSFAoMYWZ0ZXJfY3Vyc29yGAMgASgJEg0KBW1hdGNoGAQgASgJIroBCgtQb2xsUmVxdWVzdBIOCgZ0b3BpY3MYASADKAkSDQoFdHlwZXMYAiADKAkSFAoMYWZ0ZXJfY3Vyc29yGAMgASgJEg0KBW1hdGNoGAQgASgJEhMKC290aGVyc19vbmx5GAUgASgIEikKBmdhdGhlchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgR3YWl0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIm8KDFBvbGxSZXNwb25zZRIpCgZldmVudHMYASADKAsyGS5iYWNrc3RheS5ldmVudHMudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgJEiQKA2dhcBgDIAEoCzIXLmJhY2tzdGF5LmV2ZW50cy52MS5HYXAi/wEKEVN1YnNjcmliZVJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhkuYmFja3N0YXkuZXZlbnRzLnYxLkV2ZW50SAASKgoFcmVhZHkYAiABKAsyGS5iYWNrc3RheS5ldmVudHMudjEuUmVhZHlIABIyCgloZWFydGJlYXQYAyABKAsyHS5iYWNrc3RheS5ldmVudHMudjEuSGVhcnRiZWF0SAASJgoDZ2FwGAQgASgLMhcuYmFja3N0YXkuZXZlbnRzLnYxLkdhcEgAEi4KB2dvb2RieWUYBSABKAsyGy5iYWNrc3RheS5ldmVudHMudjEuR29vZGJ5ZUgAQgYKBGl0ZW0iFwoFUmVhZHkSDgoGY3Vyc29yGAEgASgJIhsKCUhlYXJ0YmVhdBIOCgZjdXJzb3IYASABKAkiHwoDR2FwEgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkiJQoHR29vZGJ5ZRIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYASABKAUyvwEKDEV2ZW50U2VydmljZRJfCglTdWJzY3JpYmUSJC5iYWNrc3RheS5ldmVudHMudjEuU3Vic2NyaWJlUmVxdWVzdBolLmJhY2tzdGF5LmV2ZW50cy52MS5TdWJzY3JpYmVSZXNwb25zZSIDkAIBMAESTgoEUG9sbBIfLmJhY2tzdGF5LmV2ZW50cy52MS5Qb2xsUmVxdWVzdBogLmJhY2tzdGF5LmV2ZW50cy52MS5Qb2xsUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Something that happened.
@@ -113,6 +113,14 @@ export type SubscribeRequest = Message<"backstay.events.v1.SubscribeRequest"> & 
    * @generated from field: string after_cursor = 3;
    */
   afterCursor: string;
+
+  /**
+   * Only events in whose text this RE2 regular expression is found: `{"path":"/message/add","mtime":1700000000000,"type":""}`,
+   * as the predecessor writes an event, tried with its quotes and without. At most 256 characters.
+   *
+   * @generated from field: string match = 4;
+   */
+  match: string;
 };
 
 /**
@@ -121,6 +129,104 @@ export type SubscribeRequest = Message<"backstay.events.v1.SubscribeRequest"> & 
  */
 export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*/
   messageDesc(file_backstay_events_v1_events, 1);
+
+/**
+ * What to wait for.
+ *
+ * @generated from message backstay.events.v1.PollRequest
+ */
+export type PollRequest = Message<"backstay.events.v1.PollRequest"> & {
+  /**
+   * As in Subscribe.
+   *
+   * @generated from field: repeated string topics = 1;
+   */
+  topics: string[];
+
+  /**
+   * As in Subscribe.
+   *
+   * @generated from field: repeated string types = 2;
+   */
+  types: string[];
+
+  /**
+   * The cursor of the poll before; `earliest` for everything that is kept; absent for what happens from now on.
+   *
+   * @generated from field: string after_cursor = 3;
+   */
+  afterCursor: string;
+
+  /**
+   * As in Subscribe.
+   *
+   * @generated from field: string match = 4;
+   */
+  match: string;
+
+  /**
+   * Leave out what the caller itself did.
+   *
+   * @generated from field: bool others_only = 5;
+   */
+  othersOnly: boolean;
+
+  /**
+   * How long to gather after the first event, up to a minute; absent is `events.poll_interval`.
+   *
+   * @generated from field: google.protobuf.Duration gather = 6;
+   */
+  gather?: Duration | undefined;
+
+  /**
+   * How long to wait for the first event, up to `events.poll_timeout`, which it is when absent.
+   *
+   * @generated from field: google.protobuf.Duration wait = 7;
+   */
+  wait?: Duration | undefined;
+};
+
+/**
+ * Describes the message backstay.events.v1.PollRequest.
+ * Use `create(PollRequestSchema)` to create a new message.
+ */
+export const PollRequestSchema: GenMessage<PollRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 2);
+
+/**
+ * What came.
+ *
+ * @generated from message backstay.events.v1.PollResponse
+ */
+export type PollResponse = Message<"backstay.events.v1.PollResponse"> & {
+  /**
+   * Oldest first, each once, at most 256.
+   *
+   * @generated from field: repeated backstay.events.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * Where to resume.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+
+  /**
+   * Present when events after the cursor asked for are no longer kept.
+   *
+   * @generated from field: backstay.events.v1.Gap gap = 3;
+   */
+  gap?: Gap | undefined;
+};
+
+/**
+ * Describes the message backstay.events.v1.PollResponse.
+ * Use `create(PollResponseSchema)` to create a new message.
+ */
+export const PollResponseSchema: GenMessage<PollResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 3);
 
 /**
  * One thing the stream says.
@@ -181,7 +287,7 @@ export type SubscribeResponse = Message<"backstay.events.v1.SubscribeResponse"> 
  * Use `create(SubscribeResponseSchema)` to create a new message.
  */
 export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 2);
+  messageDesc(file_backstay_events_v1_events, 4);
 
 /**
  * The stream stands: everything after its cursor will come.
@@ -202,7 +308,7 @@ export type Ready = Message<"backstay.events.v1.Ready"> & {
  * Use `create(ReadySchema)` to create a new message.
  */
 export const ReadySchema: GenMessage<Ready> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 3);
+  messageDesc(file_backstay_events_v1_events, 5);
 
 /**
  * The stream still stands.
@@ -223,7 +329,7 @@ export type Heartbeat = Message<"backstay.events.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 4);
+  messageDesc(file_backstay_events_v1_events, 6);
 
 /**
  * Events between two cursors are no longer kept, or the log was made anew. What comes next is live.
@@ -251,7 +357,7 @@ export type Gap = Message<"backstay.events.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 5);
+  messageDesc(file_backstay_events_v1_events, 7);
 
 /**
  * The stream ends here by intent; resume with the last cursor seen.
@@ -272,7 +378,7 @@ export type Goodbye = Message<"backstay.events.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_backstay_events_v1_events, 6);
+  messageDesc(file_backstay_events_v1_events, 8);
 
 /**
  * Events commit together with the rows they tell of, and reach every stream at least once and in order.
@@ -294,6 +400,19 @@ export const EventService: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeRequestSchema;
     output: typeof SubscribeResponseSchema;
+  },
+  /**
+   * Waits for events and answers them together, for clients that cannot hold a stream: the first event starts a time of
+   * gathering, then everything that came answers the call. When nothing came at all the answer is empty. To miss nothing,
+   * ask again with the answer's cursor.
+   * Errors: as Subscribe.
+   *
+   * @generated from rpc backstay.events.v1.EventService.Poll
+   */
+  poll: {
+    methodKind: "unary";
+    input: typeof PollRequestSchema;
+    output: typeof PollResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_events_v1_events, 0);

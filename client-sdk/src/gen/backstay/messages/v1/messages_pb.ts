@@ -6,6 +6,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Filter } from "../../query/v1/query_pb.js";
+import { file_backstay_query_v1_query } from "../../query/v1/query_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message as Message$1 } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file backstay/messages/v1/messages.proto.
  */
 export const file_backstay_messages_v1_messages: GenFile = /*@__PURE__*/
-  fileDesc("CiNiYWNrc3RheS9tZXNzYWdlcy92MS9tZXNzYWdlcy5wcm90bxIUYmFja3N0YXkubWVzc2FnZXMudjEirAEKB01lc3NhZ2USCgoCaWQYASABKAkSEQoJc2VuZGVyX2lkGAIgASgJEhQKDHJlY2lwaWVudF9pZBgDIAEoCRIMCgR0ZXh0GAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglyZWFkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjgKElNlbmRNZXNzYWdlUmVxdWVzdBIUCgxyZWNpcGllbnRfaWQYASABKAkSDAoEdGV4dBgCIAEoCSJFChNTZW5kTWVzc2FnZVJlc3BvbnNlEi4KB21lc3NhZ2UYASABKAsyHS5iYWNrc3RheS5tZXNzYWdlcy52MS5NZXNzYWdlIo4BChNMaXN0TWVzc2FnZXNSZXF1ZXN0EhEKCXNlbmRlcl9pZBgBIAEoCRIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZGVzY2VuZGluZxgDIAEoCBIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCSJgChRMaXN0TWVzc2FnZXNSZXNwb25zZRIvCghtZXNzYWdlcxgBIAMoCzIdLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLk1lc3NhZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIh0KD01hcmtSZWFkUmVxdWVzdBIKCgJpZBgBIAEoCSJCChBNYXJrUmVhZFJlc3BvbnNlEi4KB21lc3NhZ2UYASABKAsyHS5iYWNrc3RheS5tZXNzYWdlcy52MS5NZXNzYWdlMrsCCg5NZXNzYWdlU2VydmljZRJiCgtTZW5kTWVzc2FnZRIoLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBopLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2USagoMTGlzdE1lc3NhZ2VzEikuYmFja3N0YXkubWVzc2FnZXMudjEuTGlzdE1lc3NhZ2VzUmVxdWVzdBoqLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlIgOQAgESWQoITWFya1JlYWQSJS5iYWNrc3RheS5tZXNzYWdlcy52MS5NYXJrUmVhZFJlcXVlc3QaJi5iYWNrc3RheS5tZXNzYWdlcy52MS5NYXJrUmVhZFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiNiYWNrc3RheS9tZXNzYWdlcy92MS9tZXNzYWdlcy5wcm90bxIUYmFja3N0YXkubWVzc2FnZXMudjEirAEKB01lc3NhZ2USCgoCaWQYASABKAkSEQoJc2VuZGVyX2lkGAIgASgJEhQKDHJlY2lwaWVudF9pZBgDIAEoCRIMCgR0ZXh0GAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglyZWFkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjgKElNlbmRNZXNzYWdlUmVxdWVzdBIUCgxyZWNpcGllbnRfaWQYASABKAkSDAoEdGV4dBgCIAEoCSJFChNTZW5kTWVzc2FnZVJlc3BvbnNlEi4KB21lc3NhZ2UYASABKAsyHS5iYWNrc3RheS5tZXNzYWdlcy52MS5NZXNzYWdlIroBChNMaXN0TWVzc2FnZXNSZXF1ZXN0EhEKCXNlbmRlcl9pZBgBIAEoCRIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZGVzY2VuZGluZxgDIAEoCBIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCRIqCgdmaWx0ZXJzGAYgAygLMhkuYmFja3N0YXkucXVlcnkudjEuRmlsdGVyImAKFExpc3RNZXNzYWdlc1Jlc3BvbnNlEi8KCG1lc3NhZ2VzGAEgAygLMh0uYmFja3N0YXkubWVzc2FnZXMudjEuTWVzc2FnZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiTQoRTGlzdFVucmVhZFJlcXVlc3QSEQoJbWFya19yZWFkGAEgASgIEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIl4KEkxpc3RVbnJlYWRSZXNwb25zZRIvCghtZXNzYWdlcxgBIAMoCzIdLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLk1lc3NhZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImEKD01hcmtSZWFkUmVxdWVzdBIKCgJpZBgBIAEoCRIRCglzZW5kZXJfaWQYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkIKEE1hcmtSZWFkUmVzcG9uc2USLgoHbWVzc2FnZRgBIAEoCzIdLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLk1lc3NhZ2UidAoVRGVsZXRlTWVzc2FnZXNSZXF1ZXN0EgsKA2lkcxgBIAMoCRIRCglzZW5kZXJfaWQYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgoKAmlkGAQgASgJIi8KFkRlbGV0ZU1lc3NhZ2VzUmVzcG9uc2USFQoNZGVsZXRlZF9jb3VudBgBIAEoBTKJBAoOTWVzc2FnZVNlcnZpY2USYgoLU2VuZE1lc3NhZ2USKC5iYWNrc3RheS5tZXNzYWdlcy52MS5TZW5kTWVzc2FnZVJlcXVlc3QaKS5iYWNrc3RheS5tZXNzYWdlcy52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEmoKDExpc3RNZXNzYWdlcxIpLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLkxpc3RNZXNzYWdlc1JlcXVlc3QaKi5iYWNrc3RheS5tZXNzYWdlcy52MS5MaXN0TWVzc2FnZXNSZXNwb25zZSIDkAIBEl8KCkxpc3RVbnJlYWQSJy5iYWNrc3RheS5tZXNzYWdlcy52MS5MaXN0VW5yZWFkUmVxdWVzdBooLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLkxpc3RVbnJlYWRSZXNwb25zZRJZCghNYXJrUmVhZBIlLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLk1hcmtSZWFkUmVxdWVzdBomLmJhY2tzdGF5Lm1lc3NhZ2VzLnYxLk1hcmtSZWFkUmVzcG9uc2USawoORGVsZXRlTWVzc2FnZXMSKy5iYWNrc3RheS5tZXNzYWdlcy52MS5EZWxldGVNZXNzYWdlc1JlcXVlc3QaLC5iYWNrc3RheS5tZXNzYWdlcy52MS5EZWxldGVNZXNzYWdlc1Jlc3BvbnNlYgZwcm90bzM", [file_backstay_query_v1_query, file_google_protobuf_timestamp]);
 
 /**
  * A text from one account to another.
@@ -161,6 +163,13 @@ export type ListMessagesRequest = Message$1<"backstay.messages.v1.ListMessagesRe
    * @generated from field: string page_token = 5;
    */
   pageToken: string;
+
+  /**
+   * Conditions that must all hold, on id, sender_id, text, create_time and read_time; at most 16.
+   *
+   * @generated from field: repeated backstay.query.v1.Filter filters = 6;
+   */
+  filters: Filter[];
 };
 
 /**
@@ -199,7 +208,70 @@ export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@_
   messageDesc(file_backstay_messages_v1_messages, 4);
 
 /**
- * Which message was read.
+ * Which unread messages to list.
+ *
+ * @generated from message backstay.messages.v1.ListUnreadRequest
+ */
+export type ListUnreadRequest = Message$1<"backstay.messages.v1.ListUnreadRequest"> & {
+  /**
+   * Whether to mark the messages of this page read.
+   *
+   * @generated from field: bool mark_read = 1;
+   */
+  markRead: boolean;
+
+  /**
+   * How many at most: 1 to 500; 0 or absent is 50.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before, with everything else unchanged; empty for the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message backstay.messages.v1.ListUnreadRequest.
+ * Use `create(ListUnreadRequestSchema)` to create a new message.
+ */
+export const ListUnreadRequestSchema: GenMessage<ListUnreadRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_messages_v1_messages, 5);
+
+/**
+ * A page of unread messages.
+ *
+ * @generated from message backstay.messages.v1.ListUnreadResponse
+ */
+export type ListUnreadResponse = Message$1<"backstay.messages.v1.ListUnreadResponse"> & {
+  /**
+   * In the order they arrived; with their `read_time` when they were marked.
+   *
+   * @generated from field: repeated backstay.messages.v1.Message messages = 1;
+   */
+  messages: Message[];
+
+  /**
+   * Names the next page; empty when this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message backstay.messages.v1.ListUnreadResponse.
+ * Use `create(ListUnreadResponseSchema)` to create a new message.
+ */
+export const ListUnreadResponseSchema: GenMessage<ListUnreadResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_messages_v1_messages, 6);
+
+/**
+ * Which message was read: by its id, or by its sender and time, which name one message too.
  *
  * @generated from message backstay.messages.v1.MarkReadRequest
  */
@@ -210,6 +282,20 @@ export type MarkReadRequest = Message$1<"backstay.messages.v1.MarkReadRequest"> 
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * Its sender; with `create_time`, in place of `id`.
+   *
+   * @generated from field: string sender_id = 2;
+   */
+  senderId: string;
+
+  /**
+   * Its time, to the millisecond; with `sender_id`, in place of `id`.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: Timestamp | undefined;
 };
 
 /**
@@ -217,7 +303,7 @@ export type MarkReadRequest = Message$1<"backstay.messages.v1.MarkReadRequest"> 
  * Use `create(MarkReadRequestSchema)` to create a new message.
  */
 export const MarkReadRequestSchema: GenMessage<MarkReadRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_messages_v1_messages, 5);
+  messageDesc(file_backstay_messages_v1_messages, 7);
 
 /**
  * The message that was read.
@@ -238,7 +324,70 @@ export type MarkReadResponse = Message$1<"backstay.messages.v1.MarkReadResponse"
  * Use `create(MarkReadResponseSchema)` to create a new message.
  */
 export const MarkReadResponseSchema: GenMessage<MarkReadResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_messages_v1_messages, 6);
+  messageDesc(file_backstay_messages_v1_messages, 8);
+
+/**
+ * Which messages to delete.
+ *
+ * @generated from message backstay.messages.v1.DeleteMessagesRequest
+ */
+export type DeleteMessagesRequest = Message$1<"backstay.messages.v1.DeleteMessagesRequest"> & {
+  /**
+   * Those of these ids; at most 500.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+
+  /**
+   * Those of this sender.
+   *
+   * @generated from field: string sender_id = 2;
+   */
+  senderId: string;
+
+  /**
+   * Those of this time, to the millisecond: one at most, as no two messages arrive at a recipient in one millisecond.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * One more id.
+   *
+   * @generated from field: string id = 4;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message backstay.messages.v1.DeleteMessagesRequest.
+ * Use `create(DeleteMessagesRequestSchema)` to create a new message.
+ */
+export const DeleteMessagesRequestSchema: GenMessage<DeleteMessagesRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_messages_v1_messages, 9);
+
+/**
+ * What was deleted.
+ *
+ * @generated from message backstay.messages.v1.DeleteMessagesResponse
+ */
+export type DeleteMessagesResponse = Message$1<"backstay.messages.v1.DeleteMessagesResponse"> & {
+  /**
+   * How many messages are gone by this call.
+   *
+   * @generated from field: int32 deleted_count = 1;
+   */
+  deletedCount: number;
+};
+
+/**
+ * Describes the message backstay.messages.v1.DeleteMessagesResponse.
+ * Use `create(DeleteMessagesResponseSchema)` to create a new message.
+ */
+export const DeleteMessagesResponseSchema: GenMessage<DeleteMessagesResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_messages_v1_messages, 10);
 
 /**
  * Messages: what an account received, and what it has read.
@@ -260,7 +409,8 @@ export const MessageService: GenService<{
   },
   /**
    * Lists the messages the caller received, in the order they arrived.
-   * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query.
+   * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query, `UNKNOWN_COLUMN`,
+   * `INVALID_FILTER`, `INVALID_PATTERN`.
    *
    * @generated from rpc backstay.messages.v1.MessageService.ListMessages
    */
@@ -270,9 +420,22 @@ export const MessageService: GenService<{
     output: typeof ListMessagesResponseSchema;
   },
   /**
+   * Lists the messages the caller received and has not read, oldest first, and marks them read when asked to: in the same
+   * commit, each counted in `msg_read` once.
+   * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query.
+   *
+   * @generated from rpc backstay.messages.v1.MessageService.ListUnread
+   */
+  listUnread: {
+    methodKind: "unary";
+    input: typeof ListUnreadRequestSchema;
+    output: typeof ListUnreadResponseSchema;
+  },
+  /**
    * Marks a received message read. The first time its `read_time` is set and the counter `msg_read` rises; a repeat
    * answers the same message and changes nothing.
-   * Errors: NOT_FOUND `MESSAGE_NOT_FOUND`, also for a message that someone else received.
+   * Errors: NOT_FOUND `MESSAGE_NOT_FOUND`, also for a message that someone else received; INVALID_ARGUMENT when nothing
+   * names the message.
    *
    * @generated from rpc backstay.messages.v1.MessageService.MarkRead
    */
@@ -280,6 +443,18 @@ export const MessageService: GenService<{
     methodKind: "unary";
     input: typeof MarkReadRequestSchema;
     output: typeof MarkReadResponseSchema;
+  },
+  /**
+   * Deletes messages the caller received: those of the ids, or those of a sender, of a time, or of both. The counters
+   * `msg_count` and `msg_read` follow in the same commit. To delete what is not there is no error.
+   * Errors: INVALID_ARGUMENT when nothing says which, or when ids stand beside another condition.
+   *
+   * @generated from rpc backstay.messages.v1.MessageService.DeleteMessages
+   */
+  deleteMessages: {
+    methodKind: "unary";
+    input: typeof DeleteMessagesRequestSchema;
+    output: typeof DeleteMessagesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_messages_v1_messages, 0);
