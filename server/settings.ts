@@ -11,11 +11,21 @@ export interface Settings {
     readonly refreshMaxTtl: number;
     /** How long an exchanged refresh token still answers its child. */
     readonly refreshGrace: number;
+    readonly sessionTtl: number;
+    /** Whose secret is kept sealed: of accounts that ask for it, of all, of none. */
+    readonly signatures: "compat" | "all" | "off";
+    /** The header, and query parameter, of a signature. */
+    readonly signatureName: string;
+    /** How far ahead a signature may be valid. */
+    readonly signatureMaxAge: number;
   };
   readonly events: {
     readonly heartbeat: number;
     /** How long a stream lives before its goodbye, give or take a fifth. */
     readonly streamTtl: number;
+    /** How long a poll gathers after its first event, and how long it waits for one. */
+    readonly pollInterval: number;
+    readonly pollTimeout: number;
     readonly retention: number;
     readonly retentionPerTopic: number;
     /** Streams an account may have open. */

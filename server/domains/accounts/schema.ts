@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { check, index, text, uniqueIndex } from "drizzle-orm/pg-core";
-import { backstay, id, moment } from "../../platform/db/index.js";
+import { backstay, bytes, id, moment } from "../../platform/db/index.js";
 
 /** People and programs. Absent text is empty. */
 export const accounts = backstay.table(
@@ -19,6 +19,7 @@ export const accounts = backstay.table(
     updatedAt: moment("updated_at").notNull(),
   },
   (t) => [
+    index("accounts_created_at_id").on(t.createdAt, t.id),
     check("accounts_name_length", sql`length(${t.name}) between 1 and 128`),
     check("accounts_alias_length", sql`length(${t.alias}) <= 128`),
     check("accounts_email_length", sql`length(${t.email}) <= 254`),
@@ -43,6 +44,8 @@ export const identities = backstay.table(
     /** As it was typed: what is shown. */
     label: text("label").notNull(),
     secretPhc: text("secret_phc"),
+    /** The secret itself, sealed under the instance key: only of accounts that may sign requests with it. */
+    secretSealed: bytes("secret_sealed"),
     createdAt: moment("created_at").notNull(),
   },
   (t) => [

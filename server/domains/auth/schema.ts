@@ -25,7 +25,17 @@ export const grants = backstay.table(
     index("grants_family").on(t.familyId),
     index("grants_account").on(t.accountId),
     index("grants_expires_at").on(t.expiresAt),
-    check("grants_kind", sql`${t.kind} in ('access', 'refresh', 'setup')`),
+    check("grants_kind", sql`${t.kind} in ('access', 'refresh', 'cookie', 'setup')`),
     check("grants_owner", sql`(${t.accountId} is null) = (${t.kind} = 'setup')`),
   ],
+);
+
+/** Signatures of requests that changed something, until they expire: what keeps each from being used twice. */
+export const signatureUses = backstay.table(
+  "signature_uses",
+  {
+    digest: bytes("digest").primaryKey(),
+    expiresAt: moment("expires_at").notNull(),
+  },
+  (t) => [index("signature_uses_expires_at").on(t.expiresAt)],
 );

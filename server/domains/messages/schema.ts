@@ -21,6 +21,7 @@ export const messages = backstay.table(
   },
   (t) => [
     uniqueIndex("messages_recipient_mtime").on(t.recipientId, t.mtime),
+    index("messages_unread").on(t.recipientId, t.mtime).where(sql`read_at is null`),
     index("messages_recipient_sender_mtime").on(t.recipientId, t.senderId, t.mtime),
     check("messages_text_length", sql`length(${t.text}) <= 16384`),
   ],

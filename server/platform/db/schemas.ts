@@ -1,6 +1,6 @@
 /** Every table of the product, for the generator of migrations; nothing else reads this. */
 export { accounts, identities } from "../../domains/accounts/schema.js";
-export { grants } from "../../domains/auth/schema.js";
+export { grants, signatureUses } from "../../domains/auth/schema.js";
 export { counters } from "../../domains/counters/schema.js";
 export { messages } from "../../domains/messages/schema.js";
 export { eventLog, eventPrunes, events, outbox } from "../events/schema.js";
