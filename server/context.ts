@@ -37,9 +37,22 @@ export interface Idempotency {
   readonly hash: Buffer;
 }
 
+/** The browser's session cookie, whatever its name is on this connection. */
+export interface SessionCookie {
+  /** The one that came with the call. */
+  readonly sent: string | undefined;
+  /** Throws CROSS_SITE when another site's page asked for a cookie, so that it cannot sign its visitors in as somebody. */
+  check(): void;
+  /** Gives the browser a new one with the answer, in place of any it has. */
+  set(value: string, ttlMs: number): void;
+  /** Takes it back with the answer. */
+  clear(): void;
+}
+
 /** What a verb gets: who calls, when, with what, and through which transaction. */
 export interface Ctx extends Ports {
   readonly caller: Caller;
+  readonly session: SessionCookie;
   readonly requestId: string;
   /** The pool, or the transaction the verb runs in. Its statements end when the call does. */
   readonly db: Db;

@@ -10,6 +10,7 @@ import type {
 import type { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
 import type { Ctx, Ports } from "./context.js";
 import type { Caller } from "./kernel/caller.js";
+import type { SignedCall } from "./kernel/signature.js";
 
 /** What a domain is to the rest of the house; app.ts lists them, and nothing else knows them all. */
 export interface Manifest {
@@ -19,8 +20,18 @@ export interface Manifest {
   readonly erase?: (ctx: Ctx, accountId: string) => Promise<void>;
   /** Forgets what is past keeping; runs every few minutes on each node. */
   readonly prune?: (ports: Ports) => Promise<void>;
-  /** Tells who a bearer token stands for. Throws INVALID_TOKEN or TOKEN_EXPIRED. */
-  readonly authenticate?: Authenticate;
+  /** Tells who calls; one domain does. */
+  readonly authenticator?: Authenticator;
+}
+
+/** Who calls, by what came with the call. Each throws when it stands for nobody. */
+export interface Authenticator {
+  /** Who a bearer token stands for. Throws INVALID_TOKEN, TOKEN_EXPIRED. */
+  readonly token: Authenticate;
+  /** Who a session cookie stands for. Throws the same. */
+  readonly cookie: Authenticate;
+  /** Who signed a request. Throws INVALID_SIGNATURE and the other reasons of signatures. */
+  readonly signature: (ports: Ports, signed: SignedCall) => Promise<Caller>;
 }
 
 export type Authenticate = (ports: Ports, token: string) => Caller | Promise<Caller>;

@@ -39,6 +39,23 @@ export async function main(argv: string[]): Promise<void> {
       await createUser(login, { ...flags, home: configOf(flags, true).home, key: process.env.BACKSTAY_KEY });
     });
 
+  program
+    .command("openapi")
+    .description("print the OpenAPI 3.1 document that the server answers at /openapi.json")
+    .action(async () => {
+      const { printOpenApi } = await import("./openapi.js");
+      printOpenApi();
+    });
+
+  const signature = program.command("signature").description("requests signed with a secret");
+  signature
+    .command("check")
+    .description("judge signed requests, one JSON object a line on standard input, and show what was to be signed")
+    .action(async () => {
+      const { checkSignatures } = await import("./signature-check.js");
+      await checkSignatures(process.stdin, (line) => process.stdout.write(`${line}\n`));
+    });
+
   try {
     await program.parseAsync(argv);
   } catch (error) {

@@ -1,3 +1,6 @@
+/** How an account proved itself. */
+export type Via = "token" | "cookie" | "signature";
+
 /** Who makes a call, as `admit` found out. */
 export type Caller =
   | { readonly kind: "anonymous" }
@@ -5,9 +8,10 @@ export type Caller =
       readonly kind: "account";
       readonly accountId: string;
       readonly roles: readonly string[];
-      /** The sign-in the token came from: what signing out revokes. */
-      readonly familyId: string;
-      readonly via: "token";
+      readonly via: Via;
+      /** The sign-in the token or cookie came from: what signing out revokes. A signature comes from none. */
+      readonly familyId?: string | undefined;
+      /** When the proof ends, and with it what it opened. */
       readonly expiresAt: Date;
     }
   /** Whoever holds the installation's admin token: its own command line. */

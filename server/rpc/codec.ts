@@ -18,21 +18,43 @@ export interface Codec {
   encode(format: Format, schema: DescMessage, message: Message): string | Uint8Array;
 }
 
+export interface CodecOptions {
+  ignoreUnknownFields: boolean;
+  /** Whether JSON shows fields that have their default value too. */
+  emitDefaults?: boolean;
+  registry?: Registry;
+}
+
 /** Reads and writes messages; what cannot be read is told by reason and field, never by repeating what was sent. */
-export function createCodec(options: { ignoreUnknownFields: boolean; registry?: Registry }): Codec {
+export function createCodec(options: CodecOptions): Codec {
+  const writing = { ...options, alwaysEmitImplicit: options.emitDefaults ?? false };
   return {
     decode(format, schema, body) {
       if (format === "proto") return decodeBinary(schema, body);
       if (!isUtf8(body)) throw new DomainError("INVALID_UTF8");
+      const text = body.toString("utf8");
+      let message: Message;
       try {
-        return fromJsonString(schema, body.toString("utf8"), options);
+        message = fromJsonString(schema, text, options);
       } catch (error) {
         throw jsonError(schema, error);
       }
+      // The library looks for halves of characters in text fields, but not in free JSON.
+      if (SURROGATE.test(text) && !isWellFormed(JSON.parse(text))) throw new DomainError("INVALID_UTF8");
+      return message;
     },
     encode: (format, schema, message) =>
-      format === "json" ? toJsonString(schema, message, options) : toBinary(schema, message),
+      format === "json" ? toJsonString(schema, message, writing) : toBinary(schema, message),
   };
+}
+
+/** How half a character can stand in JSON whose bytes are UTF-8. */
+const SURROGATE = /\\ud[89a-f]/i;
+
+function isWellFormed(json: unknown): boolean {
+  if (typeof json === "string") return json.isWellFormed();
+  if (typeof json !== "object" || json === null) return true;
+  return Object.entries(json).every(([key, value]) => key.isWellFormed() && isWellFormed(value));
 }
 
 function decodeBinary(schema: DescMessage, body: Buffer): Message {

@@ -1,10 +1,15 @@
-import type { Ctx, Idempotency, Ports } from "../context.js";
+import type { Ctx, Idempotency, Ports, SessionCookie } from "../context.js";
 import type { Caller } from "../kernel/caller.js";
 import { ConflictError, type Database, type Db } from "../platform/db/index.js";
 import type { Call } from "./call.js";
+import type { IsAllowedOrigin } from "./origins.js";
+import { sessionOf } from "./session-cookie.js";
 
 /** What makes the contexts of calls. They inherit the ports, so that making one costs next to nothing. */
-export function contextMaker(ports: Ports): (call: Call, idempotency: Idempotency | undefined) => Ctx {
+export function contextMaker(
+  ports: Ports,
+  isAllowedOrigin: IsAllowedOrigin,
+): (call: Call, idempotency: Idempotency | undefined) => Ctx {
   class CallContext {
     readonly caller: Caller;
     readonly requestId: string;
@@ -21,6 +26,10 @@ export function contextMaker(ports: Ports): (call: Call, idempotency: Idempotenc
 
     get signal(): AbortSignal {
       return this.call.signal;
+    }
+
+    get session(): SessionCookie {
+      return sessionOf(this.call, isAllowedOrigin);
     }
 
     afterCommit(effect: () => void): void {

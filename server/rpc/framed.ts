@@ -1,36 +1,23 @@
-import type { DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
-import { createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
+import type {
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  Message,
+} from "@bufbuild/protobuf";
+import { type ConnectRouter, createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { DomainError } from "../kernel/errors.js";
-import { readBody } from "./body.js";
-import { Call, type CallRequest, type Door } from "./call.js";
-import type { Codec, Format } from "./codec.js";
-import { connectTimeout, grpcTimeout } from "./deadline.js";
+import { Call, type CallRequest } from "./call.js";
+import type { Codec } from "./codec.js";
 import type { Request, Response } from "./dispatcher.js";
-import { checkEnvelopeLength, decompress, openEnvelope } from "./envelope.js";
+import { Refusal, readInput } from "./framed-input.js";
+import type { Framing } from "./framing.js";
 import type { Method } from "./methods.js";
-import type { Pipeline } from "./pipeline.js";
-import { toConnectError } from "./wire-errors.js";
+import type { Input, Pipeline } from "./pipeline.js";
+import { connectErrorJson, toConnectError } from "./wire-errors.js";
 
-/** How a request is framed. */
-interface Framing {
-  door: Door;
-  format: Format;
-  enveloped: boolean;
-}
-
-const FRAMINGS = new Map<string, Framing>([
-  ["application/grpc", { door: "grpc", format: "proto", enveloped: true }],
-  ["application/grpc+proto", { door: "grpc", format: "proto", enveloped: true }],
-  ["application/grpc+json", { door: "grpc", format: "json", enveloped: true }],
-  ["application/grpc-web", { door: "grpc-web", format: "proto", enveloped: true }],
-  ["application/grpc-web+proto", { door: "grpc-web", format: "proto", enveloped: true }],
-  ["application/grpc-web+json", { door: "grpc-web", format: "json", enveloped: true }],
-  ["application/connect+proto", { door: "connect", format: "proto", enveloped: true }],
-  ["application/connect+json", { door: "connect", format: "json", enveloped: true }],
-  ["application/proto", { door: "connect", format: "proto", enveloped: false }],
-  ["application/json", { door: "connect", format: "json", enveloped: false }],
-]);
+export { framingOf } from "./framing.js";
 
 /** Headers the library needs to frame its answer. What says how the request came is left out: it has been read. */
 const PASSED = [
@@ -51,21 +38,10 @@ interface Running {
 
 const RUNNING = createContextKey<Running | undefined>(undefined);
 
-/** The framing of a request for `method`, or undefined when its content type is none of Connect's and gRPC's. */
-export function framingOf(req: Request, method: Method): Framing | undefined {
-  if (req.method === "GET" && method.readOnly && !method.stream) {
-    const format = queryOf(req).get("encoding");
-    return format === "json" || format === "proto" ? { door: "connect", format, enveloped: false } : undefined;
-  }
-  const type = (req.headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();
-  const framing = FRAMINGS.get(type);
-  const fits = framing?.door !== "connect" || framing.enveloped === method.stream;
-  return fits && req.method === "POST" ? framing : undefined;
-}
-
 /**
- * Answers gRPC, gRPC-Web, Connect streams and the rarer forms of Connect. The pipeline admits the call and reads its one
- * message; connect-node then frames the answer, given an empty message in place of the one that was read.
+ * Answers gRPC, gRPC-Web, Connect streams and the rarer forms of Connect. The pipeline admits the call and is given what
+ * it asks, one message or the stream of them; connect-node then frames the answer, and sees an empty message in place of
+ * what was read.
  */
 export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, codec: Codec) {
   const router = createConnectRouter({
@@ -73,15 +49,7 @@ export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, 
     compressMinBytes: 1024,
     jsonOptions: {},
   });
-  for (const method of methods) {
-    if (method.stream) {
-      router.rpc(method.descriptor as DescMethodStreaming & { methodKind: "server_streaming" }, (_, context) =>
-        context.values.get(RUNNING)!.stream(),
-      );
-    } else {
-      router.rpc(method.descriptor as DescMethodUnary, (_, context) => context.values.get(RUNNING)!.unary());
-    }
-  }
+  for (const method of methods) addRoute(router, method);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 
   return async (req: Request, res: Response, method: Method, framing: Framing): Promise<void> => {
@@ -92,8 +60,18 @@ export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, 
       call.abort(reason);
       hungUp.abort(reason);
     });
-    const running = runningCall(call, pipeline, await readMessage(call, req, framing, pipeline, codec));
     res.setHeader("x-request-id", call.requestId);
+    if (method.stream && method.streamsRequests && req.httpVersionMajor === 1) return refuseHttp1(res, call, pipeline);
+    const input = await readInput(call, req, framing, pipeline, codec);
+    const setCookies = () => {
+      if (call.cookies.length > 0 && !res.headersSent) res.setHeader("set-cookie", call.cookies);
+    };
+    const running = runningCall(call, pipeline, input, setCookies, (error) => {
+      const shown = pipeline.close(call, error);
+      setCookies();
+      if (method.streamsRequests) leaveRequest(call, req);
+      return shown;
+    });
     const answer = await handlers.get(method.path)!({
       httpVersion: req.httpVersion,
       method: req.method!,
@@ -107,65 +85,75 @@ export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, 
   };
 }
 
-/** The request message, or the error that keeps the call from running. */
-async function readMessage(
+function addRoute(router: ConnectRouter, { descriptor }: Method): void {
+  switch (descriptor.methodKind) {
+    case "unary":
+      router.rpc(descriptor as DescMethodUnary, (_, { values }) => values.get(RUNNING)!.unary());
+      break;
+    case "server_streaming":
+      router.rpc(descriptor as DescMethodServerStreaming, (_, { values }) => values.get(RUNNING)!.stream());
+      break;
+    case "client_streaming":
+      router.rpc(descriptor as DescMethodClientStreaming, (_, { values }) => values.get(RUNNING)!.unary());
+      break;
+    case "bidi_streaming":
+      router.rpc(descriptor as DescMethodBiDiStreaming, (_, { values }) => values.get(RUNNING)!.stream());
+  }
+}
+
+/** Over HTTP/1.1 a client that waits for answers before it ends its request could wait for ever. */
+function refuseHttp1(res: Response, call: Call, pipeline: Pipeline): void {
+  const refused = new DomainError("HTTP2_REQUIRED");
+  res.setHeader("connection", "close");
+  res.setHeader("content-type", "application/json");
+  res.statusCode = 505;
+  res.end(connectErrorJson(pipeline.close(call, refused)!));
+}
+
+/** The verb is done: whoever waits for more of the request is woken, and what still comes is read by nobody. */
+function leaveRequest(call: Call, req: Request): void {
+  call.abort(new DomainError("CALL_CANCELED"));
+  req.resume();
+}
+
+/**
+ * The call as the library runs it: the verb, with its end and its errors made ours. `begin` is called before the answer's
+ * first message, and `end` once.
+ */
+function runningCall(
   call: Call,
-  req: Request,
-  framing: Framing,
   pipeline: Pipeline,
-  codec: Codec,
-): Promise<Message | { refused: unknown }> {
-  try {
-    const grpc = framing.door !== "connect";
-    call.timeoutMs = grpc
-      ? grpcTimeout(req.headers["grpc-timeout"])
-      : connectTimeout(req.headers["connect-timeout-ms"]);
-    const admitted = pipeline.admit(call);
-    if (admitted !== undefined) await call.within(admitted);
-    const bytes = await call.within(readBytes(req, framing, pipeline.messageBytes, grpc));
-    return codec.decode(framing.format, call.method.input, bytes);
-  } catch (error) {
-    return { refused: error };
-  }
-}
-
-async function readBytes(req: Request, framing: Framing, limit: number, grpc: boolean): Promise<Buffer> {
-  if (req.method === "GET") {
-    const query = queryOf(req);
-    const bytes =
-      query.get("base64") === "1" ? Buffer.from(query.get("message") ?? "", "base64url") : rawParameter(req, "message");
-    return decompress(bytes, query.get("compression") ?? "identity", limit);
-  }
-  if (!framing.enveloped) {
-    const body = await readBody(req, limit);
-    return decompress(body, String(req.headers["content-encoding"] ?? "identity"), limit);
-  }
-  const body = await readBody(req, limit + 5, (piece) => checkEnvelopeLength(piece, limit));
-  const encoding = req.headers[grpc ? "grpc-encoding" : "connect-content-encoding"];
-  return openEnvelope(body, typeof encoding === "string" ? encoding : undefined, limit);
-}
-
-/** The call as the library runs it: the verb, with its end and its errors made ours. */
-function runningCall(call: Call, pipeline: Pipeline, message: Message | { refused: unknown }): Running {
-  const refuse = (error: unknown) => toConnectError(pipeline.close(call, error)!);
+  input: Input | Refusal,
+  begin: () => void,
+  end: (error?: unknown) => DomainError | undefined,
+): Running {
   return {
     async unary() {
-      if ("refused" in message) throw refuse(message.refused);
       try {
-        const response = await pipeline.invoke(call, message);
-        pipeline.close(call);
+        if (input instanceof Refusal) throw input.error;
+        const response = await pipeline.invoke(call, input);
+        end();
         return response;
       } catch (error) {
-        throw refuse(error);
+        throw toConnectError(end(error)!);
       }
     },
     async *stream() {
-      if ("refused" in message) throw refuse(message.refused);
+      let ended = false;
       try {
-        yield* pipeline.stream(call, message);
-        pipeline.close(call);
+        if (input instanceof Refusal) throw input.error;
+        for await (const message of pipeline.stream(call, input)) {
+          begin();
+          yield message;
+        }
+        ended = true;
+        end();
       } catch (error) {
-        throw refuse(error);
+        ended = true;
+        throw toConnectError(end(error)!);
+      } finally {
+        // Nobody takes what is left of the answer.
+        if (!ended) end(new DomainError("CALL_CANCELED"));
       }
     },
   };
@@ -178,28 +166,6 @@ function passedHeaders(req: Request): Headers {
     if (typeof value === "string") headers.set(name, value);
   }
   return headers;
-}
-
-function queryOf(req: Request): URLSearchParams {
-  return new URLSearchParams(queryText(req));
-}
-
-function queryText(req: Request): string {
-  const url = req.url ?? "";
-  const at = url.indexOf("?");
-  return at === -1 ? "" : url.slice(at + 1);
-}
-
-/** The bytes of a query parameter: made text at once, those that are no UTF-8 would become others that are. */
-function rawParameter(req: Request, name: string): Buffer {
-  const parameter = queryText(req)
-    .split("&")
-    .find((one) => one.startsWith(`${name}=`));
-  const latin1 = (parameter ?? "")
-    .slice(name.length + 1)
-    .replaceAll("+", " ")
-    .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(latin1, "latin1");
 }
 
 function emptyQuery({ format }: Framing): string {

@@ -1,20 +1,23 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import type { Idempotency, Ports } from "../context.js";
-import { ANONYMOUS, type Caller, isAdmin } from "../kernel/caller.js";
 import { DomainError } from "../kernel/errors.js";
-import type { Authenticate } from "../manifest.js";
+import type { Authenticate, Authenticator } from "../manifest.js";
 import { ConflictError } from "../platform/db/index.js";
 import { describeError } from "../platform/log.js";
+import { createAdmission } from "./admission.js";
 import type { Call } from "./call.js";
 import { contextMaker } from "./context.js";
 import type { Method } from "./methods.js";
+import type { IsAllowedOrigin } from "./origins.js";
 import { rateLimiter, unlimited } from "./rate.js";
 import { checkShape, warmShape } from "./shape.js";
 
 export interface PipelineOptions {
-  authenticate: Authenticate;
+  /** Who calls; a function knows bearer tokens alone. */
+  authenticate: Authenticate | Authenticator;
+  /** Which origins' pages may call with a cookie; without it only the server's own. */
+  isAllowedOrigin?: IsAllowedOrigin;
   /** The most bytes of a request message. */
   messageBytes: number;
   limitRates: boolean;
@@ -41,32 +44,12 @@ export interface Pipeline {
 export type Input = Message | AsyncIterable<Message>;
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
-const BEARER = /^bearer +(\S+) *$/i;
 
 export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline {
-  const { authenticate, messageBytes } = options;
-  const contextOf = contextMaker(ports);
+  const { authenticate, messageBytes, isAllowedOrigin = () => false } = options;
+  const contextOf = contextMaker(ports, isAllowedOrigin);
   const rates = options.limitRates ? rateLimiter() : unlimited;
-
-  const checkAccess = (call: Call) => {
-    const { access } = call.method;
-    if (access === Access.PUBLIC) return;
-    if (call.caller.kind === "anonymous") throw new DomainError("TOKEN_MISSING");
-    if (access !== Access.ACCOUNT && !isAdmin(call.caller)) throw new DomainError("ADMIN_REQUIRED");
-  };
-
-  const settle = (call: Call, caller: Caller = ANONYMOUS) => {
-    call.caller = caller;
-    checkAccess(call);
-    rates.count(call);
-  };
-
-  /** On a public method a token that is not valid is as none. */
-  const refuseToken = (call: Call, error: unknown) => {
-    if (error instanceof DomainError && error.kind === "unauthenticated") rates.countRefusal(call);
-    if (call.method.access !== Access.PUBLIC) throw error;
-    settle(call);
-  };
+  const identify = createAdmission(ports, { authenticate, rates, isAllowedOrigin });
 
   const idempotencyOf = (call: Call, input: Input): Idempotency | undefined => {
     const key = call.idempotencyKey;
@@ -93,24 +76,7 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
       const length = call.method.streamsRequests ? undefined : headers["content-length"];
       if (length !== undefined && Number(length) > messageBytes + ENVELOPE) throw tooLarge(messageBytes);
       call.startTimer();
-      const { authorization } = headers;
-      if (authorization === undefined) return settle(call);
-      const token = BEARER.exec(authorization)?.[1];
-      if (token === undefined) {
-        return refuseToken(call, new DomainError("INVALID_TOKEN", "The header authorization must be `Bearer TOKEN`."));
-      }
-      rates.checkRefusals(call);
-      let caller: Caller | Promise<Caller>;
-      try {
-        caller = authenticate(ports, token);
-      } catch (error) {
-        return refuseToken(call, error);
-      }
-      if (!(caller instanceof Promise)) return settle(call, caller);
-      return caller.then(
-        (found) => settle(call, found),
-        (error) => refuseToken(call, error),
-      );
+      return identify(call);
     },
 
     prove(call, body) {

@@ -20,6 +20,12 @@ const BUDGETS: Partial<Record<RateClass, Budget>> = {
 /** Calls of an address whose token was refused: each cost a look at the database. */
 const REFUSALS: Budget = { perMinute: 1_200, burst: 600 };
 
+/** Signatures of an address that were refused. A secret can be guessed by signing with it, so they are as few as sign-ins. */
+const GUESSES: Budget = { perMinute: 30, burst: 30 };
+
+/** What of a call was refused. */
+export type Refused = "token" | "signature";
+
 interface Bucket {
   tokens: number;
   at: number;
@@ -30,9 +36,9 @@ export interface RateLimiter {
   /** Counts a call that is about to be carried out. */
   count(call: Call): void;
   /** Throws while the call's address has spent its refusals. */
-  checkRefusals(call: Call): void;
-  /** Counts a call whose token was refused. */
-  countRefusal(call: Call): void;
+  checkRefusals(call: Call, of: Refused): void;
+  /** Counts a call whose token, cookie or signature was refused. */
+  countRefusal(call: Call, of: Refused): void;
 }
 
 export const unlimited: RateLimiter = { count() {}, checkRefusals() {}, countRefusal() {} };
@@ -55,7 +61,8 @@ export function rateLimiter(): RateLimiter {
     throw new DomainError("RATE_LIMITED", undefined, { retryAfterMs });
   };
 
-  const refusals = (call: Call) => filled(`refused ${addressKey(call.remote)}`, REFUSALS);
+  const budgets = { token: REFUSALS, signature: GUESSES };
+  const refusals = (call: Call, of: Refused) => filled(`refused ${of} ${addressKey(call.remote)}`, budgets[of]);
 
   return {
     count(call) {
@@ -69,9 +76,9 @@ export function rateLimiter(): RateLimiter {
       check(bucket, budget);
       bucket.tokens -= 1;
     },
-    checkRefusals: (call) => check(refusals(call), REFUSALS),
-    countRefusal(call) {
-      refusals(call).tokens -= 1;
+    checkRefusals: (call, of) => check(refusals(call, of), budgets[of]),
+    countRefusal(call, of) {
+      refusals(call, of).tokens -= 1;
     },
   };
 }

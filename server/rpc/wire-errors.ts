@@ -27,6 +27,7 @@ const registry = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSche
 export function httpStatus(error: DomainError): number {
   if (error.reason === "UNSUPPORTED_MEDIA_TYPE") return 415;
   if (error.reason === "METHOD_NOT_ALLOWED") return 405;
+  if (error.reason === "HTTP2_REQUIRED") return 505;
   return CODES[error.kind].http;
 }
 

@@ -1,7 +1,9 @@
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { serve } from "../../manifest.js";
+import { listAccounts } from "./list.js";
 import * as service from "./service.js";
 import { toAccount } from "./wire.js";
+import { toPartOfAccount } from "./wire-list.js";
 
 export const accountHandler = serve(AccountService, {
   async createAccount(request, ctx) {
@@ -16,6 +18,13 @@ export const accountHandler = serve(AccountService, {
   async batchGetAccounts(request, ctx) {
     const found = await service.batchGetAccounts(ctx, request.ids);
     return { accounts: found.map(toAccount) };
+  },
+
+  async listAccounts(request, ctx) {
+    const readMask = request.readMask?.paths ?? [];
+    const { accounts, fields, nextPageToken } = await listAccounts(ctx, { ...request, readMask });
+    const seen = accounts.map(toAccount);
+    return { accounts: fields ? seen.map((account) => toPartOfAccount(account, fields)) : seen, nextPageToken };
   },
 
   async updateAccount(request, ctx) {

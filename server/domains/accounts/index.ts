@@ -2,8 +2,9 @@ import type { Manifest } from "../../manifest.js";
 import { accountHandler } from "./handler.js";
 
 export { accounts } from "./schema.js";
-export { callerAccount, checkSecret, fetchAccount, hasAdmin, makeAccount } from "./service.js";
-export { type AccountRow, existingAccount } from "./store.js";
+export { checkSecret, fetchSigner, prepareSecret, replaceSecret, type Signer } from "./secret.js";
+export { callerAccount, fetchAccount, hasAdmin, makeAccount } from "./service.js";
+export { type AccountRow, accountWithSecret, existingAccount } from "./store.js";
 export { toAccount } from "./wire.js";
 
 export const accountsDomain: Manifest = { name: "accounts", services: [accountHandler] };

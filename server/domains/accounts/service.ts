@@ -5,6 +5,7 @@ import { parseId } from "../../kernel/ids.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
 import { foldLogin } from "./login.js";
+import { checkNewSecret, sealSecret } from "./secret.js";
 import type { AccountRow, AccountText } from "./store.js";
 import * as store from "./store.js";
 
@@ -18,6 +19,8 @@ export interface CreateAccountInput extends AccountText {
   login: string;
   secret: string;
   roles: string[];
+  /** Whether to keep the secret for signatures too. */
+  signatures: boolean;
 }
 
 const CHANGEABLE = ["name", "alias", "email", "phone", "gender", "birthday", "address"] as const;
@@ -32,19 +35,17 @@ export async function createAccount(ctx: Ctx, input: CreateAccountInput): Promis
 
 /** Makes an account whoever asks; the callers of this have decided that it may be. */
 export async function makeAccount(ctx: Ctx, input: CreateAccountInput): Promise<AccountRow> {
-  const { secretMinLength } = ctx.settings.auth;
-  if ([...input.secret].length < secretMinLength) {
-    const message = `The secret must have at least ${secretMinLength} characters.`;
-    throw new DomainError("SECRET_TOO_SHORT", message, { field: "secret" });
-  }
-  const { secret, ...text } = input;
+  checkNewSecret(ctx, input.secret, "secret");
+  const { secret, signatures, ...text } = input;
+  const id = ctx.ids.next();
   const account = {
     ...text,
-    id: ctx.ids.next(),
+    id,
     identityId: ctx.ids.next(),
     subject: foldLogin(input.login),
     alias: input.alias || input.name,
     roles: [...input.roles].sort(),
+    secretSealed: sealSecret(ctx, { accountId: id, secret, signatures }),
     secretPhc: await ctx.hasher.hash(secret),
     at: ctx.clock.now(),
   };
@@ -118,13 +119,6 @@ export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
     },
     { retry: 3 },
   );
-}
-
-/** The account a login and secret name, or undefined; an unknown login takes as long as a wrong secret. */
-export async function checkSecret(ctx: Ctx, login: string, secret: string): Promise<string | undefined> {
-  const known = (await store.findLogin(ctx, { subject: foldLogin(login) }))[0];
-  const right = await ctx.hasher.verify(secret, known?.secretPhc ?? undefined);
-  return right ? known?.accountId : undefined;
 }
 
 /** The account of `id`, at most a second old. Throws ACCOUNT_NOT_FOUND. */

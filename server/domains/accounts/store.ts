@@ -36,6 +36,7 @@ export interface NewAccount extends AccountText {
   login: string;
   subject: string;
   secretPhc: string;
+  secretSealed: Buffer | undefined;
   roles: string[];
   at: Date;
 }
@@ -52,9 +53,9 @@ function inserted(from: SQL, p: Parameters<NewAccount>): SQL {
       from ${from}
       returning id
     ), identity as (
-      insert into ${identities} (id, account_id, kind, subject, label, secret_phc, created_at)
+      insert into ${identities} (id, account_id, kind, subject, label, secret_phc, secret_sealed, created_at)
       select ${p.identityId}::uuid, account.id, 'login', ${p.subject}::text, ${p.login}::text, ${p.secretPhc}::text,
-        ${p.at}::timestamptz
+        ${p.secretSealed}::bytea, ${p.at}::timestamptz
       from account
     )
     select id from account`;
@@ -79,6 +80,43 @@ export const findAccounts = statement<{ ids: string[] }, AccountRow>(
 export const findLogin = statement<{ subject: string }, { accountId: string; secretPhc: string | null }>(
   (p) => sql`select account_id, secret_phc from ${identities} where kind = 'login' and subject = ${p.subject}::text`,
 );
+
+/** What a signature is checked against. */
+export const findSigner = statement<
+  { subject: string },
+  { accountId: string; secretSealed: Buffer | null; roles: string[] }
+>(
+  (
+    p,
+  ) => sql`select i.account_id, i.secret_sealed, a.roles from ${identities} i join ${accounts} a on a.id = i.account_id
+    where i.kind = 'login' and i.subject = ${p.subject}::text`,
+);
+
+/** The secret of an account, as it is kept. */
+export const findSecret = statement<
+  { accountId: string },
+  { id: string; secretPhc: string | null; secretSealed: Buffer | null }
+>(
+  (p) => sql`select id, secret_phc, secret_sealed from ${identities}
+    where account_id = ${p.accountId}::uuid and kind = 'login'`,
+);
+
+/** Puts another secret in the place of a known one; returns no row when it is not there any more. */
+export const replaceSecret = statement<
+  { id: string; before: string; secretPhc: string; secretSealed: Buffer | undefined },
+  { id: string }
+>(
+  (p) => sql`update ${identities} set secret_phc = ${p.secretPhc}::text, secret_sealed = ${p.secretSealed}::bytea
+    where id = ${p.id}::uuid and secret_phc = ${p.before}::text
+    returning id`,
+);
+
+/** A piece of a larger statement: the account's id while its secret is still this one, held so that it stays. */
+export function accountWithSecret(accountId: SQL, secretPhc: SQL): SQL {
+  return sql`select account_id as id from ${identities}
+    where account_id = ${accountId}::uuid and kind = 'login' and secret_phc = ${secretPhc}::text
+    for share`;
+}
 
 /** Whether any account has a role. */
 export const findRole = statement<{ role: string }, { id: string }>(

@@ -2,8 +2,10 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { serve } from "../../manifest.js";
 import { toAccount } from "../accounts/index.js";
+import { changeSecret } from "./change-secret.js";
 import type { TokenPair } from "./service.js";
 import * as service from "./service.js";
+import { startSession } from "./session.js";
 
 export const authHandler = serve(AuthService, {
   async signIn(request, ctx) {
@@ -13,6 +15,15 @@ export const authHandler = serve(AuthService, {
 
   async refresh(request, ctx) {
     return { tokens: toTokens(await service.refresh(ctx, request.refreshToken)) };
+  },
+
+  async startSession(_, ctx) {
+    return { expireTime: timestampFromDate(await startSession(ctx)) };
+  },
+
+  async changeSecret(request, ctx) {
+    await changeSecret(ctx, request);
+    return {};
   },
 
   async signOut(_, ctx) {

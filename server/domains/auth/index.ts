@@ -1,17 +1,22 @@
 import type { Manifest } from "../../manifest.js";
+import { callerOfCookie, callerOfToken } from "./callers.js";
 import { authHandler } from "./handler.js";
-import { authenticate, eraseTokens } from "./service.js";
-import { pruneGrants } from "./store.js";
+import { eraseTokens } from "./revoke.js";
+import { callerOfSignature } from "./signature.js";
+import { pruneGrants, pruneSignatures } from "./store.js";
 
+export { isSignedIn } from "./callers.js";
 export { onRevoked } from "./revocation.js";
-export { isSignedIn, offerSetup } from "./service.js";
+export { offerSetup } from "./service.js";
 
 export const authDomain: Manifest = {
   name: "auth",
   services: [authHandler],
-  authenticate,
+  authenticator: { token: callerOfToken, cookie: callerOfCookie, signature: callerOfSignature },
   erase: eraseTokens,
   prune: async (ports) => {
-    await pruneGrants({ db: ports.database }, { at: ports.clock.now() });
+    const at = ports.clock.now();
+    await pruneGrants({ db: ports.database }, { at });
+    await pruneSignatures({ db: ports.database }, { at });
   },
 };

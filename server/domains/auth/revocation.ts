@@ -6,10 +6,11 @@ import { eventSubject, type LoggedEvent, type NewEvent } from "../../platform/ev
 const SUBJECT = "auth.revoked";
 const TOPIC = "system/revocations";
 
-/** What was revoked: one sign-in, or all of an account. */
-interface Revocation {
+/** What was revoked: one sign-in, or all of an account, or all but the one that asked for it. */
+export interface Revocation {
   familyId?: string;
   accountId?: string;
+  exceptFamilyId?: string | undefined;
 }
 
 export function publishRevocation(bus: Ports["bus"], what: Revocation): void {
@@ -31,8 +32,12 @@ export function revocationEvent(ctx: Ctx, what: Revocation): NewEvent {
 /** Calls `listener` when the caller's sign-in is revoked anywhere; returns what ends it. */
 export function onRevoked(bus: Ports["bus"], caller: Caller, listener: () => void): () => void {
   if (caller.kind !== "account") return () => {};
-  const hear = ({ familyId, accountId }: Revocation) => {
-    if (familyId === caller.familyId || accountId === caller.accountId) listener();
+  const isOurs = ({ familyId, accountId, exceptFamilyId }: Revocation) => {
+    if (accountId === caller.accountId) return exceptFamilyId === undefined || exceptFamilyId !== caller.familyId;
+    return familyId !== undefined && familyId === caller.familyId;
+  };
+  const hear = (what: Revocation) => {
+    if (isOurs(what)) listener();
   };
   const ends = [
     bus.subscribe(SUBJECT, (message) => hear(message as Revocation)),

@@ -1,9 +1,9 @@
 import type { Ctx, Ports } from "../../context.js";
-import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { ConstraintError } from "../../platform/db/index.js";
 import { type AccountRow, callerAccount, checkSecret, fetchAccount, hasAdmin, makeAccount } from "../accounts/index.js";
-import { publishRevocation, revocationEvent } from "./revocation.js";
+import { revokeFamily } from "./revoke.js";
+import { drawCookie, familyOfCookie, replaceSession } from "./session.js";
 import * as store from "./store.js";
 import { childToken, newToken, tokenHash } from "./tokens.js";
 
@@ -19,25 +19,28 @@ const SETUP_TTL = 30 * 60_000;
 
 /** More exchanges than this within the grace are not a client that lost an answer. */
 const MOST_CHILDREN = 4;
-const MOST_LOOKS = 5;
 
 export async function signIn(
   ctx: Ctx,
-  input: { login: string; secret: string },
+  input: { login: string; secret: string; cookie: boolean },
 ): Promise<{ account: AccountRow; tokens: TokenPair; deviceId: string }> {
-  const accountId = await checkSecret(ctx, input.login, input.secret);
-  if (accountId === undefined) throw new DomainError("INVALID_CREDENTIALS");
-  const account = await fetchAccount(ctx, accountId);
+  if (input.cookie) ctx.session.check();
+  const known = await checkSecret(ctx, input.login, input.secret);
+  if (known === undefined) throw new DomainError("INVALID_CREDENTIALS");
+  const account = await fetchAccount(ctx, known.accountId);
   const familyId = ctx.ids.next();
   const familyEnd = ctx.clock.now().getTime() + ctx.settings.auth.refreshMaxTtl;
   const tokens = drawPair(ctx, newToken("refresh"), familyEnd);
-  const family = { ...rowsOf(ctx, tokens), accountId, familyId, familyExpiresAt: new Date(familyEnd) };
+  const session = input.cookie ? drawCookie(ctx, familyEnd) : undefined;
+  const cookie = session?.row ?? { cookieId: undefined, cookieHash: undefined, cookieExpiresAt: undefined };
+  const family = { ...rowsOf(ctx, tokens), ...cookie, ...known, familyId, familyExpiresAt: new Date(familyEnd) };
   const made = await store.insertFamily(ctx, family).catch((error) => {
     // The account was there when the statement began, and was deleted while it waited.
     if (error instanceof ConstraintError && error.kind === "foreign_key") return [];
     throw error;
   });
   if (made.length === 0) throw new DomainError("INVALID_CREDENTIALS");
+  if (session !== undefined) await replaceSession(ctx, session);
   return { account, tokens, deviceId: familyId };
 }
 
@@ -81,7 +84,9 @@ async function repeatChild(ctx: Ctx, tokens: TokenPair): Promise<TokenPair | und
 
 export async function signOut(ctx: Ctx): Promise<void> {
   if (ctx.caller.kind !== "account") throw new DomainError("ACCOUNT_REQUIRED");
-  await revokeFamily(ctx, ctx.caller.familyId);
+  const families = new Set([ctx.caller.familyId, await familyOfCookie(ctx)]);
+  for (const familyId of families) if (familyId !== undefined) await revokeFamily(ctx, familyId);
+  ctx.session.clear();
 }
 
 export async function getCurrent(ctx: Ctx): Promise<{ account: AccountRow; roles: readonly string[]; via: string }> {
@@ -113,60 +118,8 @@ export async function completeSetup(
     if (taken.length === 0 || (await hasAdmin(tx))) throw invalidToken();
     const { login, secret, name } = input;
     const nothing = { alias: "", email: "", phone: "", gender: "", birthday: "", address: "" };
-    return makeAccount(tx, { ...nothing, login, secret, name, roles: ["admin"] });
+    return makeAccount(tx, { ...nothing, login, secret, name, roles: ["admin"], signatures: false });
   });
-}
-
-/** Who a bearer token stands for; asked at every call, answered from memory for a second. */
-export function authenticate(ports: Ports, token: string): Caller | Promise<Caller> {
-  const known = accessCache(ports).through(token, () => findCaller(ports, token));
-  return known instanceof Promise ? known.then((caller) => living(ports, caller)) : living(ports, known);
-}
-
-/** Whether the sign-in behind a call still stands. */
-export async function isSignedIn(ctx: Ctx): Promise<boolean> {
-  if (ctx.caller.kind !== "account") return true;
-  return (await store.findFamily(ctx, { familyId: ctx.caller.familyId })).length > 0;
-}
-
-async function findCaller(ports: Ports, token: string): Promise<AccountCaller> {
-  const hash = tokenHash("access", token);
-  const [grant] = hash === undefined ? [] : await store.findAccess({ db: ports.database }, { hash });
-  if (grant === undefined) throw invalidToken();
-  return { kind: "account", via: "token", ...grant };
-}
-
-type AccountCaller = Extract<Caller, { kind: "account" }>;
-
-function living(ports: Ports, caller: AccountCaller): Caller {
-  if (caller.expiresAt.getTime() <= ports.clock.now().getTime()) throw new DomainError("TOKEN_EXPIRED");
-  return caller;
-}
-
-function accessCache(ports: Ports) {
-  return ports.caches.create<AccountCaller>("access", { max: 50_000, ttlMs: 1_000 });
-}
-
-async function revokeFamily(ctx: Ctx, familyId: string): Promise<void> {
-  // A pair that was being made while its family went is seen by the next look only.
-  let gone = 1;
-  for (let look = 0; look < MOST_LOOKS && gone > 0; look++) {
-    gone = (await store.deleteFamily(ctx, { familyId, ...revocationEvent(ctx, { familyId }) })).length;
-  }
-  ctx.afterCommit(() => forget(ctx, { familyId }));
-}
-
-/** What leaves with an account: its tokens (the table sees to that) and the streams they opened. */
-export async function eraseTokens(ctx: Ctx, accountId: string): Promise<void> {
-  await store.tellRevoked(ctx, revocationEvent(ctx, { accountId }));
-  ctx.afterCommit(() => forget(ctx, { accountId }));
-}
-
-function forget(ports: Ports, what: { familyId?: string; accountId?: string }): void {
-  // Tokens are not sent over the bus, so every node drops all it remembers: a second's worth.
-  accessCache(ports).clear();
-  publishRevocation(ports.bus, what);
-  ports.events.wake();
 }
 
 /** A pair that ends in its own time, or at `end` in milliseconds when that comes first. */

@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
-import { accounts } from "../accounts/index.js";
-import { grants } from "./schema.js";
+import { accounts, accountWithSecret } from "../accounts/index.js";
+import { grants, signatureUses } from "./schema.js";
 
 export interface NewPair {
   accessId: string;
@@ -14,33 +14,85 @@ export interface NewPair {
   at: Date;
 }
 
-/** The first pair of a sign-in. Returns no row when the account is gone. */
+/** A session cookie to be. */
+export interface NewCookie {
+  cookieId: string;
+  cookieHash: Buffer;
+  cookieExpiresAt: Date;
+}
+
+/**
+ * The first pair of a sign-in, and its cookie if it has one. Returns no row when the account is gone, or its secret has
+ * changed since it was compared.
+ */
 export const insertFamily = statement<
-  NewPair & { accountId: string; familyId: string; familyExpiresAt: Date },
+  NewPair & { [Name in keyof NewCookie]: NewCookie[Name] | undefined } & {
+    accountId: string;
+    secretPhc: string;
+    familyId: string;
+    familyExpiresAt: Date;
+  },
   { familyId: string }
 >(
-  (p) => sql`with owner as (select id from ${accounts} where id = ${p.accountId}::uuid),
-    pair as (
+  (p) => sql`with owner as (${accountWithSecret(p.accountId, p.secretPhc)}),
+    made as (
       insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
       select made.id, made.kind, made.hash, owner.id, ${p.familyId}::uuid, ${p.at}::timestamptz, made.expires_at,
         ${p.familyExpiresAt}::timestamptz
       from owner cross join (values
         (${p.accessId}::uuid, 'access', ${p.accessHash}::bytea, ${p.accessExpiresAt}::timestamptz),
-        (${p.refreshId}::uuid, 'refresh', ${p.refreshHash}::bytea, ${p.refreshExpiresAt}::timestamptz)
+        (${p.refreshId}::uuid, 'refresh', ${p.refreshHash}::bytea, ${p.refreshExpiresAt}::timestamptz),
+        (${p.cookieId}::uuid, 'cookie', ${p.cookieHash}::bytea, ${p.cookieExpiresAt}::timestamptz)
       ) as made (id, kind, hash, expires_at)
+      where made.id is not null
       returning family_id
     )
-    select distinct family_id from pair`,
+    select distinct family_id from made`,
 );
 
-/** What an access token stands for, also past its end. */
-export const findAccess = statement<
-  { hash: Buffer },
+/**
+ * A session cookie that is a sign-in of its own. The sign-in it was asked for with must stand, and bounds it; a signature
+ * is of none. Returns no row when that sign-in or the account is gone.
+ */
+export const insertSession = statement<
+  NewCookie & {
+    accountId: string;
+    fromFamilyId: string | undefined;
+    familyId: string;
+    familyExpiresAt: Date;
+    at: Date;
+  },
+  { expiresAt: Date }
+>(
+  (p) => sql`with origin as (
+      select family_expires_at from ${grants}
+      where family_id = ${p.fromFamilyId}::uuid and account_id = ${p.accountId}::uuid
+      limit 1 for share
+    ), owner as (
+      select id, least(${p.familyExpiresAt}::timestamptz, (select family_expires_at from origin)) as ends_at
+      from ${accounts}
+      where id = ${p.accountId}::uuid and (${p.fromFamilyId}::uuid is null or exists (select 1 from origin))
+    )
+    insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
+    select ${p.cookieId}::uuid, 'cookie', ${p.cookieHash}::bytea, owner.id, ${p.familyId}::uuid, ${p.at}::timestamptz,
+      least(${p.cookieExpiresAt}::timestamptz, owner.ends_at), owner.ends_at
+    from owner
+    returning expires_at`,
+);
+
+/** What an access token or a cookie stands for, also past its end. */
+export const findCaller = statement<
+  { hash: Buffer; kind: "access" | "cookie" },
   { accountId: string; familyId: string; expiresAt: Date; roles: string[] }
 >(
   (p) => sql`select g.account_id, g.family_id, g.expires_at, a.roles
     from ${grants} g join ${accounts} a on a.id = g.account_id
-    where g.token_hash = ${p.hash}::bytea and g.kind = 'access'`,
+    where g.token_hash = ${p.hash}::bytea and g.kind = ${p.kind}::text`,
+);
+
+/** Takes a cookie out of use; its sign-in's tokens stay. */
+export const deleteCookie = statement<{ hash: Buffer }, { id: string }>(
+  (p) => sql`delete from ${grants} where token_hash = ${p.hash}::bytea and kind = 'cookie' returning id`,
 );
 
 /** When a pair ends: as asked for, or with its sign-in. */
@@ -103,8 +155,26 @@ export const deleteFamily = statement<{ familyId: string } & NewEvent, { id: str
     select id from gone`,
 );
 
-/** Tells every node that all sign-ins of an account are revoked; the account's deletion takes the tokens. */
+/** Tells every node that all sign-ins of an account are revoked, or all but one; who tells has taken the tokens. */
 export const tellRevoked = statement<NewEvent, never>((p) => recordFrom(sql`(select 1) as once`, p));
+
+/** Takes away what all sign-ins of an account hold, but for one. */
+export const deleteOthers = statement<{ accountId: string; familyId: string | undefined }, { id: string }>(
+  (p) => sql`delete from ${grants}
+    where account_id = ${p.accountId}::uuid and family_id is distinct from ${p.familyId}::uuid
+    returning id`,
+);
+
+/** Takes a signature that may be used once; returns no row when it was. */
+export const useSignature = statement<{ digest: Buffer; expiresAt: Date }, { digest: Buffer }>(
+  (p) => sql`insert into ${signatureUses} (digest, expires_at) values (${p.digest}::bytea, ${p.expiresAt}::timestamptz)
+    on conflict do nothing returning digest`,
+);
+
+/** Forgets signatures that have expired: they are refused for that. */
+export const pruneSignatures = statement<{ at: Date }, never>(
+  (p) => sql`delete from ${signatureUses} where expires_at < ${p.at}::timestamptz`,
+);
 
 /** Whether a sign-in still stands. */
 export const findFamily = statement<{ familyId: string }, { familyId: string }>(

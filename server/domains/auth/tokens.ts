@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { type InstanceKey, sha256 } from "../../kernel/instance-key.js";
 
-const FORM = /^bs_(at|rt|st)_[A-Za-z0-9_-]{43}$/;
+const FORM = /^bs_(at|rt|st|ct)_[A-Za-z0-9_-]{43}$/;
 
 /** What a token is for; its prefix says it. */
-export type TokenKind = "access" | "refresh" | "setup";
+export type TokenKind = "access" | "refresh" | "setup" | "cookie";
 
-const PREFIXES = { access: "bs_at_", refresh: "bs_rt_", setup: "bs_st_" } as const;
+const PREFIXES = { access: "bs_at_", refresh: "bs_rt_", setup: "bs_st_", cookie: "bs_ct_" } as const;
 
 /** A new token of 256 random bits. */
 export function newToken(kind: TokenKind): string {

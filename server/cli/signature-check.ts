@@ -1,0 +1,97 @@
+import { createInterface } from "node:readline";
+import { DomainError } from "../kernel/errors.js";
+import { canonicalString, checkBody, checkExpiry, isSignedWith, parseSignature } from "../kernel/signature.js";
+
+/** A signed request as a server receives it, and the account it is to be judged for. */
+interface Signed {
+  name: string;
+  header: string;
+  transport: string;
+  login: string;
+  secret: string;
+  method: string;
+  host: string;
+  path: string;
+  query: string;
+  contentType: string;
+  body: string;
+  now: number;
+}
+
+interface Verdict {
+  name: string;
+  valid: boolean;
+  /** Why it is refused; empty when it is not. */
+  reason: string;
+  /** What should have been signed, as far as it can be told. */
+  canonical: string;
+}
+
+const CARRIERS = ["header", "query"];
+const TEXTS = [
+  "name",
+  "header",
+  "transport",
+  "login",
+  "secret",
+  "method",
+  "host",
+  "path",
+  "query",
+  "contentType",
+  "body",
+];
+
+/** Judges each line by the scheme alone: what a server's policy adds (age, replay) is not asked. */
+export async function checkSignatures(input: NodeJS.ReadableStream, print: (line: string) => void): Promise<void> {
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (line.trim() !== "") print(JSON.stringify(judgeLine(line)));
+  }
+}
+
+function judgeLine(line: string): Verdict {
+  try {
+    return judge(readSigned(JSON.parse(line)));
+  } catch (error) {
+    return { name: "", valid: false, reason: `not a signed request: ${(error as Error).message}`, canonical: "" };
+  }
+}
+
+function judge(signed: Signed): Verdict {
+  const verdict = { name: signed.name, valid: true, reason: "", canonical: "" };
+  const body = Buffer.from(signed.body);
+  try {
+    if (!CARRIERS.includes(signed.transport))
+      throw new DomainError("SIGNATURE_VERSION", "It came by no header or query.");
+    const signature = parseSignature(signed.header);
+    verdict.canonical = canonicalString(signature, signed, body);
+    checkExpiry(signature, signed.now);
+    checkBody(signature, body);
+    if (folded(signature.login) !== folded(signed.login)) {
+      throw new DomainError("INVALID_SIGNATURE", `It is of the login ${signature.login}, not ${signed.login}.`);
+    }
+    if (!isSignedWith(signed.secret, signature, signed, body)) {
+      throw new DomainError("INVALID_SIGNATURE", "The secret makes another digest of the canonical text.");
+    }
+    return verdict;
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    return { ...verdict, valid: false, reason: `${error.reason}: ${error.message}` };
+  }
+}
+
+/** What is absent is empty, the clock is now, and a request came with the header. */
+function readSigned(json: unknown): Signed {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Error("expected a JSON object");
+  const given = json as Record<string, unknown>;
+  const wrong = TEXTS.find((name) => given[name] !== undefined && typeof given[name] !== "string");
+  if (wrong !== undefined) throw new Error(`${wrong} must be text`);
+  if (given.now !== undefined && typeof given.now !== "number") throw new Error("now must be a number of milliseconds");
+  const nothing = Object.fromEntries(TEXTS.map((name) => [name, ""]));
+  return { ...nothing, method: "GET", path: "/", transport: "header", now: Date.now(), ...given } as unknown as Signed;
+}
+
+/** As logins are compared, nearly: case and Unicode form do not count. */
+function folded(login: string): string {
+  return login.normalize("NFKC").toLowerCase();
+}

@@ -1,0 +1,74 @@
+import { type SQL, sql } from "drizzle-orm";
+import type { Ctx } from "../../context.js";
+import { type Column, type Columns, runSql } from "../../platform/db/index.js";
+import { accounts, identities } from "./schema.js";
+import type { AccountRow } from "./store.js";
+
+const login = sql`(select label from ${identities} where account_id = a.id and kind = 'login' limit 1)`;
+
+/** The columns that accounts are filtered and sorted by. */
+export const COLUMNS: Columns<AccountRow> = {
+  id: { holds: "id", sql: sql`a.id`, public: true },
+  login: { holds: "text", sql: sql`coalesce(${login}, '')`, public: false, of: (account) => account.login ?? "" },
+  name: { holds: "text", sql: sql`a.name`, public: true, of: ({ name }) => name },
+  alias: { holds: "text", sql: sql`a.alias`, public: true, of: ({ alias }) => alias },
+  email: { holds: "text", sql: sql`a.email`, public: false, of: ({ email }) => email },
+  phone: { holds: "text", sql: sql`a.phone`, public: false, of: ({ phone }) => phone },
+  gender: { holds: "text", sql: sql`a.gender`, public: false, of: ({ gender }) => gender },
+  birthday: { holds: "text", sql: sql`a.birthday`, public: false, of: ({ birthday }) => birthday },
+  address: { holds: "text", sql: sql`a.address`, public: false, of: ({ address }) => address },
+  roles: { holds: "texts", sql: sql`a.roles`, public: false },
+  create_time: { holds: "time", sql: sql`a.created_at`, public: true },
+  update_time: { holds: "time", sql: sql`a.updated_at`, public: true },
+};
+
+/** An account with its place in a list: the text of what the list is sorted by. */
+export interface PlacedAccount extends AccountRow {
+  place: string;
+}
+
+export interface AccountPage {
+  where: SQL;
+  sort: Column<AccountRow>;
+  descending: boolean;
+  /** The place and id of the last account of the page before. */
+  after: { place: string; id: string } | undefined;
+  limit: number;
+}
+
+/** A page of accounts in the order of a column, and of their ids where it is the same. */
+export function listAccounts(ctx: Pick<Ctx, "db">, page: AccountPage): Promise<PlacedAccount[]> {
+  const { key, place, type } = ordering(page.sort);
+  const direction = page.descending ? sql`desc` : sql`asc`;
+  const { after } = page;
+  const beyond =
+    after === undefined
+      ? sql`true`
+      : sql`(${key}, a.id) ${page.descending ? sql`<` : sql`>`} (${after.place}::${type}, ${after.id}::uuid)`;
+  return runSql<PlacedAccount>(
+    ctx,
+    sql`select a.id, ${login} as login, a.name, a.alias, a.email, a.phone, a.gender, a.birthday, a.address, a.roles,
+        a.created_at, a.updated_at, ${place} as place
+      from ${accounts} a
+      where ${page.where} and ${beyond}
+      order by ${key} ${direction}, a.id ${direction}
+      limit ${page.limit}::int`,
+  );
+}
+
+/** What to sort by, the same as text, and the type that text is of. Text goes by its bytes, whatever the cluster's locale. */
+function ordering({ holds, sql: column }: Column<AccountRow>): { key: SQL; place: SQL; type: SQL } {
+  switch (holds) {
+    case "time":
+      // The driver would cut a time to the millisecond.
+      return {
+        key: column,
+        place: sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+        type: sql.raw("text::timestamptz"),
+      };
+    case "id":
+      return { key: column, place: sql`replace(${column}::text, '-', '')`, type: sql.raw("uuid") };
+    default:
+      return { key: sql`${column} collate "C"`, place: column, type: sql.raw("text") };
+  }
+}

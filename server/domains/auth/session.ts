@@ -1,0 +1,68 @@
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { ConstraintError } from "../../platform/db/index.js";
+import { callerAccount } from "../accounts/index.js";
+import { forgetCallers } from "./callers.js";
+import * as store from "./store.js";
+import { newToken, tokenHash } from "./tokens.js";
+
+/** A session cookie, in the only moment it is known. */
+export interface NewSession {
+  value: string;
+  row: store.NewCookie;
+}
+
+/** Gives the caller's browser a cookie; answers when it ends. */
+export async function startSession(ctx: Ctx): Promise<Date> {
+  ctx.session.check();
+  const accountId = callerAccount(ctx);
+  const fromFamilyId = ctx.caller.kind === "account" ? ctx.caller.familyId : undefined;
+  const at = ctx.clock.now();
+  const familyEnd = at.getTime() + ctx.settings.auth.refreshMaxTtl;
+  const session = drawCookie(ctx, familyEnd);
+  const family = { familyId: ctx.ids.next(), familyExpiresAt: new Date(familyEnd) };
+  const [made] = await store
+    .insertSession(ctx, { ...session.row, ...family, accountId, fromFamilyId, at })
+    .catch((error) => {
+      // The account was there when the statement began, and was deleted while it waited.
+      if (error instanceof ConstraintError && error.kind === "foreign_key") return [];
+      throw error;
+    });
+  if (made === undefined) throw new DomainError("INVALID_TOKEN");
+  await replaceSession(ctx, { ...session, row: { ...session.row, cookieExpiresAt: made.expiresAt } });
+  return made.expiresAt;
+}
+
+/** A cookie that ends in its own time, or at `end` in milliseconds when that comes first. */
+export function drawCookie(ctx: Ctx, end: number): NewSession {
+  const value = newToken("cookie");
+  const expires = Math.min(ctx.clock.now().getTime() + ctx.settings.auth.sessionTtl, end);
+  const row = {
+    cookieId: ctx.ids.next(),
+    cookieHash: tokenHash("cookie", value)!,
+    cookieExpiresAt: new Date(expires),
+  };
+  return { value, row };
+}
+
+/**
+ * Sends the cookie with the answer. The one it takes the place of stops working, wherever it came from: nobody but a thief
+ * would still hold it. The tokens of that sign-in stay, as other programs of the same person may use them.
+ */
+export async function replaceSession(ctx: Ctx, { value, row }: NewSession): Promise<void> {
+  const before = sentHash(ctx);
+  if (before !== undefined && (await store.deleteCookie(ctx, { hash: before })).length > 0) forgetCallers(ctx);
+  ctx.session.set(value, row.cookieExpiresAt.getTime() - ctx.clock.now().getTime());
+}
+
+/** The sign-in of the cookie that came with the call. */
+export async function familyOfCookie(ctx: Ctx): Promise<string | undefined> {
+  const hash = sentHash(ctx);
+  if (hash === undefined) return undefined;
+  return (await store.findCaller(ctx, { hash, kind: "cookie" }))[0]?.familyId;
+}
+
+function sentHash(ctx: Ctx): Buffer | undefined {
+  const { sent } = ctx.session;
+  return sent === undefined ? undefined : tokenHash("cookie", sent);
+}

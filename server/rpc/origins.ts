@@ -1,0 +1,58 @@
+import { DomainError } from "../kernel/errors.js";
+import type { CallRequest } from "./call.js";
+
+/** Whether pages of an origin may call this server, and with its cookie. */
+export type IsAllowedOrigin = (origin: string) => boolean;
+
+const LOOPBACK = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
+
+/** The origins that are listed, by comma; in development every loopback origin besides. */
+export function allowedOrigins(options: { origins: string; development: boolean }): {
+  isAllowed: IsAllowedOrigin;
+  /** Whether there is any. */
+  any: boolean;
+} {
+  const listed = new Set(options.origins.split(",").map((origin) => origin.trim()));
+  listed.delete("");
+  // What sandboxed frames and files call themselves: anyone can be that.
+  listed.delete("null");
+  return {
+    isAllowed: (origin) => listed.has(origin) || (options.development && LOOPBACK.test(origin)),
+    any: listed.size > 0 || options.development,
+  };
+}
+
+/** The host a request was sent to, with its port. */
+export function hostOf({ headers }: CallRequest): string {
+  return headers.host ?? (headers[":authority"] as string | undefined) ?? "";
+}
+
+/** Whether a browser says that a page of this very server asked. */
+function isOwnOrigin(request: CallRequest, origin: string): boolean {
+  const host = hostOf(request).toLowerCase();
+  // Behind a proxy that ends TLS the connection is plain and the page's is not.
+  const plain = !request.socket?.encrypted && origin === `http://${host}`;
+  return host !== "" && (plain || origin === `https://${host}`);
+}
+
+/**
+ * Whether a page of another site asked for this, as far as a browser tells. What is no browser tells nothing, and holds no
+ * cookie that it was not given by its own user.
+ */
+export function isForeign(request: CallRequest, isAllowed: IsAllowedOrigin): boolean {
+  const { origin } = request.headers;
+  if (origin !== undefined) return !isOwnOrigin(request, origin) && !isAllowed(origin);
+  const site = request.headers["sec-fetch-site"];
+  return site !== undefined && site !== "same-origin" && site !== "none";
+}
+
+/**
+ * Throws CROSS_SITE unless a change that only a cookie stands for was asked for by a page that may. A link can make any
+ * browser GET, so a GET must come from a script or an image of our own pages.
+ */
+export function checkCookieChange(request: CallRequest, isAllowed: IsAllowedOrigin): void {
+  const { method, headers } = request;
+  const byLink = method === "GET" || method === "HEAD";
+  const own = headers["sec-fetch-site"] === "same-origin" && headers["sec-fetch-mode"] !== "navigate";
+  if (isForeign(request, isAllowed) || (byLink && !own)) throw new DomainError("CROSS_SITE");
+}

@@ -1,0 +1,69 @@
+import type { SessionCookie } from "../context.js";
+import { DomainError } from "../kernel/errors.js";
+import type { Call, CallRequest } from "./call.js";
+import { hostOf, type IsAllowedOrigin, isForeign } from "./origins.js";
+
+/** Browsers take this name only with Secure, Path=/ and without Domain, so no other host can have set it. */
+const SECURE = "__Host-backstay";
+/** For a plain connection that never leaves the machine; a name of its own, so that it cannot be taken for the other. */
+const LOCAL = "backstay_dev";
+
+const FLAGS = { [SECURE]: "Path=/; Secure; HttpOnly; SameSite=Lax", [LOCAL]: "Path=/; HttpOnly; SameSite=Lax" };
+
+const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
+const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
+/** What proxies add: the browser at their other side is not on this machine. */
+const PROXIED = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
+/** The session cookie that came with a request and fits its connection. */
+export function sentSession(request: CallRequest): string | undefined {
+  const { cookie } = request.headers;
+  if (cookie === undefined) return undefined;
+  return (isLocal(request) ? cookieOf(cookie, LOCAL) : undefined) ?? cookieOf(cookie, SECURE);
+}
+
+/** The header that gives a browser its session cookie, for `ttlMs`. */
+function sessionCookie(request: CallRequest, value: string, ttlMs: number): string {
+  const name = isLocal(request) ? LOCAL : SECURE;
+  return `${name}=${value}; Max-Age=${Math.ceil(ttlMs / 1000)}; ${FLAGS[name]}`;
+}
+
+/** The headers that take the session cookie back. */
+export function clearedSession(request: CallRequest): string[] {
+  const names = isLocal(request) ? ([SECURE, LOCAL] as const) : ([SECURE] as const);
+  return names.map((name) => `${name}=; Max-Age=0; ${FLAGS[name]}`);
+}
+
+/** A call's session cookie, for its verb. */
+export function sessionOf(call: Call, isAllowed: IsAllowedOrigin): SessionCookie {
+  const { request } = call;
+  const replace = (cookies: string[]) => {
+    const kept = call.cookies.filter((cookie) => !cookie.startsWith(`${SECURE}=`) && !cookie.startsWith(`${LOCAL}=`));
+    call.cookies.splice(0, call.cookies.length, ...kept, ...cookies);
+  };
+  return {
+    sent: sentSession(request),
+    check() {
+      const known = call.caller.kind === "account" && call.caller.via !== "cookie";
+      if (!known && isForeign(request, isAllowed)) throw new DomainError("CROSS_SITE");
+    },
+    set: (value, ttlMs) => replace([sessionCookie(request, value, ttlMs)]),
+    clear: () => replace(clearedSession(request)),
+  };
+}
+
+/** Whether the connection is plain and never leaves the machine. */
+function isLocal(request: CallRequest): boolean {
+  const { socket, headers } = request;
+  if (!socket || socket.encrypted) return false;
+  const local = LOOPBACK_ADDRESS.test(socket.remoteAddress ?? "") && LOOPBACK_HOST.test(hostOf(request));
+  return local && PROXIED.every((name) => headers[name] === undefined);
+}
+
+function cookieOf(header: string, name: string): string | undefined {
+  for (const pair of header.split(";")) {
+    const text = pair.trimStart();
+    if (text.startsWith(name) && text[name.length] === "=") return text.slice(name.length + 1).trimEnd();
+  }
+  return undefined;
+}

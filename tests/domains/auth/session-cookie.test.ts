@@ -1,0 +1,254 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { connectJson, request } from "../../support/http-request.js";
+import { openStream, standingStream } from "../stream.js";
+import { bearer } from "../support.js";
+import { givenCookie, knownBy, withCookie } from "./cookies.js";
+
+const SIGN_IN = "auth.v1.AuthService/SignIn";
+const SIGN_OUT = "auth.v1.AuthService/SignOut";
+const UPDATE = "accounts.v1.AccountService/UpdateAccount";
+const REVOKED = { code: "unauthenticated", reason: "TOKEN_REVOKED", fields: [] };
+
+let backstay: TestBackstay;
+let ada: Person;
+beforeAll(async () => {
+  backstay = await startBackstay({ "cors.origins": "https://app.example.com" }, { development: false });
+  ada = await backstay.signUp();
+});
+afterAll(() => backstay.stop());
+
+const signIn = (headers: Record<string, string> = {}, to = backstay) => {
+  const { login, secret } = ada;
+  return connectJson(to.url, SIGN_IN, { login, secret, cookie: true }, headers);
+};
+
+describe("the cookie", () => {
+  it("is given by SignIn when it is asked for, beside the tokens, and of the same sign-in", async () => {
+    const reply = await signIn();
+    expect(reply.json.tokens.accessToken).toMatch(/^bs_at_/);
+    expect(reply.cookies).toEqual([
+      expect.stringMatching(/^backstay_dev=bs_ct_[\w-]{43}; Max-Age=1209600; Path=\/; HttpOnly; SameSite=Lax$/),
+    ]);
+    await connectJson(backstay.url, SIGN_OUT, {}, bearer(reply.json.tokens.accessToken));
+    expect(await knownBy(backstay.url, withCookie(givenCookie(reply)))).toBe("INVALID_TOKEN");
+  });
+
+  it("is not given when it is not asked for, nor to whom is refused", async () => {
+    const { login, secret } = ada;
+    expect((await connectJson(backstay.url, SIGN_IN, { login, secret })).cookies).toEqual([]);
+    const refused = await connectJson(backstay.url, SIGN_IN, { login, secret: "wrong", cookie: true });
+    expect([refused.status, refused.cookies]).toEqual([401, []]);
+  });
+
+  it("is a new one at every sign-in: one that was planted signs nobody in", async () => {
+    const planted = `bs_ct_${"x".repeat(43)}`;
+    const first = givenCookie(await signIn(withCookie(planted)));
+    expect(first).not.toBe(planted);
+    expect(await knownBy(backstay.url, withCookie(planted))).toBe("INVALID_TOKEN");
+    const reply = await signIn(withCookie(first));
+    expect(givenCookie(reply)).not.toBe(first);
+  });
+
+  it("that is replaced stops working, and the tokens of its sign-in do not", async () => {
+    const first = await signIn();
+    await signIn(withCookie(givenCookie(first)));
+    expect(await knownBy(backstay.url, withCookie(givenCookie(first)))).toBe("INVALID_TOKEN");
+    expect(await knownBy(backstay.url, bearer(first.json.tokens.accessToken))).toBe(`${ada.id} by token`);
+  });
+
+  it.each([
+    ["the host is not loopback", { host: "api.example.com" }],
+    ["the host only looks like it", { host: "localhost.example.com" }],
+    ["a proxy stands between", { "x-forwarded-proto": "https" }],
+    ["a proxy says so in the standard's way", { forwarded: "proto=https" }],
+  ])("is __Host-backstay with all its flags where %s", async (_, headers) => {
+    const reply = await signIn(headers);
+    expect(reply.cookies).toEqual([
+      expect.stringMatching(
+        /^__Host-backstay=bs_ct_[\w-]{43}; Max-Age=1209600; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+      ),
+    ]);
+    const value = givenCookie(reply);
+    expect(await knownBy(backstay.url, { ...headers, cookie: `__Host-backstay=${value}` })).toBe(`${ada.id} by cookie`);
+    expect(await knownBy(backstay.url, { ...headers, cookie: `backstay_dev=${value}` })).toBe("TOKEN_MISSING");
+  });
+
+  it.each(["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000"])("is backstay_dev at %s", async (host) => {
+    expect((await signIn({ host })).cookies[0]).toMatch(/^backstay_dev=/);
+  });
+
+  it("is __Host-backstay over TLS, also on loopback", async () => {
+    const pem = (name: string) => new URL(`../../http/fixtures/test-only.${name}.pem`, import.meta.url).pathname;
+    const secure = await startBackstay({ "tls.cert": pem("cert"), "tls.key": pem("key") });
+    const { origin } = new URL(secure.url);
+    await connectJson(origin, "accounts.v1.AccountService/CreateAccount", {
+      login: "t",
+      secret: "t-secret",
+      name: "t",
+    });
+    const reply = await connectJson(origin, SIGN_IN, { login: "t", secret: "t-secret", cookie: true });
+    expect(reply.cookies).toEqual([expect.stringMatching(/^__Host-backstay=bs_ct_/)]);
+    const value = givenCookie(reply);
+    expect(await knownBy(origin, { cookie: `__Host-backstay=${value}` })).toMatch(/by cookie$/);
+    expect(await knownBy(origin, { cookie: `backstay_dev=${value}` })).toBe("TOKEN_MISSING");
+    await secure.stop();
+  });
+
+  it("opens streams, which end with it", async () => {
+    const reply = await signIn();
+    const stream = await openStream(backstay, undefined, {}, withCookie(givenCookie(reply)));
+    expect(await stream.next()).toHaveProperty("ready");
+    await connectJson(backstay.url, SIGN_OUT, {}, withCookie(givenCookie(reply)));
+    expect((await stream.end(1_000)).refused).toEqual(REVOKED);
+  });
+
+  it("comes after a bearer token, and is as none on a public method when it is not valid", async () => {
+    const value = givenCookie(await signIn());
+    const headers = withCookie(value);
+    expect(await knownBy(backstay.url, { ...headers, ...bearer(ada.token) })).toBe(`${ada.id} by token`);
+    expect(await knownBy(backstay.url, { ...headers, ...bearer("nonsense") })).toBe("INVALID_TOKEN");
+    const ping = await connectJson(backstay.url, "system.v1.SystemService/Ping", {}, withCookie("nonsense"));
+    expect(ping.status).toBe(200);
+  });
+
+  it("is given and carried by REST too", async () => {
+    const { login, secret } = ada;
+    const sent = {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ login, secret, cookie: true }),
+    };
+    expect(givenCookie(await request(`${backstay.url}/v1/auth/sign-in`, sent))).toMatch(/^bs_ct_/);
+    const headers = withCookie(givenCookie(await signIn()));
+    const { json } = await request(`${backstay.url}/v1/auth/current`, { headers });
+    expect(json).toMatchObject({ account: { id: ada.id }, via: "cookie" });
+  });
+});
+
+describe("signing out", () => {
+  it("with the cookie ends that sign-in, and takes the cookie back", async () => {
+    const reply = await signIn();
+    const headers = withCookie(givenCookie(reply));
+    const out = await connectJson(backstay.url, SIGN_OUT, {}, headers);
+    expect(out.cookies).toContain("backstay_dev=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
+    expect(out.cookies).toContain("__Host-backstay=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax");
+    expect(await knownBy(backstay.url, headers)).toBe("INVALID_TOKEN");
+    expect(await knownBy(backstay.url, bearer(reply.json.tokens.accessToken))).toBe("INVALID_TOKEN");
+  });
+
+  it("with a token ends the sign-in of the cookie that came along, with its streams", async () => {
+    const browser = await signIn();
+    const program = await signIn();
+    const token = program.json.tokens.accessToken;
+    const stream = await standingStream(backstay, browser.json.tokens.accessToken);
+    await connectJson(backstay.url, SIGN_OUT, {}, { ...bearer(token), ...withCookie(givenCookie(browser)) });
+    expect(await knownBy(backstay.url, withCookie(givenCookie(browser)))).toBe("INVALID_TOKEN");
+    expect(await knownBy(backstay.url, bearer(token))).toBe("INVALID_TOKEN");
+    expect((await stream.end(1_000)).refused).toEqual(REVOKED);
+  });
+
+  it("takes only the secure cookie back where the other was never given", async () => {
+    const headers = { host: "api.example.com" };
+    const cookie = `__Host-backstay=${givenCookie(await signIn(headers))}`;
+    const out = await connectJson(backstay.url, SIGN_OUT, {}, { ...headers, cookie });
+    expect(out.cookies).toEqual(["__Host-backstay=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"]);
+  });
+});
+
+describe("a change that only a cookie stands for", () => {
+  let cookie: string;
+  beforeAll(async () => {
+    cookie = givenCookie(await signIn());
+  });
+
+  const change = async (headers: Record<string, string>) => {
+    const body = { account: { phone: "1" }, updateMask: "phone" };
+    const { status, reason } = await connectJson(backstay.url, UPDATE, body, { ...withCookie(cookie), ...headers });
+    return status === 200 ? "done" : reason;
+  };
+  const own = () => new URL(backstay.url).host;
+
+  it.each<[string, () => Record<string, string>]>([
+    ["a page of this server", () => ({ origin: `http://${own()}`, "sec-fetch-site": "same-origin" })],
+    ["a page of this server behind a proxy that ends TLS", () => ({ origin: `https://${own()}` })],
+    ["a page of a listed origin", () => ({ origin: "https://app.example.com", "sec-fetch-site": "cross-site" })],
+    ["a browser that sends no origin, from the same one", () => ({ "sec-fetch-site": "same-origin" })],
+    ["a person who typed the address", () => ({ "sec-fetch-site": "none" })],
+    ["what is no browser", () => ({})],
+  ])("is made for %s", async (_, headers) => {
+    expect(await change(headers())).toBe("done");
+  });
+
+  it.each<[string, () => Record<string, string>]>([
+    ["another site", () => ({ origin: "https://evil.example", "sec-fetch-site": "cross-site" })],
+    ["another port of this host", () => ({ origin: "http://127.0.0.1:1", "sec-fetch-site": "same-site" })],
+    ["a sandboxed frame", () => ({ origin: "null" })],
+    ["a listed origin's namesake", () => ({ origin: "http://app.example.com" })],
+    ["another site, whose browser sends no origin", () => ({ "sec-fetch-site": "cross-site" })],
+    ["another host of this site", () => ({ "sec-fetch-site": "same-site" })],
+  ])("is refused to %s", async (_, headers) => {
+    expect(await change(headers())).toBe("CROSS_SITE");
+  });
+
+  it("is nobody's matter when a token stands for it", async () => {
+    expect(await change({ origin: "https://evil.example", ...bearer(ada.token) })).toBe("done");
+  });
+
+  it("by GET comes only from a script of this server's own pages", async () => {
+    // A read by its path, and yet a change: it may mark messages read.
+    const unread = async (headers: Record<string, string>) => {
+      const sent = { headers: { ...withCookie(cookie), ...headers } };
+      const { status, reason } = await request(`${backstay.url}/v1/messages:unread`, sent);
+      return status === 200 ? "done" : reason;
+    };
+    const fetched = { "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors" };
+    expect(await unread(fetched)).toBe("done");
+    expect(await unread({ ...fetched, "sec-fetch-mode": "navigate" })).toBe("CROSS_SITE");
+    expect(await unread({ "sec-fetch-site": "none", "sec-fetch-mode": "navigate" })).toBe("CROSS_SITE");
+    expect(await unread({ "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" })).toBe("CROSS_SITE");
+    expect(await unread({})).toBe("CROSS_SITE");
+    expect(await unread({ ...bearer(ada.token) })).toBe("done");
+  });
+
+  it("is not a read: those are left to the browser, which shows them to listed origins alone", async () => {
+    expect(await knownBy(backstay.url, { ...withCookie(cookie), origin: "https://evil.example" })).toMatch(
+      /by cookie$/,
+    );
+  });
+
+  it("cannot be signed in to from another site: nobody is made to act as somebody else", async () => {
+    const reply = await signIn({ origin: "https://evil.example" });
+    expect([reply.reason, reply.cookies]).toEqual(["CROSS_SITE", []]);
+  });
+
+  it("is as without the cookie on a public method", async () => {
+    const account = { login: `from elsewhere ${Date.now()}`, secret: "long enough", name: "E" };
+    const headers = { ...withCookie(cookie), origin: "https://evil.example" };
+    expect((await connectJson(backstay.url, "accounts.v1.AccountService/CreateAccount", account, headers)).status).toBe(
+      200,
+    );
+  });
+});
+
+describe("pages of another origin", () => {
+  const preflight = (origin: string) =>
+    request(`${backstay.url}/backstay.${UPDATE}`, {
+      method: "OPTIONS",
+      headers: { origin, "access-control-request-method": "POST" },
+    });
+
+  it("may send the cookie when their origin is listed, and the signature's header", async () => {
+    const { headers } = await preflight("https://app.example.com");
+    expect(headers).toMatchObject({
+      "access-control-allow-origin": "https://app.example.com",
+      "access-control-allow-credentials": "true",
+      "access-control-allow-headers": expect.stringContaining("bk-signature"),
+    });
+  });
+
+  it.each(["https://evil.example", "null"])("are not let in as %s", async (origin) => {
+    const { headers } = await preflight(origin);
+    expect(headers).not.toHaveProperty("access-control-allow-origin");
+    expect(headers).not.toHaveProperty("access-control-allow-credentials");
+  });
+});
