@@ -49,6 +49,14 @@ export function grpcClient(url: string) {
         toMetadata(metadata),
       ) as grpc.ClientReadableStream<MessageShape<M["output"]>>;
     },
+    bidi<M extends DescMethod>(
+      method: M,
+      metadata: Record<string, string> = {},
+    ): grpc.ClientDuplexStream<MessageInitShape<M["input"]>, MessageShape<M["output"]>> {
+      const encodeInit = (init: MessageInitShape<M["input"]>) =>
+        encode(method)(create(method.input, init as never) as never);
+      return client.makeBidiStreamRequest(path(method), encodeInit, decode(method), toMetadata(metadata)) as never;
+    },
     close: () => client.close(),
   };
 }

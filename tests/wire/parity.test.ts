@@ -1,0 +1,144 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
+import { EventService } from "#gen/backstay/events/v1/events_pb.js";
+import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
+import { SystemService } from "#gen/backstay/system/v1/system_pb.js";
+import { type Person, startBackstay, type TestBackstay } from "../support/backstay.js";
+import { type RestRequest, restRequest, rulesOf } from "./rest-request.js";
+
+let backstay: TestBackstay;
+let ada: Person;
+let ben: Person;
+let messageId: string;
+beforeAll(async () => {
+  backstay = await startBackstay({ "events.poll_timeout": "100ms" });
+  ada = await backstay.signUp();
+  ben = await backstay.signUp();
+  const sent = await ben.client.messages.sendMessage({ recipientId: ada.id, text: "one" });
+  messageId = sent.message!.id;
+  await ben.client.messages.sendMessage({ recipientId: ada.id, text: "two" });
+});
+afterAll(() => backstay.stop());
+
+interface Answer {
+  status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: the two doors' answers are compared as they are.
+  json: any;
+}
+
+async function ask({ method, path, body }: RestRequest, key: string): Promise<Answer> {
+  const headers = { authorization: `Bearer ${ada.token}`, "content-type": "application/json", "idempotency-key": key };
+  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+  const response = await fetch(backstay.url + path, { method, headers, ...sent });
+  return { status: response.status, json: await response.json() };
+}
+
+let keys = 0;
+
+/** The same request by Connect JSON and by every REST binding that can carry it; the key makes creates the same one. */
+async function byEveryDoor(method: DescMethod, request: object) {
+  const key = `parity-${keys++}`;
+  const path = `/${method.parent.typeName}/${method.name}`;
+  const connect = await ask({ method: "POST", path, body: request }, key);
+  const rest: Answer[] = [];
+  for (const rule of rulesOf(method)) {
+    const spelled = restRequest(method, rule, request as Record<string, unknown>);
+    if (spelled !== undefined) rest.push(await ask(spelled, key));
+  }
+  return { connect, rest };
+}
+
+/** An error with what both doors say of it: code, message and details. */
+function errorOf({ json }: Answer, door: "connect" | "rest") {
+  const codes = ["", "canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists"];
+  codes.push("permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range");
+  codes.push("unimplemented", "internal", "unavailable", "data_loss", "unauthenticated");
+  type Detail = { type: string; debug: object } & { "@type": string };
+  const details = (json.details as Detail[]).map(({ type, debug, "@type": url, ...value }) =>
+    door === "connect" ? { type, ...debug } : { type: url.replace(/^.*\//, ""), ...value },
+  );
+  return { code: door === "connect" ? json.code : codes[json.code], message: json.message, details };
+}
+
+/** Requests that are answered, and that may be made twice. */
+const good: [DescMethod, () => object][] = [
+  [SystemService.method.ping, () => ({})],
+  [SystemService.method.getInfo, () => ({})],
+  [AuthService.method.getCurrent, () => ({})],
+  [AccountService.method.createAccount, () => ({ login: "by parity", secret: "long enough", name: "P" })],
+  [AccountService.method.getAccount, () => ({ id: ben.id })],
+  [AccountService.method.batchGetAccounts, () => ({ ids: [ben.id, ada.id] })],
+  [AccountService.method.listAccounts, () => ({ pageSize: 1, descending: true, readMask: "id,name" })],
+  [AccountService.method.listAccounts, () => ({ filters: [{ column: "name", op: "begins_with", values: ["Name"] }] })],
+  [AccountService.method.updateAccount, () => ({ account: { id: "me", alias: "again" }, updateMask: "alias" })],
+  [MessageService.method.sendMessage, () => ({ recipientId: ben.id, text: "ünï \u2028 code" })],
+  [MessageService.method.listMessages, () => ({ senderId: ben.id, pageSize: 1, since: "2020-01-01T00:00:00Z" })],
+  [MessageService.method.listUnread, () => ({ pageSize: 5 })],
+  [MessageService.method.markRead, () => ({ id: messageId })],
+  [MessageService.method.deleteMessages, () => ({ senderId: "nobody" })],
+  [MessageService.method.deleteMessages, () => ({ id: "nobody" })],
+  [EventService.method.poll, () => ({ types: ["message.*", "account.update"], wait: "0.05s" })],
+];
+
+/** Requests that are refused. */
+const bad: [DescMethod, object][] = [
+  [AccountService.method.createAccount, { login: "x", secret: "", name: "" }],
+  [AccountService.method.createAccount, { login: "x", secret: "long enough", name: "x", nosuch: 1 }],
+  [AccountService.method.createAccount, { login: 7, secret: "long enough", name: "x" }],
+  [AccountService.method.createAccount, { login: "x\u0000y", secret: "long enough", name: "x" }],
+  [AccountService.method.getAccount, { id: "nobody" }],
+  [AccountService.method.batchGetAccounts, { ids: [] }],
+  [AccountService.method.listAccounts, { pageSize: 501 }],
+  [AccountService.method.listAccounts, { pageToken: "damaged" }],
+  [AccountService.method.listAccounts, { sort: "email" }],
+  [AccountService.method.listAccounts, { filters: [{ column: "nosuch" }] }],
+  [AccountService.method.updateAccount, { account: { id: "me", name: "x" }, updateMask: "roles" }],
+  [AccountService.method.deleteAccount, { id: "0192" }],
+  [AuthService.method.signIn, { login: "nobody", secret: "wrong" }],
+  [AuthService.method.refresh, { refreshToken: "bs_rt_nothing" }],
+  [AuthService.method.changeSecret, { old: "wrong", new: "long enough" }],
+  [MessageService.method.sendMessage, { recipientId: "nobody", text: "x" }],
+  [MessageService.method.listMessages, { pageSize: "many" }],
+  [MessageService.method.listMessages, { since: "yesterday" }],
+  [MessageService.method.markRead, { id: "nobody" }],
+  [MessageService.method.deleteMessages, {}],
+  [EventService.method.poll, { topics: ["not a topic"] }],
+  [EventService.method.poll, { afterCursor: "damaged" }],
+  [EventService.method.poll, { match: "(" }],
+];
+
+const titled = <T>(list: [DescMethod, T][]) =>
+  list.map(([method, request]) => [method.name, request, method] as [string, T, DescMethod]);
+
+describe("a request gives the same message by Connect JSON and by REST", () => {
+  it.each(titled(good))("%s", async (_, request, method) => {
+    const { connect, rest } = await byEveryDoor(method, request());
+    expect(connect.status, JSON.stringify(connect.json)).toBe(200);
+    expect(rest.length).toBeGreaterThan(0);
+    for (const answer of rest) expect(withoutTimes(answer)).toEqual(withoutTimes(connect));
+  });
+});
+
+describe("a request is refused with the same code, message, reason and details by Connect JSON and by REST", () => {
+  it.each(titled(bad))("%s %j", async (_, request, method) => {
+    const { connect, rest } = await byEveryDoor(method, request);
+    expect(connect.status).toBeGreaterThanOrEqual(400);
+    expect(rest.length).toBeGreaterThan(0);
+    for (const answer of rest) expect(errorOf(answer, "rest")).toEqual(errorOf(connect, "connect"));
+  });
+});
+
+it("every RPC with a REST path stands in this comparison, but for those that make secrets or end the caller", () => {
+  const compared = new Set([...good, ...bad].map(([method]) => method.name));
+  const services = [SystemService, AuthService, AccountService, MessageService, EventService];
+  const missing = services.flatMap(({ methods }) => methods as DescMethod[]).filter(({ name }) => !compared.has(name));
+  expect(missing.map(({ name }) => name)).toEqual(["StartSession", "SignOut", "CompleteSetup", "Subscribe"]);
+});
+
+/** What differs because the second call came later. */
+function withoutTimes({ status, json }: Answer): Answer {
+  const text = JSON.stringify(json).replace(/"(updateTime|cursor)":"[^"]*"/g, '"$1":""');
+  return { status, json: JSON.parse(text) };
+}
