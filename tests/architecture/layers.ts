@@ -12,7 +12,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   settings: { may: ["kernel"] },
   platform: { may: ["platform", "kernel"] },
   context: { may: ["kernel"], types: ["platform", "settings"] },
-  manifest: { may: ["context", "kernel"] },
+  manifest: { may: ["context", "kernel"], types: ["gen"] },
   domains: { may: ["domains", "manifest", "context", "settings", "kernel", "gen"] },
   rpc: { may: ["rpc", "platform", "manifest", "context", "settings", "kernel", "gen"] },
   http: { may: ["http", "rpc", "manifest", "context", "settings", "kernel", "gen"], types: ["platform"] },

@@ -1,0 +1,95 @@
+import { create } from "@bufbuild/protobuf";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { type Filter, FilterSchema } from "#gen/backstay/query/v1/query_pb.js";
+import { DomainError } from "../kernel/errors.js";
+import type { Given } from "./given.js";
+
+/** The predecessor's operators in ours. `expr`, which would be SQL of the caller, is none. */
+const OPERATORS: Readonly<Record<string, string>> = {
+  "": "eq",
+  eq: "eq",
+  "=": "eq",
+  "!=": "ne",
+  "<>": "ne",
+  ne: "ne",
+  ">": "gt",
+  gt: "gt",
+  "<": "lt",
+  lt: "lt",
+  ">=": "ge",
+  ge: "ge",
+  "<=": "le",
+  le: "le",
+  in: "in",
+  "not in": "not_in",
+  between: "between",
+  "not between": "not_between",
+  null: "is_null",
+  "not null": "not_null",
+  begins_with: "begins_with",
+  like: "like",
+  "like%": "begins_with",
+  ilike: "ilike",
+  "ilike%": "ilike",
+  regexp: "matches",
+  iregexp: "imatches",
+};
+
+const SEVERAL = new Set(["in", "not_in", "between", "not_between"]);
+const NONE = new Set(["is_null", "not_null"]);
+
+/** What a column of the predecessor is called in a Filter. */
+export type Columns = Readonly<Record<string, string>>;
+
+/**
+ * The conditions a request makes: every column it gives, or those that `_keys` names and that have a value; `_ops` pairs
+ * columns with operators. A column nobody knows is left out, unless `_keys` or `_ops` name it. Throws UNKNOWN_COLUMN,
+ * INVALID_FILTER.
+ */
+export function conditions(given: Given, columns: Columns, options: { except?: readonly string[] } = {}): Filter[] {
+  const operators = readOperators(given);
+  const keys = given.has("_keys") ? given.list("_keys") : given.columns;
+  const filters: Filter[] = [];
+  for (const name of new Set([...keys, ...operators.keys()])) {
+    const spelled = operators.get(name);
+    const op = OPERATORS[spelled ?? ""]!;
+    if (!NONE.has(op) && !given.has(name)) continue;
+    if (spelled === undefined && options.except?.includes(name)) continue;
+    const column = Object.hasOwn(columns, name) ? columns[name] : undefined;
+    if (column === undefined) {
+      if (spelled === undefined && !given.has("_keys")) continue;
+      throw new DomainError("UNKNOWN_COLUMN", `There is no column ${name}.`, { field: name });
+    }
+    filters.push(create(FilterSchema, { column, op, values: valuesOf(given, name, op, spelled) }));
+  }
+  return filters;
+}
+
+/** The operators of `_ops`, as they are spelled, by column. */
+function readOperators(given: Given): Map<string, string> {
+  const items = given.text("_ops") === "" ? [] : given.text("_ops").split(",");
+  const operators = new Map<string, string>();
+  for (let i = 0; i < items.length; i += 2) {
+    const spelled = (items[i + 1] ?? "")
+      .trim()
+      .toLowerCase()
+      .replace(/^not[_ ]+/, "not ");
+    if (!Object.hasOwn(OPERATORS, spelled)) {
+      throw new DomainError("INVALID_FILTER", `There is no operator ${spelled}.`, { field: "_ops" });
+    }
+    operators.set(items[i]!.trim(), spelled);
+  }
+  return operators;
+}
+
+function valuesOf(given: Given, name: string, op: string, spelled: string | undefined): Value[] {
+  if (NONE.has(op)) return [];
+  if (SEVERAL.has(op)) return given.list(name).map(textValue);
+  // Escaped, so that only the % we add stands for any text.
+  if (spelled === "ilike%") return [textValue(`${given.text(name).replace(/[\\%_]/g, "\\$&")}%`)];
+  return [textValue(given.text(name))];
+}
+
+function textValue(text: string): Value {
+  return create(ValueSchema, { kind: { case: "stringValue", value: text } });
+}

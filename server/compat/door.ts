@@ -1,0 +1,171 @@
+import { create, type Message } from "@bufbuild/protobuf";
+import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
+import { DomainError } from "../kernel/errors.js";
+import { readBody } from "../rpc/body.js";
+import { Call, type CallRequest } from "../rpc/call.js";
+import type { Request, Response } from "../rpc/dispatcher.js";
+import { decompress } from "../rpc/envelope.js";
+import type { Method } from "../rpc/methods.js";
+import { isForeign } from "../rpc/origins.js";
+import type { Pipeline } from "../rpc/pipeline.js";
+import { clearedSession } from "../rpc/session-cookie.js";
+import { sendAnswer, sendRefusal } from "./answer.js";
+import { createGiven, type Given } from "./given.js";
+import { type Parameters, readBodyParameters, readQuery } from "./parameters.js";
+import type { CompatRule } from "./rule.js";
+import { compatRules } from "./rules/index.js";
+import { skipRows } from "./skip-rows.js";
+
+export interface CompatOptions {
+  /** Whether secrets may stand in a URL. */
+  secretsInQuery: boolean;
+  /** Whether secrets that come by these paths are kept sealed, so that they can sign requests. */
+  sealsSecrets: boolean;
+}
+
+/** Answers the predecessor's paths. */
+export interface CompatDoor {
+  /** What answers at a path; undefined when it is none of the predecessor's. */
+  find(path: string): ((req: Request, res: Response) => Promise<void>) | undefined;
+}
+
+interface Row {
+  readonly method: Method;
+  readonly rule: CompatRule;
+}
+
+/**
+ * One adapter for every rule: it reads parameters as the predecessor did, calls the RPC through the pipeline as every other
+ * door does, and spells the answer as the predecessor did. Throws, naming the path, for a rule whose RPC is not served.
+ */
+export function createCompatDoor(
+  methods: ReadonlyMap<string, Method>,
+  pipeline: Pipeline,
+  options: CompatOptions,
+): CompatDoor {
+  const serving = (path: string, selector: string): Method => {
+    const method = methods.get(`/${selector.replace(/\.(\w+)$/, "/$1")}`);
+    if (method === undefined) throw new Error(`the path ${path} needs ${selector}, which is not served`);
+    return method;
+  };
+  const sessions = {
+    begin: serving("_session=1", `${AuthService.typeName}.${AuthService.method.startSession.name}`),
+    end: serving("_session=0", `${AuthService.typeName}.${AuthService.method.signOut.name}`),
+  };
+  const rows = new Map<string, Row>();
+  for (const rule of compatRules) {
+    const path = rule.http.pattern.value as string;
+    if (rows.has(path)) throw new Error(`two rules answer at ${path}`);
+    rows.set(path, { rule, method: serving(path, rule.http.selector) });
+  }
+
+  /** Admits a call, reads what it gives, and runs it: what every door does, in the same order. */
+  const answer = async (req: Request, call: Call, { rule, method }: Row): Promise<unknown> => {
+    const { spelling } = rule;
+    if (!mayCall(req.method ?? "", method)) throw new DomainError("METHOD_NOT_ALLOWED");
+    const query = readQuery(queryOf(req));
+    // Whether a session is asked for may only be known when the body is read; beginning one changes something.
+    const change = spelling.sessions && (req.method === "POST" || query.has("_session"));
+    const gate = change ? new Call(sessions.begin, "compat", call.request) : call;
+    try {
+      const admitted = pipeline.admit(gate);
+      if (admitted !== undefined) await call.within(admitted);
+      const body = await readRequestBody(req, pipeline.messageBytes);
+      const proved = pipeline.prove(gate, body);
+      if (proved !== undefined) await call.within(proved);
+      const parameters = body.length === 0 ? query : await bodyParameters(req, body, spelling);
+      refuseSecretsInUrl(query, spelling, options);
+      if (gate !== call) inherit(call, gate);
+      const given = createGiven(parameters, options.sealsSecrets);
+      const reply = await run(call, rule, given);
+      if (spelling.sessions) await changeSession(call, given);
+      return reply;
+    } finally {
+      if (gate !== call) gate.stopTimer();
+    }
+  };
+
+  const run = async (call: Call, { spelling }: CompatRule, given: Given): Promise<unknown> => {
+    const { input, output } = call.method;
+    const ask = async (request: object) => pipeline.invoke(call, create(input, request as Record<string, unknown>));
+    const request = spelling.ask(given);
+    const first = spelling.rows === undefined ? request : await skipRows(ask, request, spelling.rows, given);
+    const response: Message = first === undefined ? create(output) : await ask(first);
+    return spelling.reply(response, given);
+  };
+
+  const changeSession = async (call: Call, given: Given): Promise<void> => {
+    const method = given.yes("_session") ? sessions.begin : given.text("_session") === "0" ? sessions.end : undefined;
+    if (method === undefined) return;
+    const change = new Call(method, "compat", call.request);
+    inherit(change, call);
+    await pipeline.invoke(change, create(method.input));
+    call.cookies.push(...change.cookies);
+  };
+
+  const handle = async (req: Request, res: Response, row: Row): Promise<void> => {
+    const call = new Call(row.method, "compat", req as CallRequest);
+    res.once("close", () => {
+      if (!res.writableEnded) call.abort(new DomainError("CALL_CANCELED"));
+    });
+    try {
+      const reply = await answer(req, call, row);
+      pipeline.close(call);
+      await sendAnswer(req, res, call, reply);
+    } catch (error) {
+      const shown = pipeline.close(call, error)!;
+      const { stranger } = row.rule.spelling;
+      if (stranger !== undefined && shown.kind === "unauthenticated") {
+        call.cookies.push(...clearedSession(call.request));
+        return sendAnswer(req, res, call, stranger);
+      }
+      sendRefusal(req, res, call, shown);
+    }
+  };
+
+  return {
+    find(path) {
+      const row = rows.get(path);
+      return row && ((req, res) => handle(req, res, row));
+    },
+  };
+}
+
+/** GET and POST alike; HEAD, which nobody expects to change anything, where nothing is changed. */
+function mayCall(httpMethod: string, { readOnly }: Method): boolean {
+  return httpMethod === "GET" || httpMethod === "POST" || (httpMethod === "HEAD" && readOnly);
+}
+
+/** Lets `call` go on as the caller that `from` has proved to have. */
+function inherit(call: Call, from: Call): void {
+  call.caller = from.caller;
+  call.idempotencyKey = from.idempotencyKey;
+}
+
+/** The bytes of a body, decompressed. */
+async function readRequestBody(req: Request, limit: number): Promise<Buffer> {
+  const sent = await readBody(req, limit);
+  if (sent.length === 0) return sent;
+  if (req.method !== "POST") throw new DomainError("MALFORMED_BODY", "Only a POST has a body here.");
+  return decompress(sent, String(req.headers["content-encoding"] ?? "identity").toLowerCase(), limit);
+}
+
+async function bodyParameters(req: Request, body: Buffer, spelling: CompatRule["spelling"]): Promise<Parameters> {
+  return readBodyParameters(req.headers["content-type"], body, spelling.untypedForm === true && !isElsewhere(req));
+}
+
+/** Whether a page that is not of this server sent the request. */
+function isElsewhere(req: Request): boolean {
+  return isForeign(req as CallRequest, () => false);
+}
+
+function refuseSecretsInUrl(query: Parameters, { secrets }: CompatRule["spelling"], options: CompatOptions): void {
+  const field = options.secretsInQuery ? undefined : secrets?.find((name) => query.has(name));
+  if (field !== undefined) throw new DomainError("SECRET_IN_URL", undefined, { field });
+}
+
+function queryOf(req: Request): string {
+  const url = req.url ?? "";
+  const at = url.indexOf("?");
+  return at === -1 ? "" : url.slice(at + 1);
+}

@@ -1,0 +1,71 @@
+import { isUtf8 } from "node:buffer";
+import { formKind, parseForm } from "../http/form.js";
+import { percentDecode, splitQuery } from "../http/rest/percent.js";
+import { DomainError } from "../kernel/errors.js";
+
+/** Parameters by name, each once, as text. */
+export type Parameters = ReadonlyMap<string, string>;
+
+/** The parameters of a query. Throws INVALID_FIELD, INVALID_UTF8. */
+export function readQuery(query: string): Parameters {
+  return collect(
+    splitQuery(query).map(([rawName, rawValue]) => {
+      const name = percentDecode(rawName, rawName);
+      return [name, percentDecode(rawValue, name)];
+    }),
+  );
+}
+
+/**
+ * The parameters of a body: JSON, or a form of either kind. `untyped` reads text/plain as a form, which is how a page sends
+ * one by fetch without saying so. Rejects with UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY, INVALID_FIELD, INVALID_UTF8.
+ */
+export async function readBodyParameters(
+  contentType: string | undefined,
+  body: Buffer,
+  untyped: boolean,
+): Promise<Parameters> {
+  const type = (contentType ?? "").split(";", 1)[0]!.trim().toLowerCase();
+  if (type === "application/json") return readJson(body);
+  if (formKind(contentType) !== undefined) return fromForm(contentType!, body);
+  if (untyped && (type === "text/plain" || type === "")) return fromForm("application/x-www-form-urlencoded", body);
+  throw new DomainError("UNSUPPORTED_MEDIA_TYPE", "The content type must be JSON or a form.");
+}
+
+async function fromForm(contentType: string, body: Buffer): Promise<Parameters> {
+  const { fields, files } = await parseForm(contentType, body);
+  return collect([...fields, ...files.map(({ name, bytes }): [string, string] => [name, bytes.toString("base64")])]);
+}
+
+function readJson(body: Buffer): Parameters {
+  if (!isUtf8(body)) throw new DomainError("INVALID_UTF8");
+  let json: unknown;
+  try {
+    json = JSON.parse(body.toString("utf8"));
+  } catch {
+    throw new DomainError("MALFORMED_BODY", "The body is not JSON.");
+  }
+  if (json === null || typeof json !== "object" || Array.isArray(json)) {
+    throw new DomainError("MALFORMED_BODY", "The body must be a JSON object.");
+  }
+  return collect(Object.entries(json).map(([name, value]) => [name, textOf(name, value)]));
+}
+
+/** A JSON value as the text a query would have carried: numbers where text is documented are taken. */
+function textOf(name: string, value: unknown): string {
+  if (value === null) return "";
+  if (Array.isArray(value)) return value.map((item) => textOf(name, item)).join(",");
+  if (typeof value !== "object") return String(value);
+  throw new DomainError("WRONG_TYPE", `The parameter ${name} must be text, a number or a list.`, { field: name });
+}
+
+function collect(pairs: readonly [name: string, value: string][]): Parameters {
+  const parameters = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    if (parameters.has(name)) {
+      throw new DomainError("INVALID_FIELD", `The parameter ${name} is given twice.`, { field: name });
+    }
+    parameters.set(name, value);
+  }
+  return parameters;
+}

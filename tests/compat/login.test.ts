@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startBackstay, type TestBackstay } from "../support/backstay.js";
+import { addAccount, get, post, type Signer } from "./predecessor.js";
+
+let backstay: TestBackstay;
+let ann: Signer;
+beforeAll(async () => {
+  backstay = await startBackstay();
+  ann = await addAccount(backstay, "Ann");
+});
+afterAll(() => backstay.stop());
+
+const cookieOf = (headers: Headers) => headers.getSetCookie()[0]?.split(";", 1)[0] ?? "";
+const form = (text: Record<string, string>) => new URLSearchParams(text);
+
+it("/ping answers anyone, by GET, HEAD and POST", async () => {
+  expect(await get(backstay, "/ping")).toMatchObject({ status: 200, json: {} });
+  expect((await post(backstay, "/ping", {})).status).toBe(200);
+  expect((await fetch(`${backstay.url}/ping`, { method: "HEAD" })).status).toBe(200);
+});
+
+it("/auth answers the caller's record to a signature, and 401 to anyone else", async () => {
+  expect((await get(backstay, "/auth", ann)).json).toMatchObject({ id: ann.id, login: ann.login, name: "Ann" });
+  expect((await get(backstay, "/auth", { ...ann, secret: "wrong" })).json).toMatchObject({ status: 401 });
+  expect((await get(backstay, "/auth")).json).toMatchObject({ status: 401 });
+});
+
+describe("/login", () => {
+  it("answers the whole record for a login and its secret", async () => {
+    const reply = await post(backstay, "/login", form({ login: ann.login, secret: ann.secret }));
+    expect(reply).toMatchObject({ status: 200, json: { id: ann.id, login: ann.login, name: "Ann" } });
+    expect(reply.headers.getSetCookie()).toEqual([]);
+    expect(JSON.stringify(reply.json)).not.toMatch(/bs_|secret of/);
+  });
+
+  it("reads the form that fetch sends as text/plain, but from the server's own pages only", async () => {
+    const body = new URLSearchParams({ login: ann.login, secret: ann.secret }).toString();
+    const from = (headers: Record<string, string>) => post(backstay, "/login", body, undefined, headers);
+    expect((await from({ origin: backstay.url })).status).toBe(200);
+    expect((await from({ origin: "http://evil.example" })).status).toBe(415);
+  });
+
+  it("answers the same to an unknown login and a wrong secret", async () => {
+    const replies = [
+      await post(backstay, "/login", form({ login: ann.login, secret: "wrong" })),
+      await post(backstay, "/login", form({ login: "nobody@test.com", secret: "wrong" })),
+    ];
+    expect(replies.map(({ status }) => status)).toEqual([401, 401]);
+    expect(replies[0]!.json).toEqual(replies[1]!.json);
+  });
+
+  it("says which parameter is missing", async () => {
+    const { status, json } = await post(backstay, "/login", form({ login: ann.login }));
+    expect({ status, json }).toEqual({
+      status: 400,
+      json: { status: 400, message: expect.stringContaining("secret") },
+    });
+  });
+
+  it("takes secrets from a URL in development, as the manual shows, and not in serve", async () => {
+    const url = `/login?${form({ login: ann.login, secret: ann.secret })}`;
+    expect((await get(backstay, url)).status).toBe(200);
+    const served = await startBackstay({ "limits.rate": "off" }, { development: false });
+    try {
+      const refused = await get(served, "/account/add?name=a&login=a@test.com&secret=longenough");
+      expect(refused).toMatchObject({ status: 400, json: { message: expect.stringContaining("URL") } });
+      expect(
+        (await post(served, "/account/add?secret=x", form({ name: "a", login: "a", secret: "longenough" }))).status,
+      ).toBe(400);
+      expect((await post(served, "/account/add", form({ name: "a", login: "a", secret: "longenough" }))).status).toBe(
+        200,
+      );
+      expect(served.log()).not.toContain("longenough");
+    } finally {
+      await served.stop();
+    }
+  });
+});
+
+describe("sessions", () => {
+  it("begin with /login?_session=1 and end with /logout", async () => {
+    const signedIn = await post(backstay, "/login", form({ login: ann.login, secret: ann.secret, _session: "1" }));
+    const cookie = cookieOf(signedIn.headers);
+    expect(signedIn.headers.getSetCookie()[0]).toMatch(/^backstay_dev=.+HttpOnly.*SameSite=Lax/);
+    expect((await get(backstay, "/auth", undefined, { cookie })).json.id).toBe(ann.id);
+    const signedOut = await post(backstay, "/logout", {}, undefined, { cookie });
+    expect(signedOut.status).toBe(200);
+    expect(signedOut.headers.getSetCookie().join("\n")).toMatch(/^backstay_dev=;.*Max-Age=0/m);
+    expect((await get(backstay, "/auth", undefined, { cookie })).status).toBe(401);
+  });
+
+  it("begin with a signed /account/get?_session=1 and end with _session=0", async () => {
+    const begun = await get(backstay, "/account/get?_session=1", ann);
+    expect(begun.json.id).toBe(ann.id);
+    const cookie = cookieOf(begun.headers);
+    expect((await get(backstay, "/account/get", undefined, { cookie })).json.id).toBe(ann.id);
+    const ended = await post(backstay, "/account/get", { _session: 0 }, undefined, { cookie });
+    expect(ended.json.id).toBe(ann.id);
+    expect((await get(backstay, "/account/get", undefined, { cookie })).status).toBe(401);
+  });
+
+  it("are not begun a second time by the same signed URL", async () => {
+    const { signature } = await import("./predecessor.js");
+    const url = `${backstay.url}/account/get?_session=1`;
+    const headers = { "bk-signature": signature(ann, { method: "GET", url }) };
+    expect((await fetch(url, { headers })).status).toBe(200);
+    const again = await fetch(url, { headers });
+    expect(again.status).toBe(401);
+    expect(again.headers.getSetCookie()).toEqual([]);
+  });
+
+  it("do not let another site, or a link, change anything", async () => {
+    const { headers } = await post(backstay, "/login", form({ login: ann.login, secret: ann.secret, _session: "1" }));
+    const cookie = cookieOf(headers);
+    const update = "/account/update?gender=x";
+    const by = async (more: Record<string, string>) =>
+      (await get(backstay, update, undefined, { cookie, ...more })).status;
+    expect(await by({})).toBe(403);
+    expect(await by({ "sec-fetch-site": "cross-site" })).toBe(403);
+    expect(await by({ "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors" })).toBe(200);
+    const posted = async (origin: string) =>
+      (await post(backstay, "/account/update", { gender: "y" }, undefined, { cookie, origin })).status;
+    expect(await posted("http://evil.example")).toBe(403);
+    expect(await posted(backstay.url)).toBe(200);
+  });
+
+  it("/logout is quiet about who was not signed in, and takes a dead cookie back", async () => {
+    expect(await get(backstay, "/logout")).toMatchObject({ status: 200, json: {} });
+    const { status, headers } = await post(backstay, "/logout", {}, undefined, { cookie: "backstay_dev=bs_ct_dead" });
+    expect(status).toBe(200);
+    expect(headers.getSetCookie().join("\n")).toMatch(/^backstay_dev=;.*Max-Age=0/m);
+  });
+});
