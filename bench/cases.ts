@@ -27,6 +27,14 @@ export function allCases(subjects: Subjects): Case[] {
     against: http1(echo, CALLERS, requests),
     ...(goal && { goal }),
   });
+  /** The same call by both of our doors, to the same server. */
+  const rest = (name: string, byRest: string[], byConnect: string[]): Case => ({
+    name: `${name}, REST by Connect`,
+    reference: "the same by Connect JSON",
+    subject: http1(backstay, CALLERS, byRest),
+    against: http1(backstay, CALLERS, byConnect),
+    goal: { cpu: 1.3 },
+  });
   const sends = recipients.map((recipientId, n) => ({ recipientId, sender: senders[n % senders.length]! }));
   const send = (body: object, sender: { token: string }) =>
     post("/backstay.messages.v1.MessageService/SendMessage", sender.token, body);
@@ -34,6 +42,12 @@ export function allCases(subjects: Subjects): Case[] {
   return [
     read("Ping", [post(`${system}/Ping`, token, {})], { cpu: 1.6 }),
     read("Ping, REST", [get("/v1/ping", token)]),
+    rest("Ping", [get("/v1/ping", token)], [post(`${system}/Ping`, token, {})]),
+    rest(
+      "SendMessage",
+      sends.map(({ recipientId, sender }) => post("/v1/messages", sender.token, { recipientId, text: TEXT })),
+      sends.map(({ recipientId, sender }) => send({ recipientId, text: TEXT }, sender)),
+    ),
     read("GetCurrent", [post("/backstay.auth.v1.AuthService/GetCurrent", token, {})], { cpu: 2 }),
     read(
       "GetAccount",

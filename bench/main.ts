@@ -7,6 +7,7 @@ import { startLoad } from "./load.js";
 import { measure } from "./measure.js";
 import { residentMiB } from "./processes.js";
 import { type Report, table } from "./report.js";
+import { measureRouting } from "./routing.js";
 import { startSubjects } from "./subjects.js";
 
 const USAGE = `npm run bench -- [--json FILE] [--quick] [--only NAME]... [--rounds N] [--profile FOLDER]
@@ -87,6 +88,7 @@ async function main(): Promise<void> {
       database: `embedded PostgreSQL ${subjects.database.version}`,
       plan,
       cases: results,
+      routing: measureRouting(plan),
       idlePing: { p50, p99 },
       memory: {
         backstayIdleMiB: Math.round(subjects.idle.backstayMiB),

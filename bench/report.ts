@@ -1,4 +1,5 @@
 import type { Result } from "./measure.js";
+import type { Routing } from "./routing.js";
 
 /** What a run measured; printed as one JSON object. */
 export interface Report {
@@ -8,6 +9,7 @@ export interface Report {
   database: string;
   plan: { rounds: number; sliceMs: number; warmMs: number };
   cases: Result[];
+  routing: Routing[];
   /** One Ping at a time, in milliseconds. */
   idlePing: { p50: number; p99: number };
   memory: Record<
@@ -18,7 +20,7 @@ export interface Report {
 }
 
 /** The same for people. */
-export function table({ machine, node, database, cases, idlePing, memory, start }: Report): string {
+export function table({ machine, node, database, cases, routing, idlePing, memory, start }: Report): string {
   const { cpu, cores, loadBefore, loadAfter } = machine;
   const rows = cases.map(row);
   return [
@@ -35,6 +37,10 @@ export function table({ machine, node, database, cases, idlePing, memory, start 
         ({ name, databaseCpuUs, reference }) =>
           `${name}: the database used ${us(databaseCpuUs!)} us a request, for the reference ${us(reference.databaseCpuUs!)} us`,
       ),
+    ...routing.map(
+      ({ bindings, ns, ratio }) =>
+        `routing of ${bindings} REST bindings: ${ns} ns a path, ${ratio.toFixed(2)} of the first`,
+    ),
     `one Ping at a time: p50 ${ms(idlePing.p50)} ms, p99 ${ms(idlePing.p99)} ms`,
     `start: ${start.coldMs} ms on an empty home, ${start.warmMs} ms on the same again`,
     `memory, MiB: idle ${memory.backstayIdleMiB} and the database ${memory.databaseIdleMiB}; after the load ${memory.backstayLoadedMiB}, node:http echo ${memory.echoLoadedMiB}, grpc-js ${memory.grpcJsLoadedMiB}`,

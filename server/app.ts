@@ -1,5 +1,7 @@
+import { setMaxListeners } from "node:events";
 import { readFileSync } from "node:fs";
-import { type Config, ConfigError, toSettings } from "./config.js";
+import { type CompatOptions, createCompatDoor } from "./compat/door.js";
+import { type Config, ConfigError, toSettings, VERSION } from "./config.js";
 import type { Ports } from "./context.js";
 import { accountsDomain } from "./domains/accounts/index.js";
 import { authDomain, offerSetup } from "./domains/auth/index.js";
@@ -8,11 +10,12 @@ import { messagesDomain } from "./domains/messages/index.js";
 import { systemDomain } from "./domains/system/index.js";
 import { createHealth } from "./http/health.js";
 import type { Listener } from "./http/listener/index.js";
+import { openApiJson } from "./http/openapi/index.js";
 import { createPort } from "./http/port.js";
 import { type Clock, systemClock } from "./kernel/clock.js";
 import { uuidV7Ids } from "./kernel/ids.js";
 import { instanceKey, sameBytes, sha256 } from "./kernel/instance-key.js";
-import type { Authenticate, Manifest } from "./manifest.js";
+import type { Authenticator, Manifest } from "./manifest.js";
 import { memoryBus } from "./platform/bus/memory.js";
 import { memoryCaches } from "./platform/cache/memory.js";
 import { type EmbeddedPostgres, embeddedPostgres } from "./platform/db/embedded/launcher.js";
@@ -24,6 +27,8 @@ import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
 import { openHome } from "./platform/home.js";
 import { createLog, describeError } from "./platform/log.js";
+import { methodTable } from "./rpc/methods.js";
+import { allowedOrigins } from "./rpc/origins.js";
 import { createPipeline } from "./rpc/pipeline.js";
 
 export { HomeTaken, readAdminToken, readRunning } from "./platform/home.js";
@@ -59,6 +64,12 @@ export interface Started {
   notes: string[];
 }
 
+/** What a running server answers at `/openapi.json`. */
+export function describeApi(): string {
+  const services = DOMAINS.flatMap((domain) => domain.services);
+  return openApiJson(methodTable(services).values(), VERSION);
+}
+
 /** Puts the house together. This is the only place that names implementations. */
 export function createApp(config: Config, overrides: Overrides = {}): App {
   const home = openHome(config.home);
@@ -66,6 +77,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const log = createLog({ level: config["log.level"], ...(logFile && { file: logFile }) });
   const stops: (() => Promise<void> | void)[] = [];
   const draining = new AbortController();
+  // Every open stream listens to it.
+  setMaxListeners(0, draining.signal);
   let open = false;
   let starting: Promise<Started> | undefined;
   let stopping: Promise<void> | undefined;
@@ -158,29 +171,35 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     stops.push(() => clearInterval(timer));
   };
 
-  const openPort = (ports: Ports): Listener =>
-    createPort({
+  const openPort = (ports: Ports): Listener => {
+    const pipeline = createPipeline(ports, {
+      authenticate: withOperator(home.adminToken(), authDomain.authenticator!),
+      isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
+      messageBytes: config["limits.message_bytes"],
+      limitRates: config["limits.rate"],
+    });
+    return createPort({
       host: config.host,
       port: config.port,
       tls: readTls(config),
       services: DOMAINS.flatMap((domain) => domain.services),
-      pipeline: createPipeline(ports, {
-        authenticate: withOperator(home.adminToken(), authDomain.authenticate!),
-        messageBytes: config["limits.message_bytes"],
-        limitRates: config["limits.rate"],
-      }),
+      pipeline,
+      paths: config.compat ? (methods) => createCompatDoor(methods, pipeline, compatOf(config)) : undefined,
+      reflection: config["grpc.reflection"],
       health: createHealth(
         () => open,
         () => ports.database.run("select 1", []),
       ),
       log,
       onFailure: (error) => log.error(describeError(error), "a door failed"),
-      cors: { origins: config["cors.origins"], development: config.development },
+      cors: corsOf(config),
+      signatureName: config["auth.signature_name"],
       version: config.version,
       ignoreUnknownFields: config["json.unknown_fields"] === "ignore",
       maxConnections: config["limits.connections"],
       maxConnectionsPerAddress: config["limits.connections_per_address"],
     });
+  };
 
   const startPruning = (ports: Ports) => {
     const prune = async () => {
@@ -235,11 +254,25 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
 }
 
 /** The installation's own command line is known by its token; everyone else by theirs. */
-function withOperator(adminToken: string, authenticate: Authenticate): Authenticate {
+function withOperator(adminToken: string, authenticator: Authenticator): Authenticator {
   const operator = { kind: "operator", roles: ["admin"] } as const;
   const hash = sha256(adminToken);
-  return (ports, token) =>
-    token.startsWith("bs_op_") && sameBytes(sha256(token), hash) ? operator : authenticate(ports, token);
+  const isOperator = (token: string) => token.startsWith("bs_op_") && sameBytes(sha256(token), hash);
+  return {
+    ...authenticator,
+    token: (ports, token) => (isOperator(token) ? operator : authenticator.token(ports, token)),
+  };
+}
+
+function compatOf(config: Config): CompatOptions {
+  return {
+    secretsInQuery: config["compat.secrets_in_query"],
+    sealsSecrets: config["auth.signatures"] !== "off",
+  };
+}
+
+function corsOf(config: Config): { origins: string; development: boolean } {
+  return { origins: config["cors.origins"], development: config.development };
 }
 
 function readTls(config: Config): { cert: string; key: string } | undefined {

@@ -1,6 +1,6 @@
 import type { Request, Response } from "../rpc/dispatcher.js";
+import { allowedOrigins } from "../rpc/origins.js";
 
-const LOOPBACK = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 const ALLOWED_HEADERS =
   "authorization, content-type, connect-protocol-version, connect-timeout-ms, connect-accept-encoding, " +
   "connect-content-encoding, grpc-timeout, idempotency-key, last-event-id, x-grpc-web, x-request-id, x-server-timeout, " +
@@ -14,26 +14,26 @@ export interface Cors {
 }
 
 /** In development every loopback origin may call, otherwise those that are listed. */
-export function createCors(options: { origins: string; development: boolean }): Cors {
-  const listed = new Set(options.origins.split(",").map((origin) => origin.trim()));
-  listed.delete("");
-  const isAllowed = (origin: string) => listed.has(origin) || (options.development && LOOPBACK.test(origin));
-  const anyone = listed.size > 0 || options.development;
+export function createCors(options: { origins: string; development: boolean; signatureName?: string }): Cors {
+  const { isAllowed, any } = allowedOrigins(options);
+  const allowedHeaders = `${ALLOWED_HEADERS}, ${options.signatureName ?? "bk-signature"}`;
   return {
     handle(req, res) {
-      if (!anyone) return false;
+      if (!any) return false;
       res.setHeader("vary", "origin");
       const { origin } = req.headers;
       if (origin === undefined) return false;
       const allowed = isAllowed(origin);
       if (allowed) {
         res.setHeader("access-control-allow-origin", origin);
+        // The origin is named exactly, so its pages may send the session cookie; what they may do is the pipeline's matter.
+        res.setHeader("access-control-allow-credentials", "true");
         res.setHeader("access-control-expose-headers", EXPOSED_HEADERS);
       }
       if (req.method !== "OPTIONS" || req.headers["access-control-request-method"] === undefined) return false;
       if (allowed) {
         res.setHeader("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE");
-        res.setHeader("access-control-allow-headers", ALLOWED_HEADERS);
+        res.setHeader("access-control-allow-headers", allowedHeaders);
         res.setHeader("access-control-max-age", "7200");
       }
       res.statusCode = 204;

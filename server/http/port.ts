@@ -5,14 +5,16 @@ import type { Log } from "../platform/log.js";
 import { createCodec } from "../rpc/codec.js";
 import { createDispatcher } from "../rpc/dispatcher.js";
 import { createFramedDoor } from "../rpc/framed.js";
-import { methodTable } from "../rpc/methods.js";
+import { type Method, methodTable } from "../rpc/methods.js";
 import type { Pipeline } from "../rpc/pipeline.js";
 import { type Cors, createCors } from "./cors.js";
+import { grpcServices } from "./grpc/index.js";
 import type { Health } from "./health.js";
 import { createListener, type Listener } from "./listener/index.js";
+import { createOpenApiPage, openApiJson } from "./openapi/index.js";
 import { createPages } from "./pages/pages.js";
 import { createRestDoor } from "./rest/index.js";
-import { createRoot } from "./root.js";
+import { createRoot, type MorePaths } from "./root.js";
 
 export interface PortOptions {
   host: string;
@@ -23,29 +25,41 @@ export interface PortOptions {
   health: Health;
   log: Log;
   onFailure(error: unknown): void;
-  cors: Parameters<typeof createCors>[0];
+  cors: { origins: string; development: boolean };
+  /** The header, and query parameter, of a signature. */
+  signatureName: string;
   version: string;
   ignoreUnknownFields: boolean;
   maxConnections: number;
   maxConnectionsPerAddress: number;
+  /** Whether anyone may ask by which protos the services are served; yes when absent. */
+  reflection?: boolean;
+  /** Makes the paths besides those of the contract. */
+  paths?: ((methods: ReadonlyMap<string, Method>) => MorePaths) | undefined;
 }
 
 /** The one port, with every door behind it. Throws, naming the method, when a service cannot be served. */
 export function createPort(options: PortOptions): Listener {
-  const { pipeline, ignoreUnknownFields, log } = options;
-  const methods = methodTable(options.services);
+  const { pipeline, ignoreUnknownFields, log, signatureName } = options;
+  const grpc = grpcServices(options.services, options.health, { reflection: options.reflection ?? true });
+  const methods = methodTable([...options.services, ...grpc]);
   const registry = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
   const codec = createCodec({ ignoreUnknownFields, registry });
-  const cors: Cors = createCors(options.cors);
+  const cors: Cors = createCors({ ...options.cors, signatureName });
   pipeline.warm(methods.values());
   const handler = createRoot({
     methods,
     cors,
     dispatcher: createDispatcher(pipeline, codec),
     framed: createFramedDoor(methods.values(), pipeline, codec),
-    rest: createRestDoor(methods.values(), pipeline, codec, { ignoreUnknownFields }),
+    rest: createRestDoor(methods.values(), pipeline, codec, {
+      ignoreUnknownFields,
+      ignoredParameters: new Set([signatureName]),
+    }),
     health: options.health,
     pages: createPages({ development: options.cors.development, version: options.version }),
+    openApi: createOpenApiPage(() => openApiJson(methods.values(), options.version)),
+    paths: options.paths?.(methods),
     onFailure: options.onFailure,
   });
   const { host, port, tls, maxConnections, maxConnectionsPerAddress } = options;

@@ -7,6 +7,7 @@ import type { Method } from "../rpc/methods.js";
 import { connectErrorJson, httpStatus, toConnectError } from "../rpc/wire-errors.js";
 import type { Cors } from "./cors.js";
 import type { Health } from "./health.js";
+import type { OpenApiPage } from "./openapi/index.js";
 import type { Pages } from "./pages/pages.js";
 import { methodNotAllowed, notFound, type RestDoor } from "./rest/index.js";
 
@@ -18,8 +19,16 @@ export interface RootParts {
   cors: Cors;
   health: Health;
   pages: Pages;
+  openApi: OpenApiPage;
+  /** Paths besides those of the contract. */
+  paths: MorePaths | undefined;
   /** Told of what should never happen: a door that failed after it had begun to answer. */
   onFailure(error: unknown): void;
+}
+
+/** Paths that a door of somebody else answers, whatever the HTTP method. */
+export interface MorePaths {
+  find(path: string): ((req: Request, res: Response) => Promise<void>) | undefined;
 }
 
 /** The path of an RPC that might be: a qualified service, then a method. */
@@ -27,7 +36,7 @@ const RPC_PATH = /^\/(?:[a-z][\w]*\.)+[A-Z]\w*\/[A-Z]\w*$/;
 
 /** Takes every request of the port to its door. */
 export function createRoot(parts: RootParts): (req: Request, res: Response) => void {
-  const { methods, dispatcher, framed, rest, cors, health, pages } = parts;
+  const { methods, dispatcher, framed, rest, cors, health, pages, openApi, paths } = parts;
 
   const callRpc = (req: Request, res: Response, method: Method): Promise<void> | undefined => {
     const format = plainFormat(req, method);
@@ -53,11 +62,14 @@ export function createRoot(parts: RootParts): (req: Request, res: Response) => v
     if (method !== undefined) return callRpc(req, res, method);
     if (path === "/healthz") return answerHealth(res, Promise.resolve(true));
     if (path === "/readyz") return answerHealth(res, health.isReady());
+    if (path === "/openapi.json") return openApi.answer(req, res);
     const page = req.method === "GET" || req.method === "HEAD" ? pages.find(path) : undefined;
     if (page !== undefined) {
       for (const [name, value] of Object.entries(page.headers)) res.setHeader(name, value);
       return answer(res, 200, "text/html; charset=utf-8", page.body);
     }
+    const more = paths?.find(path);
+    if (more !== undefined) return more(req, res);
     const match = rest.match(req.method ?? "", path);
     if (match === undefined) {
       if (RPC_PATH.test(path)) return refuse(req, res, new DomainError("UNKNOWN_METHOD"));

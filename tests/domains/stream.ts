@@ -40,8 +40,8 @@ export interface Stream {
 /** Subscribes by a Connect stream. The connection is closed when the test has finished. */
 export async function openStream(
   backstay: TestBackstay,
-  token: string,
-  request: { topics?: string[]; types?: string[]; afterCursor?: string } = {},
+  token: string | undefined,
+  request: { topics?: string[]; types?: string[]; afterCursor?: string; match?: string } = {},
   headers: Record<string, string> = {},
 ): Promise<Stream> {
   const controller = new AbortController();

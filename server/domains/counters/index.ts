@@ -1,1 +1,1 @@
-export { increment } from "./store.js";
+export { decrement, increment } from "./store.js";

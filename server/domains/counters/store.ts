@@ -5,13 +5,26 @@ import { counters } from "./schema.js";
 export type DerivedCounter = "msg_count" | "msg_read";
 
 /**
- * A piece of a larger statement: adds one for the row of `from`, and nothing when there is none. It holds the counter's
- * lock from then on, and returns `account_id` and `stamp`: `now` (milliseconds), or one more than the last stamp.
+ * A piece of a larger statement: adds `amount` (one, when it is not given) for the row of `from`, and nothing when there is
+ * none. It holds the counter's lock from then on, and returns `account_id` and `stamp`: `now` (milliseconds), or one more
+ * than the last stamp.
  */
-export function increment(name: DerivedCounter, p: { from: SQL; accountId: SQL; now: SQL }): SQL {
+export function increment(name: DerivedCounter, p: { from: SQL; accountId: SQL; now: SQL; amount?: SQL }): SQL {
   return sql`insert into ${counters} as counter (account_id, name, value, stamp)
-    select ${p.accountId}, ${sql.raw(`'${name}'`)}, 1, ${p.now}::bigint from ${p.from}
+    select ${p.accountId}, ${literal(name)}, ${p.amount ?? sql`1`}, ${p.now}::bigint from ${p.from}
     on conflict (account_id, name, slot) do update
-      set value = counter.value + 1, stamp = greatest(excluded.stamp, counter.stamp + 1)
+      set value = counter.value + excluded.value, stamp = greatest(excluded.stamp, counter.stamp + 1)
     returning account_id, stamp`;
+}
+
+/** A piece of a larger statement: takes `amount` off for the row of `from`, down to zero. It returns `account_id`. */
+export function decrement(name: DerivedCounter, p: { from: SQL; accountId: SQL; amount: SQL }): SQL {
+  return sql`update ${counters} as counter set value = greatest(0, counter.value - less.amount)
+    from (select ${p.accountId} as account_id, ${p.amount} as amount from ${p.from}) as less
+    where counter.account_id = less.account_id and counter.name = ${literal(name)} and counter.slot = 0
+    returning counter.account_id`;
+}
+
+function literal(name: DerivedCounter): SQL {
+  return sql.raw(`'${name}'`);
 }

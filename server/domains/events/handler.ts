@@ -1,13 +1,22 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { EventService } from "#gen/backstay/events/v1/events_pb.js";
 import { serve } from "../../manifest.js";
-import type { StreamItem } from "./service.js";
+import { eventPath } from "./compat-event.js";
+import { poll } from "./poll.js";
+import type { PlacedEvent, StreamItem } from "./service.js";
 import * as service from "./service.js";
 
 export const eventHandler = serve(EventService, {
   async *subscribe(request, ctx) {
     for await (const item of service.subscribe(ctx, request)) yield { item: toItem(item) };
+  },
+
+  async poll(request, ctx) {
+    const gather = request.gather && durationMs(request.gather);
+    const wait = request.wait && durationMs(request.wait);
+    const { events, cursor, gap } = await poll(ctx, { ...request, gather, wait });
+    return { events: events.map(toEvent), cursor, ...(gap && { gap }) };
   },
 });
 
@@ -24,12 +33,12 @@ function toItem(item: StreamItem) {
   }
 }
 
-function toEvent({ event, cursor }: Extract<StreamItem, { kind: "event" }>) {
+function toEvent({ event, cursor }: PlacedEvent) {
   return {
     id: event.id,
     cursor,
     type: event.type,
-    path: `/${event.type.replaceAll(".", "/")}`,
+    path: eventPath(event.type),
     time: timestampFromMs(event.time),
     actorId: event.actorId ?? "",
     data: JSON.parse(event.data) as JsonObject,

@@ -26,7 +26,8 @@ export function mailbox(): Mailbox {
   let wake: (() => void) | undefined;
 
   const notify = (what: Notice) => {
-    notice ??= what;
+    // What ends a stream is not lost behind what only makes it read again.
+    if (notice === undefined || notice === "overflow") notice = what;
     wake?.();
   };
 

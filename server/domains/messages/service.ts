@@ -1,15 +1,12 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
-import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { messageAdded } from "./events.js";
-import type { MessageRow } from "./store.js";
 import * as store from "./store.js";
-
-const DEFAULT_PAGE = 50;
+import type { MessageRow } from "./store-row.js";
 
 /** A message as its parties see it. */
 export type Message = Omit<MessageRow, "mtime">;
@@ -41,53 +38,6 @@ export async function sendMessage(ctx: Ctx, input: { recipientId: string; text: 
   if (sent.createdAt === null) return repeated(ctx, senderId);
   ctx.afterCommit(() => ctx.events.wake());
   return { ...message, createdAt: sent.createdAt, readAt: null };
-}
-
-export interface ListMessagesInput {
-  senderId: string;
-  since: Date | undefined;
-  descending: boolean;
-  pageSize: number;
-  pageToken: string;
-}
-
-export async function listMessages(
-  ctx: Ctx,
-  input: ListMessagesInput,
-): Promise<{ messages: Message[]; nextPageToken: string }> {
-  const recipientId = callerAccount(ctx);
-  const senderId = input.senderId === "" ? undefined : parseId(input.senderId);
-  const since = input.since?.getTime();
-  const query = {
-    list: "messages",
-    recipientId,
-    sender: input.senderId,
-    since: since ?? null,
-    descending: input.descending,
-  };
-  const [after] = decodePageToken(ctx.key, query, input.pageToken) ?? [];
-  // A sender's id that can name nobody has sent nothing.
-  if (input.senderId !== "" && senderId === undefined) return { messages: [], nextPageToken: "" };
-
-  const limit = input.pageSize || DEFAULT_PAGE;
-  const list = store.listReceived({ bySender: senderId !== undefined, descending: input.descending });
-  const rows = await list(ctx, { recipientId, senderId, since, after: after as number | undefined, limit: limit + 1 });
-  const messages = rows.slice(0, limit);
-  const last = messages.at(-1);
-  const more = rows.length > limit && last !== undefined;
-  return { messages, nextPageToken: more ? encodePageToken(ctx.key, query, [Number(last.mtime)]) : "" };
-}
-
-export async function markRead(ctx: Ctx, idText: string): Promise<Message> {
-  const recipientId = callerAccount(ctx);
-  const id = parseId(idText);
-  if (id === undefined) throw noMessage();
-  const at = ctx.clock.now();
-  const [marked] = await store.markRead(ctx, { id, recipientId, at, atMs: at.getTime() });
-  if (marked !== undefined) return marked;
-  const [known] = await store.findReceived(ctx, { id, recipientId });
-  if (known === undefined) throw noMessage();
-  return known;
 }
 
 async function insertOnce(ctx: Ctx, message: store.NewMessage): Promise<store.Sent> {

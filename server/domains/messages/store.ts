@@ -1,19 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
-import { claimKey, type KeyInput, type Parameters, type Statement, statement } from "../../platform/db/index.js";
+import { claimKey, type KeyInput, type Parameters, statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
 import { existingAccount } from "../accounts/index.js";
 import { increment } from "../counters/index.js";
 import { messages } from "./schema.js";
-
-export interface MessageRow {
-  id: string;
-  senderId: string;
-  recipientId: string;
-  mtime: bigint;
-  text: string;
-  createdAt: Date;
-  readAt: Date | null;
-}
+import { columns, type MessageRow } from "./store-row.js";
 
 export interface NewMessage extends NewEvent {
   id: string;
@@ -29,8 +20,6 @@ export interface Sent {
   recipient: string | null;
   createdAt: Date | null;
 }
-
-const columns = sql`id, sender_id, recipient_id, mtime, text, created_at, read_at`;
 
 /** A message's place as proto JSON writes a time: without a fraction that is nothing. */
 const createTime = sql`jsonb_build_object('createTime',
@@ -63,57 +52,7 @@ export const insertMessageOnce = statement<NewMessage & KeyInput, Sent>(
     claimed as (${claimKey(sql`recipient`, p)}), ${send(sql`claimed`, p)}`,
 );
 
-/** A message of one recipient. */
-export const findReceived = statement<{ id: string; recipientId: string }, MessageRow>(
-  (p) => sql`select ${columns} from ${messages} where id = ${p.id}::uuid and recipient_id = ${p.recipientId}::uuid`,
-);
-
 /** A message by its sender: what a repeated send answers. */
 export const findSent = statement<{ id: string; senderId: string }, MessageRow>(
   (p) => sql`select ${columns} from ${messages} where id = ${p.id}::uuid and sender_id = ${p.senderId}::uuid`,
-);
-
-export interface MessagePage {
-  recipientId: string;
-  senderId: string | undefined;
-  /** Only messages that arrived after this, in milliseconds. */
-  since: number | undefined;
-  /** The place of the last message of the page before. */
-  after: number | undefined;
-  limit: number;
-}
-
-/** A page of received messages in the order of their arrival, or the reverse. */
-export function listReceived(filter: { bySender: boolean; descending: boolean }): Statement<MessagePage, MessageRow> {
-  return PAGES[filter.bySender ? "bySender" : "all"][filter.descending ? "descending" : "ascending"];
-}
-
-function page(bySender: boolean, descending: boolean): Statement<MessagePage, MessageRow> {
-  const onlySender = (p: Parameters<MessagePage>) => (bySender ? sql`and sender_id = ${p.senderId}::uuid` : sql``);
-  const beyond = (p: Parameters<MessagePage>) =>
-    descending
-      ? sql`and mtime < coalesce(${p.after}::bigint, ${MAX})`
-      : sql`and mtime > coalesce(${p.after}::bigint, 0)`;
-  return statement<MessagePage, MessageRow>(
-    (p) => sql`select ${columns} from ${messages}
-      where recipient_id = ${p.recipientId}::uuid ${onlySender(p)} and mtime > coalesce(${p.since}::bigint, 0) ${beyond(p)}
-      order by mtime ${descending ? sql`desc` : sql`asc`} limit ${p.limit}::int`,
-  );
-}
-
-const MAX = sql.raw("9223372036854775807");
-
-const PAGES = {
-  all: { ascending: page(false, false), descending: page(false, true) },
-  bySender: { ascending: page(true, false), descending: page(true, true) },
-};
-
-/** Marks a received message read and counts it, the first time only; returns it then. */
-export const markRead = statement<{ id: string; recipientId: string; at: Date; atMs: number }, MessageRow>(
-  (p) => sql`with marked as (
-      update ${messages} set read_at = ${p.at}::timestamptz
-      where id = ${p.id}::uuid and recipient_id = ${p.recipientId}::uuid and read_at is null
-      returning ${columns}
-    ), counted as (${increment("msg_read", { from: sql`marked`, accountId: sql`recipient_id`, now: p.atMs })})
-    select ${columns} from marked`,
 );

@@ -3,8 +3,10 @@ import { type DescField, type DescMessage, type Message, ScalarType } from "@buf
 /** Reads what a stream resumes after from one of its messages. */
 export type EventId = (message: Message) => string | undefined;
 
-/** A message's own text `cursor`, or that of the member its oneof has set. */
-export function eventIdOf(schema: DescMessage): EventId {
+/** A message's own text field of one of these names, or that of the member its oneof has set. */
+export function eventIdOf(schema: DescMessage, names: readonly string[]): EventId {
+  const isCursor = (field: DescField) =>
+    names.includes(field.name) && field.fieldKind === "scalar" && field.scalar === ScalarType.STRING && !field.oneof;
   const own = schema.fields.find(isCursor);
   if (own !== undefined) return (message) => textOf(message, own);
   const members = new Map<string, DescField>();
@@ -20,10 +22,6 @@ export function eventIdOf(schema: DescMessage): EventId {
     }
     return undefined;
   };
-}
-
-function isCursor(field: DescField): boolean {
-  return field.name === "cursor" && field.fieldKind === "scalar" && field.scalar === ScalarType.STRING && !field.oneof;
 }
 
 /** Text that would break its line is none that could come back in a header. */

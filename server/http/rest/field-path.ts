@@ -6,7 +6,7 @@ import {
   type Message,
   mergeFromJson,
 } from "@bufbuild/protobuf";
-import { DomainError } from "../../kernel/errors.js";
+import { DomainError } from "./house.js";
 
 /** A field of a request, perhaps inside of other messages. */
 export interface FieldPath {
@@ -25,7 +25,7 @@ export function findField(schema: DescMessage, path: string): FieldPath | undefi
     const field: DescField | undefined = inside && fieldNamed(inside, name);
     if (field === undefined) return undefined;
     fields.push(field);
-    inside = field.fieldKind === "message" ? field.message : undefined;
+    inside = field.fieldKind === "message" && !hasOwnJson(field.message) ? field.message : undefined;
   }
   const [first, ...more] = fields;
   if (first === undefined) return undefined;
@@ -38,18 +38,47 @@ export function fieldNamed(schema: DescMessage, name: string): DescField | undef
   return schema.fields.find((field) => field.jsonName === name || field.name === name);
 }
 
-/** Sets one field of `message`, leaving those beside it. Throws WRONG_TYPE. */
+/** A time, say, is written as text: its seconds cannot be set alone. */
+function hasOwnJson({ typeName }: DescMessage): boolean {
+  return typeName.startsWith("google.protobuf.");
+}
+
+export interface SetOptions {
+  readonly ignoreUnknownFields: boolean;
+}
+
+/** Sets one field of `message`, leaving those beside it. Throws WRONG_TYPE, and INVALID_FIELD for a oneof's second member. */
 export function setField(
   schema: DescMessage,
   message: Message,
   path: FieldPath,
   value: JsonValue,
-  options: { ignoreUnknownFields: boolean },
+  options: SetOptions,
 ): void {
+  refuseSecondMember(message, path);
   const json = path.fields.reduceRight<JsonValue>((inner, field): JsonObject => ({ [field.jsonName]: inner }), value);
   try {
     mergeFromJson(schema, message, json, options);
   } catch {
     throw new DomainError("WRONG_TYPE", `The field ${path.name} has a value of another type.`, { field: path.name });
+  }
+}
+
+type Fields = Record<string, unknown>;
+
+/** To set it would silently displace the first. */
+function refuseSecondMember(message: Message, path: FieldPath): void {
+  let holder: unknown = message;
+  for (const field of path.fields) {
+    if (typeof holder !== "object" || holder === null) return;
+    if (field.oneof === undefined) holder = (holder as Fields)[field.localName];
+    else {
+      const chosen = (holder as Fields)[field.oneof.localName] as { case?: string; value?: unknown };
+      if (chosen.case !== undefined && chosen.case !== field.localName) {
+        const description = `Only one of ${chosen.case} and ${field.localName} can be given.`;
+        throw new DomainError("INVALID_FIELD", description, { field: path.name });
+      }
+      holder = chosen.value;
+    }
   }
 }

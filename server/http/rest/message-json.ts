@@ -1,6 +1,6 @@
 import { create, type JsonObject, type Message, toJson } from "@bufbuild/protobuf";
-import type { Codec } from "../../rpc/codec.js";
 import type { Binding } from "./bindings.js";
+import type { Codec } from "./house.js";
 
 /** How the messages a binding answers are written. */
 export function messageWriter({ method, responseBody }: Binding, codec: Codec): (message: Message) => string {

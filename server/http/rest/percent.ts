@@ -1,4 +1,4 @@
-import { DomainError } from "../../kernel/errors.js";
+import { DomainError } from "./house.js";
 
 const MALFORMED = /%(?![0-9A-Fa-f]{2})/;
 
@@ -18,6 +18,11 @@ export function percentDecode(text: string, field: string): string {
 /** Decodes several segments, but leaves `%2F`: decoded it could not be told from what separates them. */
 export function percentDecodeSegments(text: string, field: string): string {
   return percentDecode(text.replace(/%2f/gi, "%252F"), field);
+}
+
+/** Text of a request line, in which a character is a byte: what should have been escaped and was not, is. */
+export function escapeBytes(text: string): string {
+  return text.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`);
 }
 
 /** The parameters of a query in their order, as they stand in it. */

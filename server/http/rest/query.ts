@@ -1,44 +1,43 @@
-import type { DescField, JsonValue, Message } from "@bufbuild/protobuf";
-import { DomainError } from "../../kernel/errors.js";
+import type { JsonValue, Message } from "@bufbuild/protobuf";
 import type { Binding } from "./bindings.js";
-import { type FieldPath, findField, setField } from "./field-path.js";
-import { percentDecode, splitQuery } from "./percent.js";
+import { type FieldPath, fieldNamed, findField, setField } from "./field-path.js";
+import { DomainError } from "./house.js";
+import type { RestOptions } from "./options.js";
+import { escapeBytes, percentDecode, splitQuery } from "./percent.js";
 import { textReader } from "./text-value.js";
 
-interface Parameter {
-  readonly path: FieldPath;
-  readonly texts: string[];
-}
-
-/** Sets the fields that a query names. Throws UNKNOWN_FIELD, WRONG_TYPE, INVALID_FIELD. */
-export function bindQuery(
-  binding: Binding,
-  query: string,
-  message: Message,
-  options: { ignoreUnknownFields: boolean },
-): void {
-  if (query === "") return;
-  const { input } = binding.method;
-  const parameters = readParameters(binding, query, options.ignoreUnknownFields);
-  refuseTwoOfOneof(parameters);
-  for (const { path, texts } of parameters) setField(input, message, path, readValue(path, texts), options);
-}
-
-function readParameters(binding: Binding, query: string, ignoreUnknown: boolean): Parameter[] {
-  const parameters = new Map<string, Parameter>();
-  for (const [rawKey, rawText] of splitQuery(query)) {
+/** Sets the fields that a query names. Throws UNKNOWN_FIELD, WRONG_TYPE, INVALID_FIELD, INVALID_UTF8. */
+export function bindQuery(binding: Binding, query: string, message: Message, options: RestOptions): void {
+  const texts = new Texts();
+  for (const [rawKey, rawText] of splitQuery(escapeBytes(query))) {
     const key = percentDecode(rawKey, rawKey);
+    if (options.ignoredParameters?.has(key)) continue;
     const path = queryField(binding, key);
-    if (path === undefined) {
-      if (ignoreUnknown) continue;
+    if (path !== undefined) texts.add(path, percentDecode(rawText, path.name));
+    else if (namesMap(binding, key)) throw cannotStand(key);
+    else if (!options.ignoreUnknownFields) {
       throw new DomainError("UNKNOWN_FIELD", `There is no query parameter ${key}.`, { field: key });
     }
-    const text = percentDecode(rawText, path.name);
-    const parameter = parameters.get(path.name);
-    if (parameter === undefined) parameters.set(path.name, { path, texts: [text] });
-    else parameter.texts.push(text);
   }
-  return [...parameters.values()];
+  texts.set(binding, message, options);
+}
+
+/** Text by the fields it is for. */
+export class Texts {
+  readonly #byName = new Map<string, { path: FieldPath; texts: string[] }>();
+
+  add(path: FieldPath, text: string): void {
+    const known = this.#byName.get(path.name);
+    if (known === undefined) this.#byName.set(path.name, { path, texts: [text] });
+    else known.texts.push(text);
+  }
+
+  /** Throws WRONG_TYPE, INVALID_FIELD. */
+  set({ method }: Binding, message: Message, options: RestOptions): void {
+    for (const { path, texts } of this.#byName.values()) {
+      setField(method.input, message, path, readValue(path, texts), options);
+    }
+  }
 }
 
 /** The field a parameter sets: any that neither the path nor the body sets. */
@@ -49,33 +48,26 @@ function queryField({ method, body, variables }: Binding, key: string): FieldPat
   return variables.some((variable) => variable.path.name === path.name) ? undefined : path;
 }
 
+/** Whether a parameter is an entry of a map, as some spell it: it must not be passed over as if it were unknown. */
+function namesMap({ method, body }: Binding, key: string): boolean {
+  let schema = body === "whole" ? undefined : method.input;
+  for (const name of key.split(/[.[]/)) {
+    const field = schema && fieldNamed(schema, name);
+    if (field?.fieldKind === "map") return field !== body;
+    schema = field?.fieldKind === "message" ? field.message : undefined;
+  }
+  return false;
+}
+
 function readValue({ field, name }: FieldPath, texts: readonly string[]): JsonValue {
   const read = textReader(field);
-  if (read === undefined) {
-    throw new DomainError("INVALID_FIELD", `The field ${name} cannot stand in a query.`, { field: name });
-  }
+  if (read === undefined) throw cannotStand(name);
   if (field.fieldKind === "list") return texts.map(read);
   const [text = "", ...more] = texts;
   if (more.length > 0) throw new DomainError("INVALID_FIELD", `The field ${name} is given twice.`, { field: name });
   return read(text);
 }
 
-/** Set one after the other, the members of a oneof would silently displace each other. */
-function refuseTwoOfOneof(parameters: readonly Parameter[]): void {
-  const chosen = new Map<string, DescField>();
-  for (const { path } of parameters) {
-    let place = "";
-    for (const field of path.fields) {
-      if (field.oneof !== undefined) {
-        const key = `${place}${field.oneof.name}`;
-        const other = chosen.get(key) ?? field;
-        if (other !== field) {
-          const description = `Only one of ${other.jsonName} and ${field.jsonName} can be given.`;
-          throw new DomainError("INVALID_FIELD", description, { field: path.name });
-        }
-        chosen.set(key, field);
-      }
-      place += `${field.name}.`;
-    }
-  }
+function cannotStand(name: string): DomainError {
+  return new DomainError("INVALID_FIELD", `The field ${name} cannot be given as text.`, { field: name });
 }

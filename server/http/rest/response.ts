@@ -1,45 +1,69 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2Stream } from "node:http2";
-import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { DomainError } from "../../kernel/errors.js";
-import type { Request, Response } from "../../rpc/dispatcher.js";
-import { hangUpAfter } from "../../rpc/dispatcher.js";
-import { httpStatus, statusJson } from "../../rpc/wire-errors.js";
 import { likesGzip } from "./accept.js";
+import { type Call, DomainError, hangUpAfter, httpStatus, type Request, type Response, statusJson } from "./house.js";
+import { contentTypeOf, type HttpBody } from "./http-body.js";
 
 const GZIP_FROM = 1024;
-const compress = promisify(gzip);
+const JSON_TYPE = "application/json";
+const GZIPPED = { "content-type": JSON_TYPE, "content-encoding": "gzip" };
 
 /** Answers 200 with JSON, compressed when it is worth it and the caller can read it. */
-export async function sendJson(req: Request, res: Response, requestId: string, json: string): Promise<void> {
-  if (Buffer.byteLength(json) < GZIP_FROM) return send(res, 200, requestId, json);
+export function sendJson(req: Request, res: Response, call: Answered, json: string): void {
+  const length = Buffer.byteLength(json);
+  if (length < GZIP_FROM || !mayCompress(req, res)) {
+    send(res, call, json, { "content-type": JSON_TYPE, "content-length": length });
+    return;
+  }
+  gzip(json, (error, bytes) => {
+    if (error) res.destroy(error);
+    else send(res, call, bytes, { ...GZIPPED, "content-length": bytes.length });
+  });
+}
+
+/** Tells that the answer depends on what the caller can read, and whether he can read gzip. */
+function mayCompress(req: Request, res: Response): boolean {
   const vary = res.getHeader("vary");
   res.setHeader("vary", vary === undefined ? "accept-encoding" : `${vary}, accept-encoding`);
-  if (!likesGzip(headerOf(req, "accept-encoding"))) return send(res, 200, requestId, json);
-  const bytes = await compress(json);
-  send(res, 200, requestId, bytes, { "content-encoding": "gzip" });
+  return likesGzip(headerOf(req, "accept-encoding"));
+}
+
+/** Answers 200 with bytes of the type they name. */
+export function sendBytes(res: Response, call: Answered, body: HttpBody): void {
+  const { data } = body;
+  // The type is the verb's word, which a browser must not better.
+  send(res, call, data, {
+    "content-type": contentTypeOf(body),
+    "content-length": data.length,
+    "x-content-type-options": "nosniff",
+  });
+}
+
+/** Answers 200 with nothing but what is known of an answer before it is made. */
+export function sendHeadersOnly(res: Response, call: Answered, headers: OutgoingHttpHeaders): void {
+  send(res, call, "", headers);
 }
 
 /** Answers an error as google.rpc.Status with its HTTP status. */
-export function sendError(req: Request, res: Response, requestId: string, error: DomainError): void {
+export function sendError(req: Request, res: Response, call: Call, error: DomainError): void {
   if (error.reason === "MESSAGE_TOO_LARGE") hangUpAfter(req, res);
-  const { retryAfterMs } = error;
-  const headers = retryAfterMs === undefined ? {} : { "retry-after": Math.ceil(retryAfterMs / 1000) };
-  send(res, restStatus(error), requestId, JSON.stringify(statusJson(error)), headers);
+  sendStatus(res, call, error, headersOf(error));
 }
 
 /** Answers that nothing is at the path. */
 export function notFound(res: Response, requestId: string): undefined {
-  const error = new DomainError("UNKNOWN_PATH");
-  return send(res, restStatus(error), requestId, JSON.stringify(statusJson(error)));
+  return sendStatus(res, { requestId, cookies: [] }, new DomainError("UNKNOWN_PATH"), {});
 }
 
-/** Answers that the path has other methods. */
-export function methodNotAllowed(res: Response, requestId: string, allow: readonly string[]): undefined {
-  const error = new DomainError("METHOD_NOT_ALLOWED");
-  const headers = { allow: allow.join(", ") };
-  return send(res, restStatus(error), requestId, JSON.stringify(statusJson(error)), headers);
+/** Answers for a path that has other methods: OPTIONS is told them, any other method is refused with them. */
+export function methodNotAllowed(res: Response, requestId: string, methods: readonly string[]): undefined {
+  const allow = methods.join(", ");
+  const call: Answered = { requestId, cookies: [] };
+  if (res.req.method !== "OPTIONS") return sendStatus(res, call, new DomainError("METHOD_NOT_ALLOWED"), { allow });
+  writeHead(res, 204, call, { allow });
+  res.end();
+  return undefined;
 }
 
 /** Whether nobody is left to answer; to write would then be an error of its own. */
@@ -53,25 +77,38 @@ export function headerOf(req: Request, name: string): string | undefined {
   return typeof value === "string" ? value : value?.join(", ");
 }
 
-function restStatus(error: DomainError): number {
-  return error.reason === "MESSAGE_TOO_LARGE" ? 413 : httpStatus(error);
+/** What an answer tells of its call. */
+export type Answered = Pick<Call, "requestId" | "cookies">;
+
+/** Begins an answer, with what every answer carries. */
+export function writeHead(res: Response, status: number, call: Answered, headers: OutgoingHttpHeaders): void {
+  headers["x-request-id"] = call.requestId;
+  if (call.cookies.length > 0) headers["set-cookie"] = call.cookies as string[];
+  (res as ServerResponse).writeHead(status, headers);
+}
+
+function sendStatus(res: Response, call: Answered, error: DomainError, headers: OutgoingHttpHeaders): undefined {
+  const json = JSON.stringify(statusJson(error));
+  const length = Buffer.byteLength(json);
+  const status = error.reason === "MESSAGE_TOO_LARGE" ? 413 : httpStatus(error);
+  send(res, call, json, { "content-type": JSON_TYPE, "content-length": length, ...headers }, status);
+  return undefined;
+}
+
+function headersOf({ kind, retryAfterMs }: DomainError): OutgoingHttpHeaders {
+  if (kind === "unauthenticated") return { "www-authenticate": "Bearer" };
+  return retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
 }
 
 function send(
   res: Response,
-  status: number,
-  requestId: string,
+  call: Answered,
   body: string | Uint8Array,
-  headers: Record<string, string | number> = {},
-): undefined {
-  if (isGone(res)) return undefined;
-  (res as ServerResponse).writeHead(status, {
-    "content-type": "application/json",
-    "content-length": typeof body === "string" ? Buffer.byteLength(body) : body.length,
-    "x-request-id": requestId,
-    ...headers,
-  });
+  headers: OutgoingHttpHeaders,
+  status = 200,
+): void {
+  if (isGone(res)) return;
+  writeHead(res, status, call, headers);
   // HTTP/2 would send the body after a HEAD.
   (res as ServerResponse).end(res.req.method === "HEAD" ? undefined : body);
-  return undefined;
 }

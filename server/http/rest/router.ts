@@ -42,20 +42,29 @@ export function createRouter(bindings: Iterable<Binding>): Router {
       const verb = colon === -1 ? undefined : last.slice(colon + 1);
       if (colon !== -1) segments[segments.length - 1] = last.slice(0, colon);
 
-      const allow = new Set<string>();
       const binding = search(root, segments, 0, (leaves) => {
         const methods = leaves.get(verb);
-        if (methods === undefined) return undefined;
-        for (const name of methods.keys()) allow.add(name);
-        const found = methods.get(httpMethod) ?? (httpMethod === "HEAD" ? methods.get("GET") : undefined);
-        return found ?? methods.get("*");
+        return (
+          methods &&
+          (methods.get(httpMethod) ?? (httpMethod === "HEAD" ? methods.get("GET") : undefined) ?? methods.get("*"))
+        );
       });
       if (binding !== undefined) return { binding, segments };
-      if (allow.size === 0) return undefined;
-      if (allow.has("GET")) allow.add("HEAD");
-      return { allow: [...allow].sort() };
+      const allow = methodsOf(root, segments, verb);
+      return allow.length === 0 ? undefined : { allow };
     },
   };
+}
+
+/** The HTTP methods that a path has. */
+function methodsOf(root: Node, segments: readonly string[], verb: string | undefined): string[] {
+  const allow = new Set<string>();
+  search(root, segments, 0, (leaves) => {
+    for (const name of leaves.get(verb)?.keys() ?? []) allow.add(name);
+    return undefined;
+  });
+  if (allow.has("GET")) allow.add("HEAD");
+  return [...allow].sort();
 }
 
 function createNode(): Node {

@@ -1,18 +1,14 @@
 import type { ServerResponse } from "node:http";
 import { constants, type Http2ServerResponse } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Call } from "../../rpc/call.js";
-import type { Response } from "../../rpc/dispatcher.js";
-import type { Pipeline } from "../../rpc/pipeline.js";
-import { statusJson } from "../../rpc/wire-errors.js";
-import { isGone } from "./response.js";
+import { type Call, type Pipeline, type Response, statusJson } from "./house.js";
+import { isGone, writeHead } from "./response.js";
 import type { StreamLayout } from "./stream-form.js";
 
 /** The messages of a call and how they are written. */
 export interface Streamed {
   readonly messages: AsyncIterable<Message>;
   readonly layout: StreamLayout;
-  readonly write: (message: Message) => string;
 }
 
 /**
@@ -20,17 +16,17 @@ export interface Streamed {
  * the first message, so that the answer can be one.
  */
 export async function sendStream(res: Response, call: Call, pipeline: Pipeline, streamed: Streamed): Promise<void> {
-  const { layout, write } = streamed;
+  const { layout } = streamed;
   const messages = streamed.messages[Symbol.asyncIterator]();
   let count = 0;
   try {
     for (;;) {
       const { done, value } = await nextOf(messages, call.signal);
       if (done) break;
-      const text = layout.message(write(value), value, count);
-      if (count === 0) sendHead(res, call, layout);
+      const piece = layout.message(value, count);
+      if (count === 0) sendHead(res, call, layout, value);
       count += 1;
-      if (!(res as ServerResponse).write(text)) await drained(res, call.signal);
+      if (!(res as ServerResponse).write(piece)) await drained(res, call.signal);
     }
     if (count === 0) sendHead(res, call, layout);
     pipeline.close(call);
@@ -47,13 +43,10 @@ export async function sendStream(res: Response, call: Call, pipeline: Pipeline, 
   }
 }
 
-/** Sends the headers of a stream; they leave with what is written next. */
-export function sendHead(res: Response, call: Call, layout: StreamLayout): void {
-  (res as ServerResponse).writeHead(200, {
-    "content-type": layout.contentType,
-    "x-request-id": call.requestId,
-    ...(layout.live && { "cache-control": "no-store", "x-accel-buffering": "no" }),
-  });
+/** Sends the headers of a stream that begins with `first`; they leave with what is written next. */
+export function sendHead(res: Response, call: Call, layout: StreamLayout, first?: Message): void {
+  const more = layout.live ? { "cache-control": "no-store", "x-accel-buffering": "no" } : {};
+  writeHead(res, 200, call, { "content-type": layout.contentType(first), ...more });
 }
 
 /** The next message, or the reason why the call has ended meanwhile. */

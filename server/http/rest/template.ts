@@ -49,8 +49,10 @@ export function parseTemplate(text: string): Template {
   const readSegments = (inVariable: boolean): void => {
     do {
       if (segments.includes(REST)) fail("nothing may follow **");
-      if (!inVariable && eat("{")) readVariable();
-      else if (eat(REST)) segments.push(REST);
+      if (eat("{")) {
+        if (inVariable) fail("a variable cannot stand inside of another");
+        readVariable();
+      } else if (eat(REST)) segments.push(REST);
       else if (eat(ONE)) segments.push(ONE);
       else segments.push(take(LITERAL, "a segment"));
     } while (eat("/"));

@@ -1,4 +1,4 @@
-import { DomainError } from "../../kernel/errors.js";
+import { DomainError } from "./house.js";
 
 /** Milliseconds of an `x-server-timeout` header, which counts seconds. Throws INVALID_HEADER. */
 export function serverTimeout(value: string | string[] | undefined): number | undefined {

@@ -1,7 +1,13 @@
+/** Whether a text comes again and again, or is of one call only. */
+export type Use = "prepared" | "once";
+
 /** Where statements run: the pool, or a transaction. */
 export interface Db {
-  /** Runs prepared SQL. Throws DomainError when the database is away or too slow, ConstraintError when a rule is broken. */
-  run<Row>(text: string, values: readonly unknown[]): Promise<Row[]>;
+  /**
+   * Runs SQL: prepared on the connection for its next use, or once, leaving nothing behind. Throws DomainError when the
+   * database is away or too slow, ConstraintError when a rule is broken.
+   */
+  run<Row>(text: string, values: readonly unknown[], use?: Use): Promise<Row[]>;
 }
 
 /** The database of the installation. */

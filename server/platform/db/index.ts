@@ -1,4 +1,16 @@
 export { backstay, bytes, id, moment } from "./columns.js";
 export { ConflictError, ConstraintError, type Database, type Db } from "./db.js";
+export { parametersOf, runSql } from "./dynamic.js";
+export {
+  type Column,
+  type Columns,
+  type Conditions,
+  conditionsOf,
+  type Filter,
+  filtersKey,
+  type Rights,
+  useColumn,
+} from "./filter.js";
 export { claimKey, type KeyInput, pruneKeys, replayedResource } from "./idempotency.js";
+export { type Page, readPage } from "./page.js";
 export { type Parameters, type Statement, statement } from "./statement.js";

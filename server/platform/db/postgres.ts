@@ -15,7 +15,10 @@ export interface PostgresOptions {
   acquireTimeout: number;
 }
 
-const PREPARED = { prepare: true, simple: false } as postgres.UnsafeQueryOptions;
+const OPTIONS = {
+  prepared: { prepare: true, simple: false } as postgres.UnsafeQueryOptions,
+  once: { prepare: false, simple: false } as postgres.UnsafeQueryOptions,
+};
 
 /** PostgreSQL 15 or newer behind the db port. */
 export function postgresDatabase(options: PostgresOptions): Database {
@@ -29,11 +32,13 @@ export function postgresDatabase(options: PostgresOptions): Database {
       openConnection({ connect: (onClose) => connect(options, onClose), acquireTimeout: options.acquireTimeout }),
     );
 
-  const run: Run = (connection, text, values, signal) =>
-    connection.send((client) => query(client.unsafe(text, values as never[], PREPARED)), signal) as Promise<never[]>;
+  const run: Run = (connection, text, values, signal, use = "prepared") =>
+    connection.send((client) => query(client.unsafe(text, values as never[], OPTIONS[use])), signal) as Promise<
+      never[]
+    >;
 
   const on = (signal?: AbortSignal): Db => ({
-    run: (text, values) => use("statements", (connection) => run(connection, text, values, signal)),
+    run: (text, values, how) => use("statements", (connection) => run(connection, text, values, signal, how)),
   });
 
   return {

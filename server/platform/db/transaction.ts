@@ -1,6 +1,6 @@
 import type { Connection } from "./connection.js";
 import { unavailable } from "./connection.js";
-import type { Db } from "./db.js";
+import type { Db, Use } from "./db.js";
 
 /** Sends one statement with its values over a connection. */
 export type Run = <Row>(
@@ -8,6 +8,7 @@ export type Run = <Row>(
   text: string,
   values: readonly unknown[],
   signal?: AbortSignal,
+  use?: Use,
 ) => Promise<Row[]>;
 
 /** Runs `work` in a transaction on a connection that it has to itself; `signal` cancels the statement that runs. */
@@ -24,10 +25,10 @@ export async function runTransaction<T>(
   let last: Promise<unknown> = Promise.resolve();
 
   // One after the other, and none once the transaction is over: on the next connection it would stand outside of it.
-  const runNext: Db["run"] = (text, values) => {
+  const runNext: Db["run"] = (text, values, use) => {
     const turn = last.then(() => {
       if (over) throw new Error("the transaction has ended");
-      return run<never>(connection, text, values, signal);
+      return run<never>(connection, text, values, signal, use);
     });
     last = turn.catch((error) => {
       failure ??= { error };

@@ -329,6 +329,53 @@ describe("types", () => {
   });
 });
 
+describe("match", () => {
+  const refusal = async (match: string) =>
+    (await (await openStream(backstay, ben.token, { match })).next()).end?.refused;
+
+  it.each([
+    ["with its quotes", '^{"path":"/message/add","mtime":\\d{13},"type":""}$'],
+    ["without its quotes", "^{path:/message/add,mtime:[0-9]+,type:}$"],
+    ["anywhere in it", "message/a.*type:"],
+    ["whatever the case, when it says so", "(?i)MESSAGE"],
+  ])("is found in the predecessor's text of an event %s", async (_, match) => {
+    const stream = await standingStream(backstay, ben.token, { match });
+    await rename(ben, "Benjamin");
+    await send("one");
+    expect(await stream.event()).toMatchObject({ type: "message.add", data: { text: "one" } });
+  });
+
+  it("and types must both be met", async () => {
+    const stream = await standingStream(backstay, ben.token, { match: "message", types: ["account.*"] });
+    await send("one");
+    await rename(ben, "Benjamin");
+    await eventually(2_000, "a newer cursor", async () => {
+      const item = await stream.next();
+      expect(item.event).toBeUndefined();
+      return item.heartbeat?.cursor === stream.cursor ? undefined : true;
+    });
+  });
+
+  it.each(["(", "a{2,1}", "(?=a)", "(a)\\1", "[z-a]", "*"])("is refused when it is no RE2: %s", async (match) => {
+    expect(await refusal(match)).toEqual({ code: "invalid_argument", reason: "INVALID_PATTERN", fields: ["match"] });
+  });
+
+  it("has at most 256 characters, and repeats little", async () => {
+    expect(await refusal("a".repeat(257))).toMatchObject({ reason: "INVALID_FIELD", fields: ["match"] });
+    expect(await refusal("(a{30}){30}")).toMatchObject({ reason: "INVALID_PATTERN", fields: ["match"] });
+    const stream = await standingStream(backstay, ben.token, { match: "a".repeat(256) });
+    await stream.close();
+  });
+
+  it("that would take a backtracking matcher for ever holds up nobody", async () => {
+    const stream = await standingStream(backstay, ben.token, { match: "(\\w+\\w+)+!" });
+    const other = await standingStream(backstay, ben.token);
+    await send("one");
+    expect((await other.event()).data.text).toBe("one");
+    await stream.close();
+  });
+});
+
 describe("topics", () => {
   it("are one's own when none is named, and can be named by id or by me", async () => {
     for (const topics of [[], [`account/${ben.id}`], ["account/me"], ["account/me", `account/${ben.id}`]]) {

@@ -2,7 +2,7 @@ import { timestampDate, timestampFromDate, timestampFromMs } from "@bufbuild/pro
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { encodePageToken } from "../../../server/kernel/page-token.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
-import { keyOf, operator, refused, testClock, upTo } from "../support.js";
+import { bearer, keyOf, operator, refused, testClock, upTo } from "../support.js";
 
 type Request = NonNullable<Parameters<Person["client"]["messages"]["listMessages"]>[0]>;
 
@@ -212,6 +212,81 @@ describe("by sender", () => {
   it.each(["0190163d8694739b8b1fcb8dd4e60777", "nobody"])("shows nothing of nobody: %s", async (senderId) => {
     await send(ada, "one");
     expect(await list({ senderId })).toMatchObject({ messages: [], nextPageToken: "" });
+  });
+});
+
+describe("filters", () => {
+  const text = (op: string, ...values: string[]) => ({
+    column: "text",
+    op,
+    values: values.map((value) => ({ kind: { case: "stringValue", value } as const })),
+  });
+  const about = (column: string, op: string, value?: string) => ({ ...text(op, ...(value ? [value] : [])), column });
+
+  it("choose by text", async () => {
+    for (const each of ["100% sure", "1000 sure", "Not sure"]) await send(ada, each);
+    expect(await textsOf({ filters: [text("begins_with", "100%")] })).toEqual(["100% sure"]);
+    expect(await textsOf({ filters: [text("like", "100_%")] })).toEqual(["100% sure", "1000 sure"]);
+    expect(await textsOf({ filters: [text("imatches", "^NOT|0{3}")] })).toEqual(["1000 sure", "Not sure"]);
+    expect(await textsOf({ filters: [text("imatches", "^NOT|0{3}")], descending: true })).toEqual([
+      "Not sure",
+      "1000 sure",
+    ]);
+  });
+
+  it("choose by sender, by time and by whether it was read, all of them together with the other fields", async () => {
+    const { message } = await send(ada, "one");
+    clock.advance(5);
+    await send(cleo, "two");
+    await send(ada, "three");
+    await ben.client.messages.markRead({ id: message!.id });
+    const at = timestampDate(message!.createTime!).toISOString();
+    expect(await textsOf({ filters: [about("senderId", "ne", ada.id)] })).toEqual(["two"]);
+    expect(await textsOf({ filters: [about("create_time", "gt", at)] })).toEqual(["two", "three"]);
+    expect(await textsOf({ filters: [about("read_time", "is_null")] })).toEqual(["two", "three"]);
+    // What was not read was read at no time.
+    expect(await textsOf({ filters: [about("read_time", "ne", at)] })).toEqual(["one", "two", "three"]);
+    expect(await textsOf({ filters: [about("read_time", "lt", "2099-01-01T00:00:00Z")] })).toEqual(["one"]);
+    expect(await textsOf({ senderId: ada.id, filters: [about("read_time", "is_null")] })).toEqual(["three"]);
+    expect(await textsOf({ filters: [about("id", "eq", message!.id), about("id", "ne", "nobody")] })).toEqual(["one"]);
+  });
+
+  it("hold over all pages, and only for the pages of the same filters", async () => {
+    for (const n of upTo(9)) await send(ada, n % 3 === 0 ? `third ${n}` : `other ${n}`);
+    for (const filters of [[text("matches", "^third")], [text("like", "third%")]]) {
+      expect(await pages({ filters, pageSize: 2 })).toEqual(["third 3", "third 6", "third 9"]);
+      expect(await pages({ filters, pageSize: 1, descending: true })).toEqual(["third 9", "third 6", "third 3"]);
+      const { nextPageToken: pageToken } = await list({ filters, pageSize: 1 });
+      for (const others of [[], [text("like", "other%")]]) {
+        expect(await refused(list({ filters: others, pageToken }))).toMatchObject({ reason: "INVALID_PAGE_TOKEN" });
+      }
+    }
+  });
+
+  it("show nothing that someone else received", async () => {
+    await ben.client.messages.sendMessage({ recipientId: ada.id, text: "to Ada" });
+    expect(await textsOf({ filters: [about("sender_id", "eq", ben.id)] })).toEqual([]);
+    expect(await textsOf({ filters: [text("matches", "Ada' or true --|.*")] })).toEqual([]);
+  });
+
+  it("know the columns of a message that is received, and no other", async () => {
+    for (const column of ["recipient_id", "mtime", "created_at", "nothing"]) {
+      expect(await refused(list({ filters: [about(column, "not_null")] })), column).toEqual({
+        code: "invalid_argument",
+        reason: "UNKNOWN_COLUMN",
+        fields: ["filters[0].column"],
+      });
+    }
+  });
+
+  it("are taken by REST's search, where a number may stand for text", async () => {
+    for (const each of ["1", "2"]) await send(ada, each);
+    const response = await fetch(`${backstay.url}/v1/messages:search`, {
+      method: "POST",
+      headers: { ...bearer(ben.token), "content-type": "application/json" },
+      body: JSON.stringify({ filters: [{ column: "text", values: [2] }] }),
+    });
+    expect(await response.json()).toMatchObject({ messages: [{ text: "2" }] });
   });
 });
 

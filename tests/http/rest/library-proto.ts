@@ -5,8 +5,10 @@ import {
   type FieldDescriptorProto,
   FieldDescriptorProtoSchema,
   FileDescriptorProtoSchema,
+  file_google_protobuf_any,
   file_google_protobuf_duration,
   file_google_protobuf_field_mask,
+  file_google_protobuf_struct,
   file_google_protobuf_timestamp,
   file_google_protobuf_wrappers,
   FieldDescriptorProto_Label as Label,
@@ -17,21 +19,26 @@ import {
 import { Access, access, RateClass, rate_class } from "#gen/backstay/options/v1/options_pb.js";
 import { http } from "#gen/google/api/annotations_pb.js";
 import { HttpRuleSchema } from "#gen/google/api/http_pb.js";
+import { file_google_api_httpbody } from "#gen/google/api/httpbody_pb.js";
 
 /** An RPC of a service that exists only in a test. */
 export interface TestRpc {
   rule: MessageInitShape<typeof HttpRuleSchema>;
-  /** A message of this file. */
+  /** A message of this file, or any of those it imports by its whole name with a dot before. */
   input: string;
   /** As the input when absent, so that handlers can echo. */
   output?: string;
   stream?: boolean;
+  streamsRequests?: boolean;
   access?: Access;
 }
 
 const IMPORTS = [
+  file_google_api_httpbody,
+  file_google_protobuf_any,
   file_google_protobuf_duration,
   file_google_protobuf_field_mask,
+  file_google_protobuf_struct,
   file_google_protobuf_timestamp,
   file_google_protobuf_wrappers,
 ];
@@ -67,11 +74,16 @@ function rpcProto(name: string, rpc: TestRpc) {
   setExtension(options, rate_class, RateClass.FREE);
   return create(MethodDescriptorProtoSchema, {
     name,
-    inputType: `.library.v1.${rpc.input}`,
-    outputType: `.library.v1.${rpc.output ?? rpc.input}`,
+    inputType: fullName(rpc.input),
+    outputType: fullName(rpc.output ?? rpc.input),
     serverStreaming: rpc.stream ?? false,
+    clientStreaming: rpc.streamsRequests ?? false,
     options,
   });
+}
+
+function fullName(message: string): string {
+  return message.startsWith(".") ? message : `.library.v1.${message}`;
 }
 
 type FieldType = Type | `.${string}`;
@@ -95,6 +107,7 @@ function message(
   return create(DescriptorProtoSchema, { name, field: fields, ...more });
 }
 
+const HTTP_BODY = ".google.api.HttpBody";
 const REPEATED = { label: Label.REPEATED };
 const STATE = { typeName: ".library.v1.State" };
 const CHOICE = { oneofDecl: [{ name: "choice" }] };
@@ -149,6 +162,25 @@ const MESSAGES = [
       ],
     },
   ),
+  message(
+    "Shelf",
+    [
+      field("name", 1, Type.STRING),
+      field("label", 2, Type.STRING, { oneofIndex: 0 }),
+      field("book", 3, ".library.v1.Book", { oneofIndex: 0 }),
+      field("any", 4, ".google.protobuf.Any"),
+      field("fields", 5, ".google.protobuf.Struct"),
+      field("value", 6, ".google.protobuf.Value"),
+    ],
+    CHOICE,
+  ),
+  message("Upload", [
+    field("filename", 1, Type.STRING),
+    field("folder", 2, Type.STRING),
+    field("file", 3, HTTP_BODY),
+    field("thumbnail", 4, Type.BYTES),
+  ]),
+  message("Stored", [field("filename", 1, Type.STRING), field("bytes", 2, Type.INT64), field("file", 3, HTTP_BODY)]),
   message("WatchNotes", [field("after_cursor", 1, Type.STRING), field("topic", 2, Type.STRING)]),
   message("Note", [field("cursor", 1, Type.STRING), field("text", 2, Type.STRING)]),
   message("Bye", [field("reason", 1, Type.STRING)]),

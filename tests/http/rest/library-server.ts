@@ -2,13 +2,23 @@ import http, { type IncomingHttpHeaders } from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { Ports } from "../../../server/context.js";
-import { createRestDoor, methodNotAllowed, notFound, type RestDoor } from "../../../server/http/rest/index.js";
+import { createCors } from "../../../server/http/cors.js";
+import type { Health } from "../../../server/http/health.js";
+import {
+  createRestDoor,
+  methodNotAllowed,
+  notFound,
+  type RestDoor,
+  type RestOptions,
+} from "../../../server/http/rest/index.js";
+import { createRoot, type RootParts } from "../../../server/http/root.js";
 import { ANONYMOUS } from "../../../server/kernel/caller.js";
 import { instanceKey } from "../../../server/kernel/instance-key.js";
 import type { Authenticate, Handler, Served } from "../../../server/manifest.js";
-import { requestIdOf } from "../../../server/rpc/call.js";
+import { type Call, requestIdOf } from "../../../server/rpc/call.js";
 import { createCodec } from "../../../server/rpc/codec.js";
-import type { Request, Response } from "../../../server/rpc/dispatcher.js";
+import { createDispatcher, type Request, type Response } from "../../../server/rpc/dispatcher.js";
+import { createFramedDoor } from "../../../server/rpc/framed.js";
 import { methodTable } from "../../../server/rpc/methods.js";
 import { createPipeline } from "../../../server/rpc/pipeline.js";
 import { atEnd } from "../listener-harness.js";
@@ -19,10 +29,12 @@ export interface ServedRpc extends TestRpc {
   handler?: Handler;
 }
 
-export interface LibraryOptions {
-  ignoreUnknownFields?: boolean;
+export interface LibraryOptions extends Partial<RestOptions> {
   messageBytes?: number;
   authenticate?: Authenticate;
+  emitDefaults?: boolean;
+  /** Told of every call before it is admitted. */
+  onCall?: (call: Call) => void;
 }
 
 /** Lines of the access log, as far as tests look at them. */
@@ -40,18 +52,24 @@ export function libraryDoor(rpcs: Record<string, ServedRpc>): RestDoor {
 
 /** A door on the real pipeline, with the lines of its access log. */
 export function createDoor(services: readonly Served[], options: LibraryOptions = {}) {
-  const { ignoreUnknownFields = false, messageBytes = 4096, authenticate = () => ANONYMOUS } = options;
+  const { messageBytes = 4096, authenticate = () => ANONYMOUS, emitDefaults = false, onCall, ...given } = options;
+  const rest = { ignoreUnknownFields: false, ...given };
   const calls: CallLine[] = [];
   const log = { info: (line: CallLine) => calls.push(line), error: (line: CallLine) => calls.push(line) };
   const key = instanceKey(Buffer.alloc(32, 7));
   const ports = { log, key, database: { during: () => undefined } } as unknown as Ports;
   const pipeline = createPipeline(ports, { authenticate, messageBytes, limitRates: false });
-  const codec = createCodec({ ignoreUnknownFields });
-  const door = createRestDoor(methodTable(services).values(), pipeline, codec, { ignoreUnknownFields });
-  return { door, calls };
+  const admit = pipeline.admit;
+  pipeline.admit = (call) => {
+    onCall?.(call);
+    return admit(call);
+  };
+  const codec = createCodec({ ignoreUnknownFields: rest.ignoreUnknownFields, emitDefaults });
+  const methods = methodTable(services);
+  return { door: createRestDoor(methods.values(), pipeline, codec, rest), calls, methods, pipeline, codec };
 }
 
-function serveRpcs(rpcs: Record<string, ServedRpc>): Served {
+export function serveRpcs(rpcs: Record<string, ServedRpc>): Served {
   const descriptor = libraryService(rpcs);
   const handlers: Record<string, Handler> = {};
   for (const method of descriptor.methods) handlers[method.localName] = rpcs[method.name]?.handler ?? echo;
@@ -64,7 +82,7 @@ export const echo: Handler = (request) => request;
 /** Serves RPCs of the test on a free port until the test ends. */
 export async function serveLibrary(
   rpcs: Record<string, ServedRpc>,
-  options: LibraryOptions & { http2?: boolean } = {},
+  { http2: speakHttp2, ...options }: LibraryOptions & { http2?: boolean } = {},
 ) {
   const { door, calls } = createDoor([serveRpcs(rpcs)], options);
   const route = (req: Request, res: Response) => {
@@ -73,14 +91,41 @@ export async function serveLibrary(
     if ("allow" in match) return methodNotAllowed(res, requestIdOf(req.headers), match.allow);
     return door.handle(req, res, match);
   };
-  const server = options.http2 ? http2.createServer(route) : http.createServer(route);
+  const { server, port } = await listen(speakHttp2 ? http2.createServer(route) : http.createServer(route));
+  return { port, server, calls, call: (line: string, request?: RestRequest) => call(port, line, request) };
+}
+
+/** Serves RPCs of the test at every door of the real port. */
+export async function serveEveryDoor(
+  rpcs: Record<string, ServedRpc>,
+  options: LibraryOptions & { origins?: string } = {},
+) {
+  const { origins = "", ...more } = options;
+  const { door, methods, pipeline, codec } = createDoor([serveRpcs(rpcs)], more);
+  const parts: Partial<RootParts> = {
+    methods,
+    rest: door,
+    dispatcher: createDispatcher(pipeline, codec),
+    framed: createFramedDoor(methods.values(), pipeline, codec),
+    cors: createCors({ origins, development: false }),
+    health: { isReady: () => Promise.resolve(true) } as Health,
+    pages: { find: () => undefined },
+    onFailure(error) {
+      throw error;
+    },
+  };
+  const { port } = await listen(http.createServer(createRoot(parts as RootParts)));
+  return { port, call: (line: string, request?: RestRequest) => call(port, line, request) };
+}
+
+async function listen<Server extends http.Server | http2.Http2Server>(server: Server) {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   atEnd(() => {
     if (server instanceof http.Server) server.closeAllConnections();
     return new Promise<void>((resolve) => server.close(() => resolve()));
   });
-  return { port, server, calls, call: (line: string, request?: RestRequest) => call(port, line, request) };
+  return { server, port };
 }
 
 export interface RestRequest {
@@ -121,7 +166,7 @@ function call(port: number, line: string, { headers = {}, body }: RestRequest = 
   });
 }
 
-function replyOf(status: number, headers: IncomingHttpHeaders, bytes: Buffer): RestReply {
+export function replyOf(status: number, headers: IncomingHttpHeaders, bytes: Buffer): RestReply {
   const text = bytes.toString("utf8");
   const isJson = headers["content-type"] === "application/json" && !headers["content-encoding"] && text !== "";
   const json = isJson ? JSON.parse(text) : undefined;

@@ -34,8 +34,6 @@ async function* failing() {
   throw new DomainError("SLOW_READER", "Too slow.");
 }
 
-const STATUS = { code: 8, message: "Too slow.", details: [{ reason: "SLOW_READER", domain: "backstay" }] };
-
 test("lines: one bare message each, not kept by anyone between", async () => {
   const { call, calls } = await streaming(two);
   const { status, headers, text } = await call("GET /v1/notes:watch", accept(LINES));
@@ -61,6 +59,16 @@ test("events: a message's own cursor is its id too, but never one that would bre
   const { call } = await serveLibrary({ Watch: { ...WATCH, output: "Note", handler: notes } });
   const { text } = await call("GET /v1/notes:watch", accept(EVENTS));
   expect(text).toBe('id: c1\ndata: {"cursor":"c1","text":"a"}\n\ndata: {"cursor":"c2\\nevent: x","text":"b"}\n\n');
+});
+
+test("events: which fields are cursors is the house's to say", async () => {
+  async function* notes() {
+    yield { choice: { case: "bye", value: { reason: "r1" } } };
+    yield note("a", "c1");
+  }
+  const { call } = await streaming(notes, { cursorFields: ["cursor", "reason"] });
+  const { text } = await call("GET /v1/notes:watch", accept(EVENTS));
+  expect(text).toMatch(/^id: r1\ndata: .*\n\nid: c1\n/);
 });
 
 test.each([undefined, "*/*", "application/json", "text/html", "text/event-stream;q=0"])(
@@ -101,35 +109,6 @@ test("Last-Event-ID resumes, and is newer than the cursor of the URL", async () 
   expect(await textOf("&after_cursor=c1", "")).toBe("t after c1");
 });
 
-test("an error before the first message has the status of its own", async () => {
-  // biome-ignore lint/correctness/useYield: it fails before.
-  const { call, calls } = await streaming(async function* () {
-    throw new DomainError("TOPIC_FORBIDDEN");
-  });
-  for (const type of [LINES, EVENTS, "application/json"]) {
-    const reply = await call("GET /v1/notes:watch", accept(type));
-    expect(reply).toMatchObject({ status: 403, reason: "TOPIC_FORBIDDEN", json: { code: 7 } });
-  }
-  expect(await call("GET /v1/notes:watch?nope=1", accept(EVENTS))).toMatchObject({
-    status: 400,
-    reason: "UNKNOWN_FIELD",
-  });
-  expect(calls.map(({ code }) => code)).toEqual([...Array(3).fill("permission_denied"), "invalid_argument"]);
-});
-
-test("an error after the first message is the last line or event", async () => {
-  const { call, calls } = await streaming(failing);
-  const lines = (await call("GET /v1/notes:watch", accept(LINES))).text.split("\n");
-  expect(lines).toEqual(['{"note":{"cursor":"c1","text":"a"}}', expect.any(String), ""]);
-  expect(JSON.parse(lines[1]!)).toMatchObject({ error: STATUS });
-  const [first, last, rest] = (await call("GET /v1/notes:watch", accept(EVENTS))).text.split("\n\n");
-  expect([first, rest]).toEqual(['id: c1\ndata: {"note":{"cursor":"c1","text":"a"}}', ""]);
-  const [name, data] = last!.split("\n");
-  expect(name).toBe("event: error");
-  expect(JSON.parse(data!.replace("data: ", ""))).toMatchObject(STATUS);
-  expect(calls).toMatchObject(Array(2).fill({ code: "resource_exhausted", reason: "SLOW_READER" }));
-});
-
 test("an error after the first message breaks an array off, by HTTP/1.1 and HTTP/2", async () => {
   const { call } = await streaming(failing);
   await expect(call("GET /v1/notes:watch")).rejects.toThrow(/aborted|hang up|ECONNRESET/);
@@ -153,24 +132,6 @@ test("a message leaves, with the headers, before the next one is there", async (
   next.fire();
   const [second] = await once(res, "data");
   expect(String(second)).toBe('{"note":{"text":"b"}}\n');
-});
-
-test("a caller who hangs up ends the call, its signal fires and the stream is returned", async () => {
-  const returned = signal();
-  const { port, calls } = await streaming(async function* (_, ctx) {
-    try {
-      yield note("a");
-      await new Promise((resolve) => ctx.signal.addEventListener("abort", resolve));
-      yield note("b");
-    } finally {
-      returned.fire();
-    }
-  });
-  const res = await open(port);
-  await once(res, "data");
-  res.destroy();
-  await returned.promise;
-  expect(calls).toMatchObject([{ code: "canceled", reason: "CALL_CANCELED" }]);
 });
 
 test("a caller who hangs up by HTTP/2 ends the call too", async () => {
@@ -254,18 +215,6 @@ test("a reader who reads nothing is waited for, and misses nothing", async () =>
   });
   await once(res, "end");
   expect(text.split("\n").length).toBe(total + 1);
-});
-
-test("HEAD tells the form of a stream without opening it", async () => {
-  let opened = false;
-  const { call } = await streaming(async function* () {
-    opened = true;
-    yield bye;
-  });
-  const reply = await call("HEAD /v1/notes:watch", accept(EVENTS));
-  expect(reply).toMatchObject({ status: 200, text: "" });
-  expect(reply.headers["content-type"]).toBe(EVENTS);
-  expect(opened).toBe(false);
 });
 
 /** The response as soon as its headers are there, not yet read. */

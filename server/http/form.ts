@@ -1,0 +1,122 @@
+import { isUtf8 } from "node:buffer";
+import { Readable } from "node:stream";
+import { Busboy } from "@fastify/busboy";
+import { DomainError } from "../kernel/errors.js";
+import { readBody } from "../rpc/body.js";
+import type { Request } from "../rpc/dispatcher.js";
+import { decompress } from "../rpc/envelope.js";
+import { percentDecode, splitQuery } from "./rest/index.js";
+
+/** What a form says, in the order in which it says it. */
+export interface Form {
+  readonly fields: [name: string, value: string][];
+  readonly files: FormFile[];
+  /** The body itself, decompressed and not yet decoded: what a signature is made over. */
+  readonly raw: Buffer;
+}
+
+export interface FormFile {
+  readonly name: string;
+  /** As its sender calls it, without folders. */
+  readonly filename: string;
+  readonly contentType: string;
+  readonly bytes: Buffer;
+}
+
+/** The two ways in which browsers send a form. */
+export type FormKind = "urlencoded" | "multipart";
+
+const KINDS: Readonly<Record<string, FormKind>> = {
+  "application/x-www-form-urlencoded": "urlencoded",
+  "multipart/form-data": "multipart",
+};
+
+/** A form of more parts than this was not filled in by anyone. */
+const MAX_PARTS = 1_000;
+const PART_LIMITS = { parts: MAX_PARTS, headerPairs: 20, headerSize: 8 * 1024 };
+
+/** What kind of form a content type announces, if any. */
+export function formKind(contentType: string | undefined): FormKind | undefined {
+  return KINDS[(contentType ?? "").split(";", 1)[0]!.trim().toLowerCase()];
+}
+
+/**
+ * Reads a form of at most `limit` bytes, compressed or not. Rejects with UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING,
+ * MESSAGE_TOO_LARGE, MALFORMED_BODY, INVALID_FIELD, INVALID_UTF8, CALL_CANCELED.
+ */
+export async function readForm(req: Request, limit: number): Promise<Form> {
+  const sent = await readBody(req, limit);
+  const encoding = (req.headers["content-encoding"] ?? "identity").toLowerCase();
+  return parseForm(req.headers["content-type"], await decompress(sent, encoding, limit));
+}
+
+/** The form that stands in a body that has been read. Rejects as `readForm` does. */
+export async function parseForm(contentType: string | undefined, raw: Buffer): Promise<Form> {
+  const kind = formKind(contentType);
+  if (kind === "urlencoded") return { fields: parseUrlencoded(raw), files: [], raw };
+  if (kind === "multipart") return { ...(await parseMultipart(contentType!, raw)), raw };
+  throw new DomainError("UNSUPPORTED_MEDIA_TYPE", `The content type must be ${Object.keys(KINDS).join(" or ")}.`);
+}
+
+function parseUrlencoded(raw: Buffer): [name: string, value: string][] {
+  const pairs = splitQuery(textOf(raw));
+  if (pairs.length > MAX_PARTS) throw tooMany();
+  return pairs.map(([rawName, rawValue]) => {
+    const name = percentDecode(rawName, rawName);
+    return [name, percentDecode(rawValue, name)];
+  });
+}
+
+interface Part {
+  readonly name: string | undefined;
+  readonly filename: string | undefined;
+  readonly contentType: string;
+  readonly chunks: Buffer[];
+}
+
+/** The library would guess at the encoding of text, so that it is given every part as if it were a file. */
+function parseMultipart(contentType: string, raw: Buffer): Promise<Omit<Form, "raw">> {
+  const parts: Part[] = [];
+  return new Promise<Part[]>((resolve, reject) => {
+    const malformed = () => reject(new DomainError("MALFORMED_BODY", "The body is not multipart/form-data."));
+    try {
+      const parser = new Busboy({
+        headers: { "content-type": contentType },
+        limits: PART_LIMITS,
+        isPartAFile: () => true,
+      });
+      parser.on("file", (name: string | undefined, stream, filename: string | undefined, encoding, type) => {
+        const part: Part = { name, filename, contentType: type, chunks: [] };
+        parts.push(part);
+        stream.on("error", malformed);
+        stream.on("data", (chunk: Buffer) => part.chunks.push(chunk));
+        if (name === undefined || !["7bit", "8bit", "binary"].includes(encoding)) malformed();
+      });
+      parser.on("partsLimit", () => reject(tooMany()));
+      parser.on("error", malformed);
+      parser.on("finish", () => resolve(parts));
+      Readable.from([raw], { objectMode: false }).pipe(parser);
+    } catch {
+      malformed();
+    }
+  }).then(sortParts);
+}
+
+function sortParts(parts: readonly Part[]): Omit<Form, "raw"> {
+  const form: Omit<Form, "raw"> = { fields: [], files: [] };
+  for (const { name = "", filename, contentType, chunks } of parts) {
+    const bytes = Buffer.concat(chunks);
+    if (filename === undefined) form.fields.push([name, textOf(bytes, name)]);
+    else form.files.push({ name, filename, contentType, bytes });
+  }
+  return form;
+}
+
+function textOf(bytes: Buffer, field?: string): string {
+  if (!isUtf8(bytes)) throw new DomainError("INVALID_UTF8", undefined, field === undefined ? {} : { field });
+  return bytes.toString("utf8");
+}
+
+function tooMany(): DomainError {
+  return new DomainError("MESSAGE_TOO_LARGE", `The form has more than ${MAX_PARTS} parts.`);
+}

@@ -1,0 +1,13 @@
+/** Everything this folder takes from the house around it: to use it elsewhere, write this one file anew. */
+export { http } from "#gen/google/api/annotations_pb.js";
+export type { HttpRule } from "#gen/google/api/http_pb.js";
+export { DomainError } from "../../kernel/errors.js";
+export { readBody, readPieces } from "../../rpc/body.js";
+export { Call, type CallRequest } from "../../rpc/call.js";
+export type { Codec } from "../../rpc/codec.js";
+export { hangUpAfter, type Request, type Response } from "../../rpc/dispatcher.js";
+export { decompress } from "../../rpc/envelope.js";
+export type { Method } from "../../rpc/methods.js";
+export { type Pipeline, tooLarge } from "../../rpc/pipeline.js";
+export { checkShape } from "../../rpc/shape.js";
+export { httpStatus, statusJson } from "../../rpc/wire-errors.js";

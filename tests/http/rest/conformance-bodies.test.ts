@@ -1,0 +1,158 @@
+import { conformance, exchange, rpc } from "./conformance.js";
+
+const UPDATE = { Update: rpc("patch /v1/messages/{note}", "UpdateBook", { body: "book" }) };
+const CREATE = { Create: rpc("post /v1/books", "Book", { body: "*" }) };
+
+conformance({
+  21: {
+    shows: "a body of one field fills that field; the path and the query set the others",
+    rpcs: { Update: rpc("put /v1/messages/{note}", "UpdateBook", { body: "book" }) },
+    exchanges: [
+      [
+        "PUT /v1/messages/m?update_mask=title",
+        { status: 200, json: { note: "m", book: { title: "Hi!" }, updateMask: "title" }, verb: "Update" },
+        { body: { title: "Hi!" } },
+      ],
+      ["PUT /v1/messages/m?book.title=x", { status: 400, reason: "UNKNOWN_FIELD", field: "book.title" }, { body: {} }],
+    ],
+  },
+  22: {
+    shows: "a body of * is the whole message and leaves nothing to the query",
+    rpcs: { Update: rpc("patch /v1/books/{name}", "Book", { body: "*" }) },
+    exchanges: [
+      ["PATCH /v1/books/b", { json: { name: "b", title: "Hi!" } }, { body: { title: "Hi!" } }],
+      ["PATCH /v1/books/b?title=x", { status: 400, reason: "UNKNOWN_FIELD", field: "title" }, { body: {} }],
+    ],
+    also: () =>
+      exchange({ Update: rpc("patch /v1/books/{name}", "Book", { body: "*" }) }, { ignoreUnknownFields: true }, [
+        ["PATCH /v1/books/b?title=x", { json: { name: "b" } }, { body: {} }],
+      ]),
+  },
+  23: {
+    shows: "a field that stands in the path and the body is the path's",
+    rpcs: { Replace: rpc("put /v1/books/{name}", "Book", { body: "*" }) },
+    exchanges: [["PUT /v1/books/b1", { json: { name: "b1", title: "T" } }, { body: { name: "b2", title: "T" } }]],
+  },
+  24: {
+    shows: "a binding without a body takes none",
+    rpcs: {
+      Get: rpc("get /v1/books/{name}", "Book"),
+      Remove: rpc("delete /v1/books/{name}", "Book"),
+      Touch: rpc("post /v1/books/{name}:touch", "Book"),
+    },
+    exchanges: [
+      ["POST /v1/books/b:touch", { status: 400, reason: "MALFORMED_BODY" }, { body: {} }],
+      ["DELETE /v1/books/b", { status: 400, reason: "MALFORMED_BODY" }, { body: {} }],
+      [
+        "DELETE /v1/books/b",
+        { status: 400, reason: "MALFORMED_BODY" },
+        { body: {}, headers: { "transfer-encoding": "chunked" } },
+      ],
+      ["GET /v1/books/b", { status: 200 }],
+      ["POST /v1/books/b:touch", { status: 200 }, { body: "" }],
+      ["POST /v1/books/b:touch", { status: 200 }, { headers: { "content-type": "application/json" } }],
+    ],
+  },
+  25: {
+    shows: "an empty body is an empty message; null and what follows the JSON are 400",
+    rpcs: { ...CREATE, ...UPDATE },
+    exchanges: [
+      ["POST /v1/books", { status: 200, json: {} }],
+      ["POST /v1/books", { status: 200, json: {} }, { headers: { "content-type": "text/plain" } }],
+      ["PATCH /v1/messages/m", { status: 200, json: { note: "m" } }],
+      ["POST /v1/books", { status: 400, reason: "MALFORMED_BODY" }, { body: "null" }],
+      ["POST /v1/books", { status: 400, reason: "MALFORMED_BODY" }, { body: "{} {}" }],
+      ["POST /v1/books", { status: 400, reason: "MALFORMED_BODY" }, { body: " " }],
+      ["PATCH /v1/messages/m", { status: 400, reason: "MALFORMED_BODY" }, { body: "null" }],
+      ["PATCH /v1/messages/m", { status: 400, reason: "MALFORMED_BODY" }, { body: '{}, "note": "n"' }],
+    ],
+  },
+  26: {
+    shows: "a body of a list or a number is bare JSON of it",
+    rpcs: {
+      Move: rpc("post /v2/{parent=shelves/*}/books:move", "MoveBooks", { body: "names" }),
+      Count: rpc("post /v2/keys/{key}:count", "Key", { body: "by" }),
+    },
+    exchanges: [
+      ["POST /v2/shelves/1/books:move", { json: { parent: "shelves/1", names: ["b1", "b2"] } }, { body: ["b1", "b2"] }],
+      ["POST /v2/shelves/1/books:move", { status: 400, reason: "WRONG_TYPE", field: "names" }, { body: [1] }],
+      ["POST /v2/keys/k:count", { json: { key: "k", by: "18446744073709551615" } }, { body: '"18446744073709551615"' }],
+    ],
+  },
+  27: {
+    shows: "response_body answers one field, bare, and empty when it is not set",
+    rpcs: {
+      List: rpc("get /v2/{parent=shelves/*/books/*}:checkouts", "MoveBooks", {
+        responseBody: "names",
+        handler: ({ parent }) => ({ names: parent.endsWith("/0") ? [] : ["c1", "c2"] }),
+      }),
+    },
+    exchanges: [
+      ["GET /v2/shelves/1/books/2:checkouts", { json: ["c1", "c2"], headers: { "content-type": "application/json" } }],
+      ["GET /v2/shelves/1/books/0:checkouts", { json: [] }],
+    ],
+  },
+  29: {
+    shows: "a variable inside of a message and a body of that message make one message",
+    rpcs: { Update: rpc("patch /v1/{book.name=shelves/*/books/*}", "UpdateBook", { body: "book" }) },
+    exchanges: [
+      [
+        "PATCH /v1/shelves/1/books/2?note=n",
+        {
+          json: {
+            book: { name: "shelves/1/books/2", title: "T", author: { name: "ada" } },
+            note: "n",
+            updateMask: "title,author",
+          },
+        },
+        { body: { name: "other", title: "T", author: { name: "ada" } } },
+      ],
+    ],
+  },
+  49: {
+    shows: "a body beyond the limit is 413, a verb beyond X-Server-Timeout 504",
+    options: { messageBytes: 21 },
+    rpcs: { ...CREATE, Slow: rpc("get /v1/slow", "Book", { handler: () => new Promise(() => {}) }) },
+    exchanges: [
+      ["POST /v1/books", { status: 200 }, { body: { title: "123456789" } }],
+      [
+        "POST /v1/books",
+        { status: 413, reason: "MESSAGE_TOO_LARGE", headers: { connection: "close" } },
+        { body: { title: "1234567890" } },
+      ],
+      [
+        "POST /v1/books",
+        { status: 413, reason: "MESSAGE_TOO_LARGE" },
+        { body: { title: "1234567890" }, headers: { "transfer-encoding": "chunked" } },
+      ],
+      [
+        "GET /v1/slow",
+        { status: 504, reason: "DEADLINE_EXCEEDED", verb: "Slow" },
+        { headers: { "x-server-timeout": "0.05" } },
+      ],
+      ["GET /v1/slow", { status: 400, reason: "INVALID_HEADER" }, { headers: { "x-server-timeout": "soon" } }],
+    ],
+  },
+  50: {
+    shows: "a PATCH without a mask means the fields that stand in its body, but for those of the path",
+    rpcs: { Update: rpc("patch /v1/books/{book.name}", "UpdateBook", { body: "book" }) },
+    exchanges: [
+      [
+        "PATCH /v1/books/b",
+        { json: { book: { name: "b", shelfMark: "x" }, updateMask: "title,shelfMark" } },
+        { body: { title: "", shelf_mark: "x", name: "b" } },
+      ],
+      [
+        "PATCH /v1/books/b?updateMask=",
+        { json: { book: { name: "b", author: {} }, updateMask: "shelfMark,author" } },
+        { body: { shelfMark: null, author: {} } },
+      ],
+      [
+        "PATCH /v1/books/b?update_mask=title",
+        { json: { book: { name: "b", pages: 1 }, updateMask: "title" } },
+        { body: { pages: 1 } },
+      ],
+      ["PATCH /v1/books/b", { json: { book: { name: "b" }, updateMask: "" } }, { body: {} }],
+    ],
+  },
+});
