@@ -1,5 +1,5 @@
 import { type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
-import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { isWrapperDesc, type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { DomainError, type FieldViolation } from "../kernel/errors.js";
 
@@ -84,6 +84,9 @@ function compileFinder(schema: DescMessage): Finder {
         const time = value(message);
         return time === undefined || isTime(time as Timestamp) ? undefined : { field: jsonName, reason: "WRONG_TYPE" };
       });
+    } else if (field.fieldKind === "message" && isWrapperDesc(field.message)) {
+      // Such a field holds what its message wraps.
+      checks.push((message) => (hasNul(value(message)) ? nul(jsonName) : undefined));
     } else if (field.fieldKind === "message" && field.message.typeName !== "google.protobuf.Struct") {
       checks.push((message) => {
         const inner = value(message);
@@ -94,7 +97,7 @@ function compileFinder(schema: DescMessage): Finder {
     } else if (field.fieldKind !== "scalar" && field.fieldKind !== "enum") {
       // Lists of messages, maps and free JSON are rare in requests: their JSON form is searched.
       checks.push((message) =>
-        JSON.stringify(value(message), jsonSafe)?.includes("\\u0000") ? nul(jsonName) : undefined,
+        ESCAPED_NUL.test(JSON.stringify(value(message), jsonSafe) ?? "") ? nul(jsonName) : undefined,
       );
     }
   }
@@ -106,6 +109,9 @@ function compileFinder(schema: DescMessage): Finder {
     return undefined;
   };
 }
+
+/** A NUL in JSON, which is not the same as a backslash before `u0000`. */
+const ESCAPED_NUL = /(?<!\\)(?:\\\\)*\\u0000/;
 
 function hasNul(text: unknown): boolean {
   return typeof text === "string" && text.includes("\0");

@@ -36,7 +36,7 @@ describe("an error", () => {
 
 it("reasons are in UPPER_SNAKE_CASE, and each says in one sentence what it means", () => {
   for (const [reason, [, sentence]] of Object.entries(REASONS)) {
-    expect(reason).toMatch(/^[A-Z]+(_[A-Z0-9]+)*$/);
+    expect(reason).toMatch(/^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/);
     expect(sentence).toMatch(/^[A-Z].*\.$/);
   }
 });

@@ -12,10 +12,11 @@ const reasonOf = (json: Record<string, unknown>) =>
   (json.details as { debug: { reason?: string } }[]).map(({ debug }) => debug.reason)[0];
 
 it("secrets are compared thirty times a minute for one address, and then it is told when to come back", async () => {
+  const guess = () => call(backstay.url, "auth.v1.AuthService/SignIn", { login: "nobody", secret: "a guess" });
   const answers = [];
-  for (let n = 0; n < 31; n++) {
-    answers.push(await call(backstay.url, "auth.v1.AuthService/SignIn", { login: "nobody", secret: `guess ${n}` }));
-  }
+  // The budget grows by one in two seconds, so that on a slow machine a few more get through.
+  do answers.push(await guess());
+  while (answers.length < 60 && answers.at(-1)!.status === 401);
   expect(answers.slice(0, 30).every(({ json }) => reasonOf(json) === "INVALID_CREDENTIALS")).toBe(true);
   const last = answers.at(-1)!;
   expect([last.status, reasonOf(last.json)]).toEqual([429, "RATE_LIMITED"]);

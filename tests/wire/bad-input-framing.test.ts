@@ -112,8 +112,8 @@ describe("the path", () => {
 
   it("of REST names the methods it takes: 405", async () => {
     const made = async () => {
-      const response = await fetch(`${backstay.url}/v1/messages`, { method: "DELETE" });
-      expect(response.headers.get("allow")).toBe("GET, HEAD, POST");
+      const response = await fetch(`${backstay.url}/v1/messages`, { method: "PUT" });
+      expect(response.headers.get("allow")).toBe("DELETE, GET, HEAD, POST");
       return restOutcome(response.status, await response.text());
     };
     const refused = { code: "unimplemented", reason: "METHOD_NOT_ALLOWED", fields: [] };

@@ -289,7 +289,7 @@ describe("the door of reflection", () => {
       body: Buffer.from(list),
     });
     expect(answer.status).toBe(505);
-    expect(await answer.text()).toContain("HTTP/2");
+    expect(await answer.text()).toContain("HTTP2_REQUIRED");
   });
 
   it("is opened so many times a minute from one address", async () => {

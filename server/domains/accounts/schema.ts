@@ -44,9 +44,9 @@ export const identities = backstay.table(
     /** As it was typed: what is shown. */
     label: text("label").notNull(),
     secretPhc: text("secret_phc"),
+    createdAt: moment("created_at").notNull(),
     /** The secret itself, sealed under the instance key: only of accounts that may sign requests with it. */
     secretSealed: bytes("secret_sealed"),
-    createdAt: moment("created_at").notNull(),
   },
   (t) => [
     uniqueIndex("identities_kind_subject").on(t.kind, t.subject),

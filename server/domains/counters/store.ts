@@ -17,12 +17,16 @@ export function increment(name: DerivedCounter, p: { from: SQL; accountId: SQL; 
     returning account_id, stamp`;
 }
 
-/** A piece of a larger statement: takes `amount` off for the row of `from`, down to zero. It returns `account_id`. */
+/**
+ * A piece of a larger statement: takes `amount` off for the row of `from`, down to zero, and returns `account_id`. Like an
+ * increment it inserts first: a plain update would not see the counter that someone makes while this statement waits.
+ */
 export function decrement(name: DerivedCounter, p: { from: SQL; accountId: SQL; amount: SQL }): SQL {
-  return sql`update ${counters} as counter set value = greatest(0, counter.value - less.amount)
-    from (select ${p.accountId} as account_id, ${p.amount} as amount from ${p.from}) as less
-    where counter.account_id = less.account_id and counter.name = ${literal(name)} and counter.slot = 0
-    returning counter.account_id`;
+  return sql`insert into ${counters} as counter (account_id, name, value)
+    select ${p.accountId}, ${literal(name)}, 0 from ${p.from}
+    on conflict (account_id, name, slot) do update
+      set value = greatest(0, counter.value - (select ${p.amount} from ${p.from}))
+    returning account_id`;
 }
 
 function literal(name: DerivedCounter): SQL {

@@ -2,7 +2,7 @@ import type { Manifest } from "../../manifest.js";
 import { accountTopic, eraseTopic, eventPruner } from "../../platform/events/index.js";
 import { eventHandler } from "./handler.js";
 
-export { type CompatEvent, type CompatSource, compatEvent } from "./compat-event.js";
+export { compatEvent } from "./compat-event.js";
 
 const prune = eventPruner();
 

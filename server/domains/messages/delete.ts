@@ -15,29 +15,31 @@ export interface DeleteMessagesInput {
 /** Deletes received messages; answers how many. */
 export async function deleteMessages(ctx: Ctx, input: DeleteMessagesInput): Promise<number> {
   const recipientId = callerAccount(ctx);
+  const { senderId: sender, createTime } = input;
   const asked = input.id === "" ? input.ids : [...input.ids, input.id];
-  const bySender = input.senderId !== "";
-  const byTime = input.createTime !== undefined;
-  if (asked.length === 0 && !bySender && !byTime) {
-    throw new DomainError("INVALID_FIELD", "Nothing says which messages to delete.", { field: "ids" });
-  }
-  if (asked.length > 0 && (bySender || byTime)) {
-    const field = bySender ? "senderId" : "createTime";
-    throw new DomainError("INVALID_FIELD", "Ids stand beside no other condition.", { field });
-  }
-
-  // What can name nothing here has nothing to delete.
+  if (asked.length === 0) return deleteBy(ctx, recipientId, sender, createTime?.getTime());
+  if (sender !== "") throw invalid("senderId", "Ids stand beside no other condition.");
+  if (createTime !== undefined) throw invalid("createTime", "Ids stand beside no other condition.");
   const ids = asked.map(parseId).filter((id) => id !== undefined);
-  const senderId = parseId(input.senderId);
-  if (asked.length > 0 ? ids.length === 0 : bySender && senderId === undefined) return 0;
-  const byIds = asked.length > 0;
-  const run = byIds
-    ? store.deleteByIds
-    : bySender
-      ? byTime
-        ? store.deleteBySenderAndTime
-        : store.deleteBySender
-      : store.deleteByTime;
-  const [gone] = await run(ctx, { recipientId, ids, senderId, mtime: input.createTime?.getTime() });
+  return ids.length === 0 ? 0 : count(await store.deleteByIds(ctx, { recipientId, ids }));
+}
+
+async function deleteBy(ctx: Ctx, recipientId: string, sender: string, mtime: number | undefined): Promise<number> {
+  if (sender === "") {
+    if (mtime === undefined) throw invalid("ids", "Nothing says which messages to delete.");
+    return count(await store.deleteByTime(ctx, { recipientId, mtime }));
+  }
+  const senderId = parseId(sender);
+  // A sender's id that can name nobody has sent nothing.
+  if (senderId === undefined) return 0;
+  if (mtime === undefined) return count(await store.deleteBySender(ctx, { recipientId, senderId }));
+  return count(await store.deleteBySenderAndTime(ctx, { recipientId, senderId, mtime }));
+}
+
+function count([gone]: { deleted: bigint }[]): number {
   return Number(gone!.deleted);
+}
+
+function invalid(field: string, message: string): DomainError {
+  return new DomainError("INVALID_FIELD", message, { field });
 }

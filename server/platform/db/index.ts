@@ -4,7 +4,6 @@ export { parametersOf, runSql } from "./dynamic.js";
 export {
   type Column,
   type Columns,
-  type Conditions,
   conditionsOf,
   type Filter,
   filtersKey,
@@ -12,5 +11,5 @@ export {
   useColumn,
 } from "./filter.js";
 export { claimKey, type KeyInput, pruneKeys, replayedResource } from "./idempotency.js";
-export { type Page, readPage } from "./page.js";
+export { readPage } from "./page.js";
 export { type Parameters, type Statement, statement } from "./statement.js";

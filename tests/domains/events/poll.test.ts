@@ -80,6 +80,7 @@ interface WaitingPoll {
 
 /** A poll that is known to listen: the account has one place for a stream, and the poll holds it. */
 async function waitingPoll(token: string, request: Request = {}): Promise<WaitingPoll> {
+  await placeIsFree(token);
   for (;;) {
     const controller = new AbortController();
     let isOver = false;
@@ -99,6 +100,13 @@ async function waitingPoll(token: string, request: Request = {}): Promise<Waitin
       if (status !== 200 && !isOver) return { answer, hangUp: () => controller.abort() };
     }
   }
+}
+
+function placeIsFree(token: string): Promise<true> {
+  return eventually(2_000, "the place is free", async () => {
+    const { status } = await call(narrow.url, POLL, { wait: "0s" }, bearer(token));
+    return status === 200 || undefined;
+  });
 }
 
 describe("a poll", () => {
@@ -314,10 +322,7 @@ describe("a poll that waits", () => {
     const { answer, hangUp } = await waitingPoll(token);
     hangUp();
     await expect(answer).rejects.toThrow();
-    await eventually(2_000, "the place is free", async () => {
-      const { status } = await call(narrow.url, POLL, { wait: "0s" }, bearer(token));
-      return status === 200 || undefined;
-    });
+    await placeIsFree(token);
   });
 
   it("answers what it has when the server stops", async () => {

@@ -1,7 +1,7 @@
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
-import { bearer, operator, refused, upTo } from "../support.js";
+import { bearer, eventually, openDatabase, operator, refused, upTo } from "../support.js";
 import { countersAndRows } from "./inbox.js";
 
 type Request = NonNullable<Parameters<Person["client"]["messages"]["deleteMessages"]>[0]>;
@@ -137,6 +137,33 @@ describe("is refused", () => {
       reason: "ACCOUNT_REQUIRED",
     });
   });
+});
+
+it("counts what someone was marking read, for the first time ever, while it waited", async () => {
+  const { id } = await send(ada);
+  const sql = openDatabase(backstay);
+  let commit = () => {};
+  let marking: Promise<unknown> | undefined;
+  await new Promise<void>((isMarked) => {
+    marking = sql.begin(async (tx) => {
+      await tx`update backstay.messages set read_at = now() where id = ${id}`;
+      await tx`insert into backstay.counters (account_id, name, value) values (${ben.id}, 'msg_read', 1)`;
+      isMarked();
+      await new Promise<void>((resolve) => {
+        commit = resolve;
+      });
+    });
+  });
+  const removed = remove({ id });
+  await eventually(5_000, "the deletion waits", async () => {
+    const [waiting] = await sql`select 1 from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock' and query like '%delete from%'`;
+    return waiting && true;
+  });
+  commit();
+  await marking;
+  expect(await removed).toBe(1);
+  expect(await counters()).toEqual({ msg_count: 0, msg_read: 0 });
 });
 
 it("keeps counters and rows equal while eight send, mark, list and delete at once", async () => {

@@ -138,6 +138,7 @@ conformance({
       sets("maybe_number=0&maybe_text=&maybe_flag=false", { maybeNumber: 0, maybeText: "", maybeFlag: false }),
       sets("left=%22hello%22", { left: '"hello"' }),
       refuses("maybe_number=null", "WRONG_TYPE", "maybeNumber"),
+      refuses("maybe_text=a%00", "NUL_IN_TEXT", "maybeText"),
     ],
   },
   15: {

@@ -179,7 +179,7 @@ export type PollRequest = Message<"backstay.events.v1.PollRequest"> & {
   gather?: Duration | undefined;
 
   /**
-   * How long to wait for the first event, up to `events.poll_timeout`, which it is when absent.
+   * How long to wait for the first event; `events.poll_timeout` when that is shorter, or this is absent.
    *
    * @generated from field: google.protobuf.Duration wait = 7;
    */
@@ -404,7 +404,7 @@ export const EventService: GenService<{
   /**
    * Waits for events and answers them together, for clients that cannot hold a stream: the first event starts a time of
    * gathering, then everything that came answers the call. When nothing came at all the answer is empty. To miss nothing,
-   * ask again with the answer's cursor.
+   * ask again with the answer's cursor. A gap, 256 events or 1 MiB of them answer at once, and so does a server that stops.
    * Errors: as Subscribe.
    *
    * @generated from rpc backstay.events.v1.EventService.Poll

@@ -18,6 +18,8 @@ export const file_backstay_query_v1_query: GenFile = /*@__PURE__*/
 
 /**
  * A condition on one column. Several on a list must all hold. To filter by a column takes the same rights as to read it.
+ * An id that can name nothing matches nothing. A list filtered by `matches` or `imatches` looks at a bounded number of rows a
+ * page, so that a page may be short, or empty, before the end: go on while there is a token.
  *
  * @generated from message backstay.query.v1.Filter
  */
@@ -34,13 +36,15 @@ export type Filter = Message<"backstay.query.v1.Filter"> & {
    * `not_between` (both ends included); `is_null`, `not_null` (nothing was ever given: empty text counts as null);
    * `begins_with`, `contains`; `like`, `ilike` (SQL patterns: % for any text, _ for one character; `ilike` whatever the
    * case); `matches`, `imatches` (an RE2 regular expression found anywhere in the text; `imatches` whatever the case).
+   * Patterns have at most 256 characters. The opposites (`ne`, `not_in`, `not_between`) take every row that their positive
+   * refuses, also one without a value.
    *
    * @generated from field: string op = 2;
    */
   op: string;
 
   /**
-   * What to compare with: text, a number or a boolean each; times as RFC 3339 text or milliseconds since 1970. One value;
+   * What to compare with: text, a number or a boolean each; times as RFC 3339 text, or milliseconds since 1970 as a number or text. One value;
    * two for the `between`s, 1 to 100 for `in` and `not_in`, none for `is_null` and `not_null`.
    *
    * @generated from field: repeated google.protobuf.Value values = 3;
