@@ -13,7 +13,8 @@ import { type AuthChange, fixedToken, type Session } from "./session.js";
 import type { StoredTokens } from "./token-store.js";
 
 /** Signing in and out. The tokens are kept, sent and renewed by the client; an app never handles them. */
-export interface AuthClient extends Pick<ServiceClient<typeof AuthService>, "getCurrent" | "completeSetup"> {
+export interface AuthClient
+  extends Pick<ServiceClient<typeof AuthService>, "getCurrent" | "completeSetup" | "changeSecret" | "startSession"> {
   /** The tokens in use; undefined when nobody is signed in, with a fixed token, and until a slow store has answered. */
   readonly tokens: StoredTokens | undefined;
   /**
@@ -49,10 +50,12 @@ export interface AuthClient extends Pick<ServiceClient<typeof AuthService>, "get
 
 /** Makes `client.auth`. */
 export function createAuthClient(call: Call, session: Session): AuthClient {
-  const { getCurrent, completeSetup } = createServiceClient(AuthService, call);
+  const { getCurrent, completeSetup, changeSecret, startSession } = createServiceClient(AuthService, call);
   return {
     getCurrent,
     completeSetup,
+    changeSecret,
+    startSession,
     get tokens() {
       return session.tokens;
     },

@@ -22,6 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => backstay.stop());
 
+const services = [SystemService, AuthService, AccountService, MessageService, EventService];
+const methods: DescMethod[] = services.flatMap((service) => service.methods);
+
 interface Answer {
   status: number;
   // biome-ignore lint/suspicious/noExplicitAny: the two doors' answers are compared as they are.
@@ -132,9 +135,28 @@ describe("a request is refused with the same code, message, reason and details b
 
 it("every RPC with a REST path stands in this comparison, but for those that make secrets or end the caller", () => {
   const compared = new Set([...good, ...bad].map(([method]) => method.name));
-  const services = [SystemService, AuthService, AccountService, MessageService, EventService];
-  const missing = services.flatMap(({ methods }) => methods as DescMethod[]).filter(({ name }) => !compared.has(name));
+  const missing = methods.filter(({ name }) => !compared.has(name));
   expect(missing.map(({ name }) => name)).toEqual(["StartSession", "SignOut", "CompleteSetup", "Subscribe"]);
+});
+
+describe("every RPC answers at each of its REST paths", () => {
+  const bindings = methods.flatMap((method) => rulesOf(method).map((rule) => ({ method, rule })));
+  it.each(bindings.map(({ method, rule }) => [method.name, rule.pattern.value as string, rule] as const))(
+    "%s at %s",
+    async (_, template, rule) => {
+      const path = template.replace(/\{[^}]*\}/g, "0192");
+      const aborted = new AbortController();
+      const answer = await fetch(backstay.url + path, {
+        method: rule.pattern.case!.toUpperCase(),
+        headers: { "content-type": "application/json" },
+        ...(rule.body !== "" && { body: "{}" }),
+        signal: aborted.signal,
+      });
+      // Nobody is signed in, and nothing is asked for: that is said by the method, and not by the router.
+      expect([200, 400, 401]).toContain(answer.status);
+      aborted.abort();
+    },
+  );
 });
 
 /** What differs because the second call came later. */

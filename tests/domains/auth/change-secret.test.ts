@@ -182,3 +182,10 @@ it("tells the other nodes by the event log, and which sign-in stays", async () =
     union all select data from backstay.outbox where type = 'auth.revoke' and actor_id = ${ada.id}`;
   expect(event!.data).toEqual({ accountId: ada.id, exceptFamilyId: expect.stringMatching(/^[0-9a-f]{32}$/) });
 });
+
+it("leaves the client that changed it signed in", async () => {
+  const ada = await backstay.signUp();
+  await ada.client.auth.changeSecret({ old: ada.secret, new: "quite another secret" });
+  expect((await ada.client.auth.getCurrent()).account?.id).toBe(ada.id);
+  await ada.client.auth.signIn({ login: ada.login, secret: "quite another secret" });
+});
