@@ -1,5 +1,6 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
+import { createRouter, parseTemplate, percentDecode, type RestMatch, type Template } from "../http/rest/index.js";
 import { DomainError } from "../kernel/errors.js";
 import { readBody } from "../rpc/body.js";
 import { Call, type CallRequest } from "../rpc/call.js";
@@ -29,7 +30,10 @@ export interface CompatDoor {
   find(path: string): ((req: Request, res: Response) => Promise<void>) | undefined;
 }
 
+/** A rule, as the router knows it. */
 interface Row {
+  readonly httpMethod: "*";
+  readonly template: Template;
   readonly method: Method;
   readonly rule: CompatRule;
 }
@@ -52,15 +56,16 @@ export function createCompatDoor(
     begin: serving("_session=1", `${AuthService.typeName}.${AuthService.method.startSession.name}`),
     end: serving("_session=0", `${AuthService.typeName}.${AuthService.method.signOut.name}`),
   };
-  const rows = new Map<string, Row>();
-  for (const rule of compatRules) {
-    const path = rule.http.pattern.value as string;
-    if (rows.has(path)) throw new Error(`two rules answer at ${path}`);
-    rows.set(path, { rule, method: serving(path, rule.http.selector) });
-  }
+  const router = createRouter(
+    compatRules.map((rule): Row => {
+      const path = rule.http.pattern.value as string;
+      return { httpMethod: "*", template: parseTemplate(path), method: serving(path, rule.http.selector), rule };
+    }),
+  );
 
   /** Admits a call, reads what it gives, and runs it: what every door does, in the same order. */
-  const answer = async (req: Request, call: Call, { rule, method }: Row): Promise<unknown> => {
+  const answer = async (req: Request, call: Call, match: RestMatch<Row>): Promise<unknown> => {
+    const { rule, method } = match.binding;
     const { spelling } = rule;
     if (!mayCall(req.method ?? "", method)) throw new DomainError("METHOD_NOT_ALLOWED");
     const query = readQuery(queryOf(req));
@@ -76,7 +81,7 @@ export function createCompatDoor(
       const parameters = body.length === 0 ? query : await bodyParameters(req, body, spelling);
       refuseSecretsInUrl(query, spelling, options);
       if (gate !== call) inherit(call, gate);
-      const given = createGiven(parameters, options.sealsSecrets);
+      const given = createGiven(new Map([...parameters, ...pathParameters(match)]), options.sealsSecrets);
       const reply = await run(call, rule, given);
       if (spelling.sessions) await changeSession(call, given);
       return reply;
@@ -103,18 +108,19 @@ export function createCompatDoor(
     call.cookies.push(...change.cookies);
   };
 
-  const handle = async (req: Request, res: Response, row: Row): Promise<void> => {
-    const call = new Call(row.method, "compat", req as CallRequest);
+  const handle = async (req: Request, res: Response, match: RestMatch<Row>): Promise<void> => {
+    const { method, rule } = match.binding;
+    const call = new Call(method, "compat", req as CallRequest);
     res.once("close", () => {
       if (!res.writableEnded) call.abort(new DomainError("CALL_CANCELED"));
     });
     try {
-      const reply = await answer(req, call, row);
+      const reply = await answer(req, call, match);
       pipeline.close(call);
       await sendAnswer(req, res, call, reply);
     } catch (error) {
       const shown = pipeline.close(call, error)!;
-      const { stranger } = row.rule.spelling;
+      const { stranger } = rule.spelling;
       if (stranger !== undefined && shown.kind === "unauthenticated") {
         call.cookies.push(...clearedSession(call.request));
         return sendAnswer(req, res, call, stranger);
@@ -125,10 +131,18 @@ export function createCompatDoor(
 
   return {
     find(path) {
-      const row = rows.get(path);
-      return row && ((req, res) => handle(req, res, row));
+      const match = router.match("*", path);
+      return match && "binding" in match ? (req, res) => handle(req, res, match) : undefined;
     },
   };
+}
+
+/** What the variables of a path stand for: parameters like others. */
+function pathParameters({ binding, segments }: RestMatch<Row>): [name: string, value: string][] {
+  return binding.template.variables.map(({ field, start, end }) => [
+    field,
+    percentDecode(segments.slice(start, end).join("/"), field),
+  ]);
 }
 
 /** GET and POST alike; HEAD, which nobody expects to change anything, where nothing is changed. */

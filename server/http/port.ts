@@ -55,6 +55,8 @@ export function createPort(options: PortOptions): Listener {
     rest: createRestDoor(methods.values(), pipeline, codec, {
       ignoreUnknownFields,
       ignoredParameters: new Set([signatureName]),
+      // A stream that missed events goes on from where its gap ends.
+      cursorFields: ["cursor", "to"],
     }),
     health: options.health,
     pages: createPages({ development: options.cors.development, version: options.version }),

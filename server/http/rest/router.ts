@@ -1,36 +1,44 @@
 import type { Binding } from "./bindings.js";
-import { ONE, REST } from "./template.js";
+import { ONE, REST, type Template } from "./template.js";
+
+/** What a path can lead to. */
+export interface Routed {
+  /** `*` for any. */
+  readonly httpMethod: string;
+  readonly template: Template;
+  readonly method: { readonly name: string };
+}
 
 /** A binding and the path that led to it. */
-export interface RestMatch {
-  readonly binding: Binding;
+export interface RestMatch<Route extends Routed = Binding> {
+  readonly binding: Route;
   /** The path between slashes, not yet decoded, without the verb. */
   readonly segments: readonly string[];
 }
 
-export interface Router {
+export interface Router<Route extends Routed = Binding> {
   /** The binding of a path, or the methods the path has when this is none of them; undefined for an unknown path. */
-  match(httpMethod: string, path: string): RestMatch | { allow: string[] } | undefined;
+  match(httpMethod: string, path: string): RestMatch<Route> | { allow: string[] } | undefined;
 }
 
 /** Bindings by verb, then by HTTP method. */
-type Leaves = Map<string | undefined, Map<string, Binding>>;
+type Leaves<Route> = Map<string | undefined, Map<string, Route>>;
 
-interface Node {
-  readonly literals: Map<string, Node>;
-  one: Node | undefined;
+interface Node<Route> {
+  readonly literals: Map<string, Node<Route>>;
+  one: Node<Route> | undefined;
   /** What ends here. */
-  readonly leaves: Leaves;
+  readonly leaves: Leaves<Route>;
   /** What takes all segments that are left. */
-  readonly rest: Leaves;
+  readonly rest: Leaves<Route>;
 }
 
 /**
  * A tree of path segments, so that a look-up costs by the length of the path and not by the number of bindings. A literal
  * beats `*`, which beats `**`. Throws when two bindings are the same to a caller.
  */
-export function createRouter(bindings: Iterable<Binding>): Router {
-  const root = createNode();
+export function createRouter<Route extends Routed>(bindings: Iterable<Route>): Router<Route> {
+  const root = createNode<Route>();
   for (const binding of bindings) insert(root, binding);
 
   return {
@@ -57,7 +65,7 @@ export function createRouter(bindings: Iterable<Binding>): Router {
 }
 
 /** The HTTP methods that a path has. */
-function methodsOf(root: Node, segments: readonly string[], verb: string | undefined): string[] {
+function methodsOf<Route>(root: Node<Route>, segments: readonly string[], verb: string | undefined): string[] {
   const allow = new Set<string>();
   search(root, segments, 0, (leaves) => {
     for (const name of leaves.get(verb)?.keys() ?? []) allow.add(name);
@@ -67,14 +75,14 @@ function methodsOf(root: Node, segments: readonly string[], verb: string | undef
   return [...allow].sort();
 }
 
-function createNode(): Node {
+function createNode<Route>(): Node<Route> {
   return { literals: new Map(), one: undefined, leaves: new Map(), rest: new Map() };
 }
 
-function insert(root: Node, binding: Binding): void {
+function insert<Route extends Routed>(root: Node<Route>, binding: Route): void {
   const { segments, verb } = binding.template;
   let node = root;
-  let leaves: Leaves | undefined;
+  let leaves: Leaves<Route> | undefined;
   for (const segment of segments) {
     if (segment === REST) leaves = node.rest;
     else node = childOf(node, segment);
@@ -93,22 +101,22 @@ function insert(root: Node, binding: Binding): void {
   methods.set(binding.httpMethod, binding);
 }
 
-function childOf(node: Node, segment: string): Node {
+function childOf<Route>(node: Node<Route>, segment: string): Node<Route> {
   const known = segment === ONE ? node.one : node.literals.get(segment);
   if (known !== undefined) return known;
-  const child = createNode();
+  const child = createNode<Route>();
   if (segment === ONE) node.one = child;
   else node.literals.set(segment, child);
   return child;
 }
 
 /** Asks the leaves the segments lead to, the most exact first. A node is visited at most once, whatever the path. */
-function search(
-  node: Node,
+function search<Route>(
+  node: Node<Route>,
   segments: readonly string[],
   depth: number,
-  ask: (leaves: Leaves) => Binding | undefined,
-): Binding | undefined {
+  ask: (leaves: Leaves<Route>) => Route | undefined,
+): Route | undefined {
   const segment = segments[depth];
   if (segment === undefined) return ask(node.leaves);
   const literal = node.literals.get(segment);
