@@ -3,6 +3,7 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { type AuthClient, createAuthClient, storedTokens } from "./auth.js";
 import type { Backoff } from "./backoff.js";
 import { createCall, type RetryPolicy } from "./call.js";
+import { cancellableFetch } from "./cancellable-fetch.js";
 import { createEventsClient, type EventsClient } from "./events.js";
 import { AccountService } from "./gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "./gen/backstay/auth/v1/auth_pb.js";
@@ -70,7 +71,7 @@ export function createClient(url: string, options: ClientOptions = {}): Backstay
     useBinaryFormat: options.format !== "json",
     useHttpGet: false,
     // Looked up with every call, so that a fetch that is replaced later is used.
-    fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    fetch: cancellableFetch(options.fetch ?? ((input, init) => globalThis.fetch(input, init))),
   });
   const retry = { ...RETRY, ...options.retry };
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
