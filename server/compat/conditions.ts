@@ -46,7 +46,16 @@ export type Columns = Readonly<Record<string, string>>;
  * columns with operators. A column nobody knows is left out, unless `_keys` or `_ops` name it. Throws UNKNOWN_COLUMN,
  * INVALID_FILTER.
  */
-export function conditions(given: Given, columns: Columns, options: { except?: readonly string[] } = {}): Filter[] {
+export function conditions(
+  given: Given,
+  columns: Columns,
+  options: {
+    /** A time that is no condition unless `_ops` says which: by itself it means newer than. */
+    since?: string;
+    /** Columns that would change nothing. */
+    ignored?: readonly string[];
+  } = {},
+): Filter[] {
   const operators = readOperators(given);
   const keys = given.has("_keys") ? given.list("_keys") : given.columns;
   const filters: Filter[] = [];
@@ -54,7 +63,7 @@ export function conditions(given: Given, columns: Columns, options: { except?: r
     const spelled = operators.get(name);
     const op = OPERATORS[spelled ?? ""]!;
     if (!NONE.has(op) && !given.has(name)) continue;
-    if (spelled === undefined && options.except?.includes(name)) continue;
+    if ((spelled === undefined && name === options.since) || options.ignored?.includes(name)) continue;
     const column = Object.hasOwn(columns, name) ? columns[name] : undefined;
     if (column === undefined) {
       if (spelled === undefined && !given.has("_keys")) continue;

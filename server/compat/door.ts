@@ -94,8 +94,9 @@ export function createCompatDoor(
     const { input, output } = call.method;
     const ask = async (request: object) => pipeline.invoke(call, create(input, request as Record<string, unknown>));
     const request = spelling.ask(given);
-    const first = spelling.rows === undefined ? request : await skipRows(ask, request, spelling.rows, given);
-    const response: Message = first === undefined ? create(output) : await ask(first);
+    const skipped = spelling.rows === undefined ? { request } : await skipRows(ask, request, spelling.rows, given);
+    const empty = "emptyPage" in skipped ? { nextPageToken: skipped.emptyPage } : undefined;
+    const response: Message = "request" in skipped ? await ask(skipped.request) : create(output, empty);
     return spelling.reply(response, given);
   };
 
@@ -117,12 +118,13 @@ export function createCompatDoor(
     try {
       const reply = await answer(req, call, match);
       pipeline.close(call);
-      await sendAnswer(req, res, call, reply);
+      sendAnswer(req, res, call, reply);
     } catch (error) {
       const shown = pipeline.close(call, error)!;
       const { stranger } = rule.spelling;
       if (stranger !== undefined && shown.kind === "unauthenticated") {
-        call.cookies.push(...clearedSession(call.request));
+        // Another site's page, or a link, takes nobody's cookie away.
+        if (!isElsewhere(req)) call.cookies.push(...clearedSession(call.request));
         return sendAnswer(req, res, call, stranger);
       }
       sendRefusal(req, res, call, shown);

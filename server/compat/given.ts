@@ -10,6 +10,8 @@ const LAST_MS = 253_402_300_799_999;
 export interface Given {
   /** The names that have a value, in their order, without control parameters. */
   readonly columns: readonly string[];
+  /** Whether a parameter stands in the request, be it without a value. */
+  stands(name: string): boolean;
   /** Whether a parameter has a value; empty text is none. */
   has(name: string): boolean;
   /** A parameter as text, empty when it was not given. */
@@ -36,6 +38,7 @@ export function createGiven(parameters: Parameters, sealsSecrets: boolean): Give
   };
   return {
     columns: [...parameters].filter(([name, value]) => !name.startsWith("_") && value !== "").map(([name]) => name),
+    stands: (name) => parameters.has(name),
     has: (name) => text(name) !== "",
     text,
     list: (name) =>

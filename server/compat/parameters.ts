@@ -54,14 +54,18 @@ function readJson(body: Buffer): Parameters {
 /** A JSON value as the text a query would have carried: numbers where text is documented are taken. */
 function textOf(name: string, value: unknown): string {
   if (value === null) return "";
-  if (Array.isArray(value)) return value.map((item) => textOf(name, item)).join(",");
-  if (typeof value !== "object") return String(value);
+  const items = Array.isArray(value) ? value : [value];
+  if (items.every((item) => typeof item !== "object" || item === null))
+    return items.map((item) => item ?? "").join(",");
   throw new DomainError("WRONG_TYPE", `The parameter ${name} must be text, a number or a list.`, { field: name });
 }
 
 function collect(pairs: readonly [name: string, value: string][]): Parameters {
   const parameters = new Map<string, string>();
   for (const [name, value] of pairs) {
+    // JSON can spell half a character, which no text has.
+    if (!name.isWellFormed()) throw new DomainError("INVALID_UTF8");
+    if (!value.isWellFormed()) throw new DomainError("INVALID_UTF8", undefined, { field: name });
     if (parameters.has(name)) {
       throw new DomainError("INVALID_FIELD", `The parameter ${name} is given twice.`, { field: name });
     }

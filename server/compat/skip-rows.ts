@@ -5,27 +5,33 @@ import type { Given } from "./given.js";
 const DEFAULT_PAGE = 50;
 const MOST_PER_PAGE = 500;
 const MOST_SKIPPED = 10_000;
+/** Pages may be short where rows are searched by a pattern; who gets nothing from these many goes on by token. */
+const MOST_LOOKS = MOST_SKIPPED / MOST_PER_PAGE + 1;
+
+/** Where the page begins that was asked for; or, when there is nothing to show, the token to go on with. */
+export type Skipped = { request: object } | { emptyPage: string };
 
 /**
  * The request for the page that `_start` (rows left out) or `_page` (pages of `_count` rows, from 1) asks for: the rows
- * before it are read and dropped. Undefined when there are no more than those.
+ * before it are read and dropped. A token says where to go on, so that nothing is left out before it again.
  */
 export async function skipRows(
   ask: (request: object) => Promise<Message>,
   request: object,
   rowsField: string,
   given: Given,
-): Promise<object | undefined> {
-  let left = rowsToSkip(given);
+): Promise<Skipped> {
   let pageToken = given.text("_token");
-  while (left > 0) {
+  let left = pageToken === "" ? rowsToSkip(given) : 0;
+  for (let looks = 0; left > 0; looks++) {
+    if (looks === MOST_LOOKS) return { emptyPage: pageToken };
     const pageSize = Math.min(left, MOST_PER_PAGE);
     const answer = (await ask({ ...request, pageSize, pageToken })) as unknown as Record<string, unknown>;
     left -= (answer[rowsField] as unknown[]).length;
     pageToken = answer.nextPageToken as string;
-    if (pageToken === "") return undefined;
+    if (pageToken === "") return { emptyPage: "" };
   }
-  return { ...request, pageToken };
+  return { request: { ...request, pageToken } };
 }
 
 function rowsToSkip(given: Given): number {

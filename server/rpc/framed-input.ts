@@ -31,6 +31,7 @@ export async function readInput(
     const admitted = pipeline.admit(call);
     if (admitted !== undefined) await call.within(admitted);
     const whole = req.method !== "GET" && !method.streamsRequests;
+    // A checksum is of the body as it was before it was packed, at every door.
     const body = whole ? await call.within(readWhole(req, framing, limit)) : EMPTY;
     const proved = pipeline.prove(call, body);
     if (proved !== undefined) await call.within(proved);
@@ -42,15 +43,15 @@ export async function readInput(
   }
 }
 
-function readWhole(req: Request, { enveloped }: Framing, limit: number): Promise<Buffer> {
-  if (!enveloped) return readBody(req, limit);
-  return readBody(req, limit + 5, (piece) => checkEnvelopeLength(piece, limit));
+async function readWhole(req: Request, { enveloped }: Framing, limit: number): Promise<Buffer> {
+  if (enveloped) return readBody(req, limit + 5, (piece) => checkEnvelopeLength(piece, limit));
+  return decompress(await readBody(req, limit), String(req.headers["content-encoding"] ?? "identity"), limit);
 }
 
 /** The bytes of the one message. */
-function openBody(req: Request, framing: Framing, body: Buffer, limit: number): Promise<Buffer> {
+async function openBody(req: Request, framing: Framing, body: Buffer, limit: number): Promise<Buffer> {
   if (framing.enveloped) return openEnvelope(body, encodingOf(req, framing), limit);
-  if (req.method !== "GET") return decompress(body, String(req.headers["content-encoding"] ?? "identity"), limit);
+  if (req.method !== "GET") return body;
   const query = queryOf(req);
   const bytes =
     query.get("base64") === "1" ? Buffer.from(query.get("message") ?? "", "base64url") : rawParameter(req, "message");

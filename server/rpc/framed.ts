@@ -61,6 +61,7 @@ export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, 
       hungUp.abort(reason);
     });
     res.setHeader("x-request-id", call.requestId);
+    if (req.method === "GET" && call.caller.kind !== "anonymous") res.setHeader("cache-control", "no-store");
     if (method.stream && method.streamsRequests && req.httpVersionMajor === 1) return refuseHttp1(res, call, pipeline);
     const input = await readInput(call, req, framing, pipeline, codec);
     const setCookies = () => {

@@ -136,6 +136,12 @@ describe("/account/select and /account/search", () => {
     expect((await pages({ _desc: "1", _token: first.json.next_token })).status).toBe(400);
   });
 
+  it("look through a bounded number of rows before _start, and say where to go on", async () => {
+    const pattern = { name: "nobody at all", _ops: "name,regexp", _keys: "name", _start: "1" };
+    const { json } = await get(backstay, `/account/select?${query(pattern)}`, ann);
+    expect(json).toMatchObject({ count: 0, data: [] });
+  });
+
   it("show the columns of _select", async () => {
     const { json } = await get(
       backstay,

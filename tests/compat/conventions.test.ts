@@ -2,6 +2,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { compatRules } from "../../server/compat/rules/index.js";
 import { startBackstay, type TestBackstay } from "../support/backstay.js";
+import { checksumOf, sign } from "../support/sign.js";
 import { addAccount, get, post, type Signer, signature } from "./predecessor.js";
 
 let backstay: TestBackstay;
@@ -64,6 +65,8 @@ it.each([
   ["no JSON", "application/json", "{", 400],
   ["a JSON list", "application/json", "[]", 400],
   ["an object in a parameter", "application/json", '{"id":{"a":1}}', 400],
+  ["a list of lists in a parameter", "application/json", `{"id":${"[".repeat(200_000)}${"]".repeat(200_000)}}`, 400],
+  ["half a character", "application/json", '{"id":"a\\ud800"}', 400],
   ["XML", "text/xml", "<id/>", 415],
   ["text where only /login reads text as a form", "text/plain", "id=1", 415],
   ["a form that is not multipart", "multipart/form-data; boundary=x", "nothing of it", 400],
@@ -87,6 +90,33 @@ it("a compressed body is read, and a long answer is compressed", async () => {
   };
   const response = await fetch(url, { method: "POST", headers, body });
   expect(((await response.json()) as { id: string }[])[0]!.id).toBe(ann.id);
+});
+
+it("a checksum is of the body before it is compressed, by this door and by Connect", async () => {
+  const plain = JSON.stringify({ ids: [ann.id], id: ann.id });
+  for (const path of ["/account/get", "/backstay.accounts.v1.AccountService/GetAccount"]) {
+    const text = path === "/account/get" ? plain : JSON.stringify({ id: ann.id });
+    const contentType = "application/json";
+    const request = { method: "POST", url: backstay.url + path, contentType, checksum: checksumOf(text) };
+    const headers = {
+      "content-type": contentType,
+      "content-encoding": "gzip",
+      "bk-signature": sign({ login: ann.login, secret: ann.secret, ...request }),
+    };
+    const response = await fetch(backstay.url + path, { method: "POST", headers, body: gzipSync(text) });
+    expect([path, response.status]).toEqual([path, 200]);
+  }
+});
+
+it("what one caller sees is for no shared cache", async () => {
+  expect((await get(backstay, "/account/get", ann)).headers.get("cache-control")).toBe("no-store");
+  expect((await get(backstay, "/ping")).headers.get("cache-control")).toBeNull();
+});
+
+it("an error names the parameter, and not the field behind it", async () => {
+  expect((await get(backstay, "/message/get?_count=501", ann)).json.message).toMatch(/^_count: /);
+  expect((await get(backstay, "/account/select?type=admin", ann)).json.message).toContain("column type");
+  expect((await get(backstay, "/account/update", ann)).json.message).toContain("alias");
 });
 
 it("a signature may stand in the query, and is not taken for a parameter", async () => {

@@ -53,6 +53,10 @@ describe("/message/get", () => {
     expect(texts(first)).toEqual(["one", "two"]);
     expect(texts(await by({ _count: "2", sender: ann.id, _token: first.json.next_token }))).toEqual(["three"]);
     expect(texts(await by({ _start: "2", _desc: "1" }))).toEqual(["two", "one"]);
+    const later = await by({ _start: "1", _count: "2" });
+    expect(texts(later)).toEqual(["two", "three"]);
+    expect(texts(await by({ _start: "1", _count: "2", _token: later.json.next_token }))).toEqual(["four"]);
+    expect(texts(await by({ id: ben.id, sender: cid.id }))).toEqual(["four"]);
     expect((await by({ _select: "msg", _count: "1" })).json.data).toEqual([{ msg: "one" }]);
   });
 
@@ -100,6 +104,7 @@ it("/message/del deletes by sender, by time, or by both, and neither is refused"
   const { ann, ben, sent } = await correspondence("one", "two", "three");
   const by = (parameters: Record<string, string>) => get(backstay, `/message/del?${query(parameters)}`, ben);
   expect((await by({})).status).toBe(400);
+  expect((await by({ sender: ann.id, mtime: "" })).status).toBe(400);
   expect((await by({ sender: ann.id, mtime: String(sent[0].mtime) })).json).toEqual({ count: 1 });
   expect((await by({ mtime: String(sent[1].mtime) })).json).toEqual({ count: 1 });
   expect(texts(await get(backstay, "/message/get", ben))).toEqual(["three"]);

@@ -2,6 +2,7 @@ import { type Account, AccountService } from "#gen/backstay/accounts/v1/accounts
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { EventService } from "#gen/backstay/events/v1/events_pb.js";
 import { compatEvent } from "../../domains/events/index.js";
+import { DomainError } from "../../kernel/errors.js";
 import { conditions } from "../conditions.js";
 import type { Given } from "../given.js";
 import { only, page, record } from "../record.js";
@@ -87,10 +88,11 @@ export const accountRules: readonly CompatRule[] = [
   list("/account/search"),
 
   compatRule("/account/update", AccountService.method.updateAccount, {
-    ask: (given) => ({
-      account: { ...textsOf(given), id: "me" },
-      updateMask: { paths: TEXTS.filter((name) => given.has(name)) },
-    }),
+    ask: (given) => {
+      const paths = TEXTS.filter((name) => given.has(name));
+      if (paths.length === 0) throw new DomainError("INVALID_FIELD", `Give one of ${TEXTS.join(", ")} to change.`);
+      return { account: { ...textsOf(given), id: "me" }, updateMask: { paths } };
+    },
     reply: ({ account }) => accountRecord(account),
   }),
 

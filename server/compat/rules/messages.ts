@@ -6,8 +6,8 @@ import { only, page, record } from "../record.js";
 import { type CompatRule, compatRule } from "../rule.js";
 import { milliseconds } from "../time.js";
 
-/** Columns of bk_message that can make a condition. */
-const COLUMNS = { id: "recipient_id", sender: "sender_id", msg: "text", mtime: "create_time" } as const;
+/** Columns of bk_message that can make a condition. Its `id` is the receiver, who is the caller in any case. */
+const COLUMNS = { sender: "sender_id", msg: "text", mtime: "create_time" } as const;
 
 /** A message as bk_message shows it: `id` is who received it, and `sender` with `mtime` names it. */
 function messageRecord(message: Message | undefined): object {
@@ -47,7 +47,7 @@ export const messageRules: readonly CompatRule[] = [
   compatRule("/message/get", MessageService.method.listMessages, {
     rows: "messages",
     ask: (given) => {
-      const filters = conditions(given, COLUMNS, { except: ["mtime"] });
+      const filters = conditions(given, COLUMNS, { since: "mtime", ignored: ["id"] });
       const since = filters.some(({ column }) => column === COLUMNS.mtime) ? undefined : given.time("mtime");
       return {
         filters,
@@ -79,6 +79,8 @@ export const messageRules: readonly CompatRule[] = [
 
   compatRule("/message/del", MessageService.method.deleteMessages, {
     ask: (given) => {
+      // A variable that happens to be empty must not widen what is deleted.
+      for (const name of ["sender", "mtime"]) if (given.stands(name)) needed(given, name);
       const createTime = given.time("mtime");
       return { senderId: given.text("sender"), ...(createTime && { createTime }) };
     },

@@ -2,7 +2,16 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2Stream } from "node:http2";
 import { gzip } from "node:zlib";
 import { likesGzip } from "./accept.js";
-import { type Call, DomainError, hangUpAfter, httpStatus, type Request, type Response, statusJson } from "./house.js";
+import {
+  ANONYMOUS,
+  type Call,
+  DomainError,
+  hangUpAfter,
+  httpStatus,
+  type Request,
+  type Response,
+  statusJson,
+} from "./house.js";
 import { contentTypeOf, type HttpBody } from "./http-body.js";
 
 const GZIP_FROM = 1024;
@@ -53,13 +62,13 @@ export function sendError(req: Request, res: Response, call: Call, error: Domain
 
 /** Answers that nothing is at the path. */
 export function notFound(res: Response, requestId: string): undefined {
-  return sendStatus(res, { requestId, cookies: [] }, new DomainError("UNKNOWN_PATH"), {});
+  return sendStatus(res, { requestId, cookies: [], caller: ANONYMOUS }, new DomainError("UNKNOWN_PATH"), {});
 }
 
 /** Answers for a path that has other methods: OPTIONS is told them, any other method is refused with them. */
 export function methodNotAllowed(res: Response, requestId: string, methods: readonly string[]): undefined {
   const allow = methods.join(", ");
-  const call: Answered = { requestId, cookies: [] };
+  const call: Answered = { requestId, cookies: [], caller: ANONYMOUS };
   if (res.req.method !== "OPTIONS") return sendStatus(res, call, new DomainError("METHOD_NOT_ALLOWED"), { allow });
   writeHead(res, 204, call, { allow });
   res.end();
@@ -78,12 +87,14 @@ export function headerOf(req: Request, name: string): string | undefined {
 }
 
 /** What an answer tells of its call. */
-export type Answered = Pick<Call, "requestId" | "cookies">;
+export type Answered = Pick<Call, "requestId" | "cookies" | "caller">;
 
 /** Begins an answer, with what every answer carries. */
 export function writeHead(res: Response, status: number, call: Answered, headers: OutgoingHttpHeaders): void {
   headers["x-request-id"] = call.requestId;
   if (call.cookies.length > 0) headers["set-cookie"] = call.cookies as string[];
+  // What one caller may see is for no cache that others share; a cookie or a signed URL would not tell it so.
+  if (call.caller.kind !== "anonymous") headers["cache-control"] ??= "no-store";
   (res as ServerResponse).writeHead(status, headers);
 }
 
