@@ -39,9 +39,12 @@ export interface Idempotency {
 
 /** The browser's session cookie, whatever its name is on this connection. */
 export interface SessionCookie {
-  /** The one that came with the call. */
+  /** The one that came with the call, but not when another site's page made the browser send it. */
   readonly sent: string | undefined;
-  /** Throws CROSS_SITE when another site's page asked for a cookie, so that it cannot sign its visitors in as somebody. */
+  /**
+   * Throws CROSS_SITE when another site's page, or a link, may have asked for the change of a browser's cookie: neither is to
+   * sign people in as somebody, nor out.
+   */
   check(): void;
   /** Gives the browser a new one with the answer, in place of any it has. */
   set(value: string, ttlMs: number): void;

@@ -7,7 +7,7 @@ import { Call, type CallRequest } from "../rpc/call.js";
 import type { Request, Response } from "../rpc/dispatcher.js";
 import { decompress } from "../rpc/envelope.js";
 import type { Method } from "../rpc/methods.js";
-import { isForeign } from "../rpc/origins.js";
+import { isForeign, mayChangeSession } from "../rpc/origins.js";
 import type { Pipeline } from "../rpc/pipeline.js";
 import { clearedSession } from "../rpc/session-cookie.js";
 import { sendAnswer, sendRefusal } from "./answer.js";
@@ -124,7 +124,7 @@ export function createCompatDoor(
       const { stranger } = rule.spelling;
       if (stranger !== undefined && shown.kind === "unauthenticated") {
         // Another site's page, or a link, takes nobody's cookie away.
-        if (!isElsewhere(req)) call.cookies.push(...clearedSession(call.request));
+        if (mayChangeSession(req as CallRequest, () => false)) call.cookies.push(...clearedSession(call.request));
         return sendAnswer(req, res, call, stranger);
       }
       sendRefusal(req, res, call, shown);

@@ -11,6 +11,8 @@ export type Caller =
       readonly via: Via;
       /** The sign-in the token or cookie came from: what signing out revokes. A signature comes from none. */
       readonly familyId?: string | undefined;
+      /** The secret a signature was checked against, by a hash of what is kept of it: what was proved stands while it does. */
+      readonly secretMark?: Buffer | undefined;
       /** When the proof ends, and with it what it opened. */
       readonly expiresAt: Date;
     }

@@ -2,7 +2,7 @@ import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import type { Ports } from "../context.js";
 import { ANONYMOUS, type Caller, isAdmin } from "../kernel/caller.js";
 import { DomainError, type Reason } from "../kernel/errors.js";
-import { coversBody, parseSignature, type Signature } from "../kernel/signature.js";
+import { checkExpiry, coversBody, parseSignature, type Signature } from "../kernel/signature.js";
 import type { Authenticate, Authenticator } from "../manifest.js";
 import type { Call } from "./call.js";
 import { checkCookieChange, type IsAllowedOrigin } from "./origins.js";
@@ -10,7 +10,10 @@ import type { RateLimiter, Refused } from "./rate.js";
 import { signatureReader } from "./sent-signature.js";
 import { sentSession } from "./session-cookie.js";
 
-/** Finds out who calls, and whether they may. What it cannot know without the body it leaves in `call.proof`. */
+/**
+ * Finds out who calls, and whether they may. What it cannot know before the body is there it leaves in `call.proof`. Asked
+ * again for a call it has settled, it looks whether that still holds.
+ */
 export type Identify = (call: Call) => void | Promise<void>;
 
 const BEARER = /^bearer +(\S+) *$/i;
@@ -32,7 +35,9 @@ export function createAdmission(
   const settle = (call: Call, caller: Caller = ANONYMOUS) => {
     call.caller = caller;
     checkAccess(call);
-    rates.count(call);
+    // Who is asked for again is still one call.
+    if (call.settledAt === undefined) rates.count(call);
+    call.settledAt = performance.now();
   };
 
   /** On a public method a credential that is not valid is as none. */
@@ -83,24 +88,31 @@ export function createAdmission(
     return caller.then((found) => settle(call, found), refuseCookie);
   };
 
+  /**
+   * Signatures are always proved behind the body: it may take a minute to come, and the secret may change meanwhile. What can
+   * be told of them without a look at the database is told before.
+   */
   const withSignature = (call: Call, text: string): void | Promise<void> => {
     const { request, method } = call;
     rates.checkRefusals(call, "signature");
     let signature: Signature;
     try {
       signature = parseSignature(text);
+      checkExpiry(signature, ports.clock.now().getTime());
     } catch (error) {
       return refuse(call, error, "signature");
     }
     const signed = { signature, request: signatures!.signed(request), once: !method.readOnly };
-    const prove = (body: Buffer) =>
-      bySignature!(ports, { ...signed, body }).then(
+    const covers = coversBody(signature, signed.request);
+    if (covers && method.streamsRequests) throw new DomainError("CHECKSUM_MISMATCH", STREAMED);
+    call.proof = (body) => {
+      // Others may have been refused while the body came.
+      rates.checkRefusals(call, "signature");
+      return bySignature!(ports, { ...signed, body: covers ? body : NOTHING }).then(
         (caller) => settle(call, caller),
         (error) => refuse(call, error, "signature"),
       );
-    if (!coversBody(signature, signed.request)) return prove(NOTHING);
-    if (method.streamsRequests) throw new DomainError("CHECKSUM_MISMATCH", STREAMED);
-    call.proof = prove;
+    };
   };
 
   return (call) => {

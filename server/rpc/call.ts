@@ -23,6 +23,8 @@ export class Call {
   readonly requestId: string;
   readonly startedAt = performance.now();
   caller: Caller = ANONYMOUS;
+  /** When `caller` was last settled; undefined until then. */
+  settledAt: number | undefined;
   /** Milliseconds the caller gives us; undefined when he did not say. */
   timeoutMs: number | undefined;
   idempotencyKey: string | undefined;

@@ -29,7 +29,7 @@ export function contextMaker(
     }
 
     get session(): SessionCookie {
-      return sessionOf(this.call, isAllowedOrigin);
+      return sessionOf(this.call, { isAllowedOrigin, signatureName: ports.settings.auth.signatureName });
     }
 
     afterCommit(effect: () => void): void {

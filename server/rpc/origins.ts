@@ -51,8 +51,25 @@ export function isForeign(request: CallRequest, isAllowed: IsAllowedOrigin): boo
  * browser GET, so a GET must come from a script or an image of our own pages.
  */
 export function checkCookieChange(request: CallRequest, isAllowed: IsAllowedOrigin): void {
-  const { method, headers } = request;
-  const byLink = method === "GET" || method === "HEAD";
-  const own = headers["sec-fetch-site"] === "same-origin" && headers["sec-fetch-mode"] !== "navigate";
-  if (isForeign(request, isAllowed) || (byLink && !own)) throw new DomainError("CROSS_SITE");
+  if (isForeign(request, isAllowed) || isPerhapsLink(request)) throw new DomainError("CROSS_SITE");
+}
+
+/**
+ * Whether a browser's session may be begun, replaced or ended by a request whose proof, if it has one, a link can carry: a
+ * signature in the URL, or a login and secret. The same, but for programs, which follow no links and GET as they like.
+ */
+export function mayChangeSession(request: CallRequest, isAllowed: IsAllowedOrigin): boolean {
+  return !isForeign(request, isAllowed) && !(isPerhapsLink(request) && isPerhapsBrowser(request));
+}
+
+function isPerhapsLink({ method, headers }: CallRequest): boolean {
+  if (method !== "GET" && method !== "HEAD") return false;
+  return headers["sec-fetch-site"] !== "same-origin" || headers["sec-fetch-mode"] === "navigate";
+}
+
+/** Whether anything of a browser stands in the request; every one of them calls itself Mozilla, with or without the others. */
+function isPerhapsBrowser({ headers }: CallRequest): boolean {
+  const { origin, referer, cookie } = headers;
+  const sent = [origin, referer, cookie, headers["sec-fetch-site"], headers["upgrade-insecure-requests"]];
+  return sent.some((header) => header !== undefined) || /mozilla/i.test(headers["user-agent"] ?? "");
 }

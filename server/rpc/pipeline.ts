@@ -28,7 +28,10 @@ export interface Pipeline {
   readonly messageBytes: number;
   /** Decides whether the call may go on: who calls, may they, are there too many, how long have we. Throws DomainError. */
   admit(call: Call): void | Promise<void>;
-  /** Proves, with the raw body, what `admit` had to leave open; a door does it before `invoke` and `stream`. */
+  /**
+   * Proves, with the raw body, what `admit` had to leave open, and again what it found out, when the body was slow; a door does
+   * it before `invoke` and `stream`. A streamed request comes while the verb runs: its door proves, with nothing, before it.
+   */
   prove(call: Call, body: Buffer): void | Promise<void>;
   /** Runs a method that answers one message. Throws what `close` understands. */
   invoke(call: Call, input: Input): Message | Promise<Message>;
@@ -42,6 +45,9 @@ export interface Pipeline {
 
 /** What a method is asked: one message, or a stream of them. */
 export type Input = Message | AsyncIterable<Message>;
+
+/** How old, in milliseconds, what `admit` found out may be when the verb runs: as old as what is remembered of tokens. */
+const FRESH = 1_000;
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
@@ -57,6 +63,16 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
     const who = call.caller.kind === "account" ? call.caller.accountId : call.caller.kind;
     const hash = ports.key.mac("idempotency", toBinary(call.method.input, input));
     return { scope: `${who} ${call.method.name}`, key, hash };
+  };
+
+  /** Whether the body took so long that the token or cookie of the call may have been revoked meanwhile. */
+  const isStale = ({ caller, settledAt }: Call): boolean =>
+    caller.kind !== "anonymous" && settledAt !== undefined && performance.now() - settledAt > FRESH;
+
+  const proveBody = (call: Call, body: Buffer) => {
+    const { proof } = call;
+    call.proof = undefined;
+    return proof?.(body);
   };
 
   const start = (call: Call, input: Input): unknown => {
@@ -80,9 +96,9 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
     },
 
     prove(call, body) {
-      const { proof } = call;
-      call.proof = undefined;
-      return proof?.(body);
+      const again = isStale(call) ? identify(call) : undefined;
+      // A cookie that died meanwhile may have left it to a signature.
+      return again === undefined ? proveBody(call, body) : again.then(() => proveBody(call, body));
     },
 
     invoke(call, input) {

@@ -2,6 +2,11 @@ import type { SignedRequest } from "../kernel/signature.js";
 import type { CallRequest } from "./call.js";
 import { hostOf } from "./origins.js";
 
+/** Whether a request's signature is the one in its header. Only a program sets that: a link or a form carries its URL. */
+export function isSignedByHeader({ headers }: CallRequest, name: string): boolean {
+  return typeof headers[name] === "string";
+}
+
 /** Finds the signature of requests, in the header of its name or the query parameter. */
 export interface SignatureReader {
   /** The text of the signature, if there is one. */

@@ -1,7 +1,8 @@
 import type { SessionCookie } from "../context.js";
 import { DomainError } from "../kernel/errors.js";
 import type { Call, CallRequest } from "./call.js";
-import { hostOf, type IsAllowedOrigin, isForeign } from "./origins.js";
+import { hostOf, type IsAllowedOrigin, isForeign, mayChangeSession } from "./origins.js";
+import { isSignedByHeader } from "./sent-signature.js";
 
 /** Browsers take this name only with Secure, Path=/ and without Domain, so no other host can have set it. */
 const SECURE = "__Host-backstay";
@@ -34,22 +35,39 @@ export function clearedSession(request: CallRequest): string[] {
   return names.map((name) => `${name}=; Max-Age=0; ${FLAGS[name]}`);
 }
 
+/** What a call's session cookie depends on besides the call. */
+export interface SessionOptions {
+  isAllowedOrigin: IsAllowedOrigin;
+  /** The header of signatures. */
+  signatureName: string;
+}
+
 /** A call's session cookie, for its verb. */
-export function sessionOf(call: Call, isAllowed: IsAllowedOrigin): SessionCookie {
+export function sessionOf(call: Call, { isAllowedOrigin, signatureName }: SessionOptions): SessionCookie {
   const { request } = call;
   const replace = (cookies: string[]) => {
     const kept = call.cookies.filter((cookie) => !cookie.startsWith(`${SECURE}=`) && !cookie.startsWith(`${LOCAL}=`));
     call.cookies.splice(0, call.cookies.length, ...kept, ...cookies);
   };
   return {
-    sent: sentSession(request),
+    // A page of another site that makes a browser send it does not get to use it, whatever else proves the call.
+    sent: isForeign(request, isAllowedOrigin) ? undefined : sentSession(request),
     check() {
-      const known = call.caller.kind === "account" && call.caller.via !== "cookie";
-      if (!known && isForeign(request, isAllowed)) throw new DomainError("CROSS_SITE");
+      if (isProvedByHeader(call, signatureName) || mayChangeSession(request, isAllowedOrigin)) return;
+      throw new DomainError("CROSS_SITE");
     },
     set: (value, ttlMs) => replace([sessionCookie(request, value, ttlMs)]),
     clear: () => replace(clearedSession(request)),
   };
+}
+
+/**
+ * Whether who calls is proved by a header that no link, form or page of another site can make a browser send. A signature in
+ * the URL is no such proof: whoever made it can have others send it.
+ */
+function isProvedByHeader({ caller, request }: Call, signatureName: string): boolean {
+  if (caller.kind !== "account") return false;
+  return caller.via === "token" || (caller.via === "signature" && isSignedByHeader(request, signatureName));
 }
 
 /** Whether the connection is plain and never leaves the machine. */

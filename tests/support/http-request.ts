@@ -1,4 +1,4 @@
-import http, { type IncomingHttpHeaders } from "node:http";
+import http, { type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import https from "node:https";
 
 /** An answer as it came, with the headers that fetch would hide. */
@@ -28,20 +28,20 @@ export function request(
     const sent = client.request(
       origin,
       { method, path, headers: { ...length, ...headers }, rejectUnauthorized: false, agent: false },
-      (res) => {
-        const chunks: Buffer[] = [];
-        res.on("data", (chunk) => chunks.push(chunk));
-        res.on("error", reject);
-        res.on("end", () => {
-          const json = parsed(Buffer.concat(chunks).toString("utf8"));
-          const cookies = res.headers["set-cookie"] ?? [];
-          resolve({ status: res.statusCode ?? 0, headers: res.headers, cookies, json, reason: reasonOf(json) });
-        });
-      },
+      (res) => parseReply(res).then(resolve, reject),
     );
     sent.on("error", reject);
     sent.end(body);
   });
+}
+
+/** An answer, when all of it has come. */
+export async function parseReply(res: IncomingMessage): Promise<Reply> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of res) chunks.push(chunk);
+  const json = parsed(Buffer.concat(chunks).toString("utf8"));
+  const cookies = res.headers["set-cookie"] ?? [];
+  return { status: res.statusCode ?? 0, headers: res.headers, cookies, json, reason: reasonOf(json) };
 }
 
 /** A unary Connect call in JSON. */

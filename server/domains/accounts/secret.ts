@@ -1,5 +1,6 @@
 import type { Ctx, Ports } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
+import { sha256 } from "../../kernel/instance-key.js";
 import { foldLogin } from "./login.js";
 import * as store from "./store.js";
 
@@ -12,6 +13,8 @@ export interface Signer {
   readonly roles: readonly string[];
   /** The account's secret, sealed. */
   readonly sealed: Buffer;
+  /** Which secret that is: every other has another mark. */
+  readonly secretMark: Buffer;
 }
 
 /** Throws SECRET_TOO_SHORT for a secret that may not be one. */
@@ -48,17 +51,24 @@ export function sealSecret(
 /** A secret that is to take the place of another. */
 export type SecretChange = Parameters<typeof store.replaceSecret>[1];
 
+/** How whoever changes a secret shows that he knows it: by itself, by having signed with it, or both. */
+export type ShownSecret = { old: string; secretMark: Buffer | undefined } | { old: undefined; secretMark: Buffer };
+
 /**
- * Prepares the change of an account's secret. `old` shows that the caller knows it; undefined when he has shown it already.
- * Throws WRONG_SECRET, SECRET_TOO_SHORT, SIGNATURES_OFF.
+ * Prepares the change of an account's secret: the one that stands now must be the one that was shown. Throws WRONG_SECRET,
+ * INVALID_SIGNATURE, SECRET_TOO_SHORT, SIGNATURES_OFF.
  */
 export async function prepareSecret(
   ctx: Ctx,
-  input: { accountId: string; old: string | undefined; secret: string; signatures: boolean },
+  input: { accountId: string; secret: string; signatures: boolean } & ShownSecret,
 ): Promise<SecretChange> {
-  const { accountId, old, secret } = input;
+  const { accountId, old, secretMark, secret } = input;
   checkNewSecret(ctx, secret, "new");
   const [kept] = await store.findSecret(ctx, { accountId });
+  // The secret may have been changed since the call was signed. What is found here is what the change will replace.
+  if (secretMark && !(kept?.secretSealed && markOf(kept.secretSealed).equals(secretMark))) {
+    throw new DomainError("INVALID_SIGNATURE");
+  }
   const right = old === undefined || (await ctx.hasher.verify(old, kept?.secretPhc ?? undefined));
   if (!right || kept === undefined || kept.secretPhc === null) {
     throw new DomainError("WRONG_SECRET", undefined, { field: "old" });
@@ -81,7 +91,18 @@ export async function fetchSigner(ports: Ports, login: string): Promise<Signer |
   if (subject === undefined) return undefined;
   const [found] = await store.findSigner({ db: ports.database }, { subject });
   if (found === undefined || found.secretSealed === null) return undefined;
-  return { accountId: found.accountId, roles: found.roles, sealed: found.secretSealed };
+  const { accountId, roles, secretSealed: sealed } = found;
+  return { accountId, roles, sealed, secretMark: markOf(sealed) };
+}
+
+/** Whether an account still signs with the secret of this mark. */
+export async function isSecretKept(ctx: Ctx, signer: { accountId: string; secretMark: Buffer }): Promise<boolean> {
+  return (await store.findMarked(ctx, signer)).length > 0;
+}
+
+/** Names a sealed secret; the store makes the same of what it keeps. Its nonce makes it another even of the same secret. */
+function markOf(sealed: Buffer): Buffer {
+  return sha256(sealed);
 }
 
 /** A login that nobody can have is one that nobody has. */

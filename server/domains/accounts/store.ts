@@ -118,6 +118,19 @@ export function accountWithSecret(accountId: SQL, secretPhc: SQL): SQL {
     for share`;
 }
 
+/** A piece of a larger statement: the same by the mark of the secret that the account signs with. */
+export function accountWithMark(accountId: SQL, secretMark: SQL): SQL {
+  return sql`select account_id as id from ${identities}
+    where account_id = ${accountId}::uuid and kind = 'login' and sha256(secret_sealed) = ${secretMark}::bytea
+    for share`;
+}
+
+/** Whether an account signs with the secret of this mark. */
+export const findMarked = statement<{ accountId: string; secretMark: Buffer }, { id: string }>(
+  (p) => sql`select account_id as id from ${identities}
+    where account_id = ${p.accountId}::uuid and kind = 'login' and sha256(secret_sealed) = ${p.secretMark}::bytea`,
+);
+
 /** Whether any account has a role. */
 export const findRole = statement<{ role: string }, { id: string }>(
   (p) => sql`select id from ${accounts} where ${p.role}::text = any(roles) limit 1`,

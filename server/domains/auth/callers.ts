@@ -1,6 +1,7 @@
 import type { Ctx, Ports } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
+import { isSecretKept } from "../accounts/index.js";
 import * as store from "./store.js";
 import { tokenHash } from "./tokens.js";
 
@@ -22,10 +23,12 @@ export function callerOfCookie(ports: Ports, value: string): Caller | Promise<Ca
   );
 }
 
-/** Whether the sign-in behind a call still stands. Behind a signature there is none: it is proof of one call. */
+/** Whether what is behind a call still stands: the sign-in of a token or cookie, the secret of a signature. */
 export async function isSignedIn(ctx: Ctx): Promise<boolean> {
-  if (ctx.caller.kind !== "account" || ctx.caller.familyId === undefined) return true;
-  return (await store.findFamily(ctx, { familyId: ctx.caller.familyId })).length > 0;
+  if (ctx.caller.kind !== "account") return true;
+  const { accountId, familyId, secretMark } = ctx.caller;
+  if (secretMark !== undefined) return isSecretKept(ctx, { accountId, secretMark });
+  return familyId !== undefined && (await store.findFamily(ctx, { familyId })).length > 0;
 }
 
 /** Drops what this and the other nodes remember of callers. */

@@ -84,6 +84,7 @@ async function repeatChild(ctx: Ctx, tokens: TokenPair): Promise<TokenPair | und
 
 export async function signOut(ctx: Ctx): Promise<void> {
   if (ctx.caller.kind !== "account") throw new DomainError("ACCOUNT_REQUIRED");
+  ctx.session.check();
   const families = new Set([ctx.caller.familyId, await familyOfCookie(ctx)]);
   for (const familyId of families) if (familyId !== undefined) await revokeFamily(ctx, familyId);
   ctx.session.clear();

@@ -16,19 +16,26 @@ export interface NewSession {
 export async function startSession(ctx: Ctx): Promise<Date> {
   ctx.session.check();
   const accountId = callerAccount(ctx);
-  const fromFamilyId = ctx.caller.kind === "account" ? ctx.caller.familyId : undefined;
+  const from = ctx.caller.kind === "account" ? ctx.caller : undefined;
   const at = ctx.clock.now();
   const familyEnd = at.getTime() + ctx.settings.auth.refreshMaxTtl;
   const session = drawCookie(ctx, familyEnd);
   const family = { familyId: ctx.ids.next(), familyExpiresAt: new Date(familyEnd) };
   const [made] = await store
-    .insertSession(ctx, { ...session.row, ...family, accountId, fromFamilyId, at })
+    .insertSession(ctx, {
+      ...session.row,
+      ...family,
+      accountId,
+      fromFamilyId: from?.familyId,
+      fromSecretMark: from?.secretMark,
+      at,
+    })
     .catch((error) => {
       // The account was there when the statement began, and was deleted while it waited.
       if (error instanceof ConstraintError && error.kind === "foreign_key") return [];
       throw error;
     });
-  if (made === undefined) throw new DomainError("INVALID_TOKEN");
+  if (made === undefined) throw new DomainError(from?.via === "signature" ? "INVALID_SIGNATURE" : "INVALID_TOKEN");
   await replaceSession(ctx, { ...session, row: { ...session.row, cookieExpiresAt: made.expiresAt } });
   return made.expiresAt;
 }

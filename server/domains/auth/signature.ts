@@ -15,7 +15,7 @@ import * as store from "./store.js";
 /** How far apart the clocks of nodes may be: for as long a used signature is remembered past its end. */
 const CLOCK_MARGIN = 5 * 60_000;
 
-/** A signature is proof of one call, and does not end while that runs. */
+/** A signature is proof of one call, and does not end while that runs, unless its secret is changed. */
 const NEVER = new Date(8.64e15);
 
 /** What is longer is nobody's login, and not worth the memory. */
@@ -47,8 +47,8 @@ export async function callerOfSignature(ports: Ports, call: SignedCall): Promise
   const right = isSignedWith(secret ?? NOBODYS_SECRET, signature, request, body);
   if (signer === undefined || secret === undefined || !right) throw new DomainError("INVALID_SIGNATURE");
   if (once) await useOnce(ports, signature);
-  const { accountId, roles } = signer;
-  return { kind: "account", via: "signature", accountId, roles, expiresAt: NEVER };
+  const { accountId, roles, secretMark } = signer;
+  return { kind: "account", via: "signature", accountId, roles, secretMark, expiresAt: NEVER };
 }
 
 /** Drops the signers this and the other nodes remember. */

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
-import { accounts, accountWithSecret } from "../accounts/index.js";
+import { accounts, accountWithMark, accountWithSecret } from "../accounts/index.js";
 import { grants, signatureUses } from "./schema.js";
 
 export interface NewPair {
@@ -51,13 +51,14 @@ export const insertFamily = statement<
 );
 
 /**
- * A session cookie that is a sign-in of its own. The sign-in it was asked for with must stand, and bounds it; a signature
- * is of none. Returns no row when that sign-in or the account is gone.
+ * A session cookie that is a sign-in of its own. What it was asked for with must stand: the sign-in, which bounds it, or the
+ * secret of the signature. Returns no row when that or the account is gone.
  */
 export const insertSession = statement<
   NewCookie & {
     accountId: string;
     fromFamilyId: string | undefined;
+    fromSecretMark: Buffer | undefined;
     familyId: string;
     familyExpiresAt: Date;
     at: Date;
@@ -68,10 +69,10 @@ export const insertSession = statement<
       select family_expires_at from ${grants}
       where family_id = ${p.fromFamilyId}::uuid and account_id = ${p.accountId}::uuid
       limit 1 for share
-    ), owner as (
+    ), signer as (${accountWithMark(p.accountId, p.fromSecretMark)}), owner as (
       select id, least(${p.familyExpiresAt}::timestamptz, (select family_expires_at from origin)) as ends_at
       from ${accounts}
-      where id = ${p.accountId}::uuid and (${p.fromFamilyId}::uuid is null or exists (select 1 from origin))
+      where id = ${p.accountId}::uuid and (exists (select 1 from origin) or exists (select 1 from signer))
     )
     insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
     select ${p.cookieId}::uuid, 'cookie', ${p.cookieHash}::bytea, owner.id, ${p.familyId}::uuid, ${p.at}::timestamptz,

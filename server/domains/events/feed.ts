@@ -50,7 +50,7 @@ export interface Feed {
   close(): void;
 }
 
-/** Opens a feed, which must be closed. Throws TOPIC_FORBIDDEN, INVALID_CURSOR, TOO_MANY_STREAMS. */
+/** Opens a feed, which must be closed. Throws TOPIC_FORBIDDEN, INVALID_CURSOR, TOO_MANY_STREAMS, TOKEN_REVOKED. */
 export async function openFeed(ctx: Ctx, input: FeedInput): Promise<Feed> {
   const topics = allowedTopics(ctx, input.topics);
   const asked = input.afterCursor;
@@ -58,6 +58,8 @@ export async function openFeed(ctx: Ctx, input: FeedInput): Promise<Feed> {
   const box = mailbox();
   const close = attach(ctx, topics, box);
   try {
+    // Whoever was let in just before he was revoked did not hear of it: nobody listened for him yet.
+    if (!(await isSignedIn(ctx))) throw new DomainError("TOKEN_REVOKED");
     // The bus is listened to before the log is read, so nothing falls between the two.
     const start = await findStart(ctx, topics, asked, resume);
     const seen = { offset: start.offset };

@@ -413,7 +413,8 @@ export const AuthService: GenService<{
   /**
    * Exchanges a login and secret for tokens.
    * Errors: UNAUTHENTICATED `INVALID_CREDENTIALS`, the same for an unknown login and a wrong secret;
-   * RESOURCE_EXHAUSTED `TOO_MANY_SIGN_INS` when more secrets wait to be compared than the server can work off.
+   * RESOURCE_EXHAUSTED `TOO_MANY_SIGN_INS` when more secrets wait to be compared than the server can work off;
+   * PERMISSION_DENIED `CROSS_SITE` when a page of another site asks for a cookie.
    *
    * @generated from rpc backstay.auth.v1.AuthService.SignIn
    */
@@ -440,6 +441,8 @@ export const AuthService: GenService<{
    * The cookie is `__Host-backstay` (Secure, HttpOnly, SameSite=Lax, Path=/), and `backstay_dev` where a plain connection
    * never leaves the machine. What it may do is narrower than a token: calls that change something must come from the
    * server's own origin, or one of `cors.origins`.
+   * Errors: PERMISSION_DENIED `CROSS_SITE` when a link or another site's page asks; UNAUTHENTICATED `INVALID_SIGNATURE` when
+   * the secret that signed was changed meanwhile.
    *
    * @generated from rpc backstay.auth.v1.AuthService.StartSession
    */
@@ -451,7 +454,8 @@ export const AuthService: GenService<{
   /**
    * Changes the caller's secret. Every other sign-in of the account ends: its tokens, cookies and streams within a second.
    * Errors: PERMISSION_DENIED `WRONG_SECRET` when `old` is not the secret; INVALID_ARGUMENT `SECRET_TOO_SHORT`;
-   * RESOURCE_EXHAUSTED `TOO_MANY_SIGN_INS`.
+   * UNAUTHENTICATED `INVALID_SIGNATURE` when the secret that signed was changed meanwhile; RESOURCE_EXHAUSTED
+   * `TOO_MANY_SIGN_INS`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.ChangeSecret
    */
@@ -463,6 +467,7 @@ export const AuthService: GenService<{
   /**
    * Revokes every token of the sign-in that made this call, and that of the session cookie that came with it; streams end
    * within a second, and the cookie is taken back. A signature has nothing to revoke.
+   * Errors: PERMISSION_DENIED `CROSS_SITE` when a link or another site's page asks.
    *
    * @generated from rpc backstay.auth.v1.AuthService.SignOut
    */
