@@ -1,10 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Ctx } from "../../context.js";
 import { type Column, type Columns, runSql } from "../../platform/db/index.js";
-import { accounts, identities } from "./schema.js";
-import type { AccountRow } from "./store.js";
-
-const login = sql`(select label from ${identities} where account_id = a.id and kind = 'login' limit 1)`;
+import { accounts } from "./schema.js";
+import { type AccountRow, columns, login } from "./store.js";
 
 /** The columns that accounts are filtered and sorted by. */
 export const COLUMNS: Columns<AccountRow> = {
@@ -47,8 +45,7 @@ export function listAccounts(ctx: Pick<Ctx, "db">, page: AccountPage): Promise<P
       : sql`(${key}, a.id) ${page.descending ? sql`<` : sql`>`} (${after.place}::${type}, ${after.id}::uuid)`;
   return runSql<PlacedAccount>(
     ctx,
-    sql`select a.id, ${login} as login, a.name, a.alias, a.email, a.phone, a.gender, a.birthday, a.address, a.roles,
-        a.created_at, a.updated_at, ${place} as place
+    sql`select ${columns}, ${place} as place
       from ${accounts} a
       where ${page.where} and ${beyond}
       order by ${key} ${direction}, a.id ${direction}

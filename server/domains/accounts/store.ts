@@ -41,8 +41,12 @@ export interface NewAccount extends AccountText {
   at: Date;
 }
 
-const columns = sql`a.id, a.name, a.alias, a.email, a.phone, a.gender, a.birthday, a.address, a.roles, a.created_at,
-  a.updated_at, (select label from ${identities} where account_id = a.id and kind = 'login' limit 1) as login`;
+/** The login of an account `a`. */
+export const login = sql`(select label from ${identities} where account_id = a.id and kind = 'login' limit 1)`;
+
+/** An account `a` as AccountRow has it. */
+export const columns = sql`a.id, a.name, a.alias, a.email, a.phone, a.gender, a.birthday, a.address, a.roles, a.created_at,
+  a.updated_at, ${login} as login`;
 
 function inserted(from: SQL, p: Parameters<NewAccount>): SQL {
   return sql`account as (
