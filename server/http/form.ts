@@ -26,10 +26,10 @@ export interface FormFile {
 /** The two ways in which browsers send a form. */
 export type FormKind = "urlencoded" | "multipart";
 
-const KINDS: Readonly<Record<string, FormKind>> = {
-  "application/x-www-form-urlencoded": "urlencoded",
-  "multipart/form-data": "multipart",
-};
+const KINDS: ReadonlyMap<string, FormKind> = new Map([
+  ["application/x-www-form-urlencoded", "urlencoded"],
+  ["multipart/form-data", "multipart"],
+]);
 
 /** A form of more parts than this was not filled in by anyone. */
 const MAX_PARTS = 1_000;
@@ -37,7 +37,7 @@ const PART_LIMITS = { parts: MAX_PARTS, headerPairs: 20, headerSize: 8 * 1024 };
 
 /** What kind of form a content type announces, if any. */
 export function formKind(contentType: string | undefined): FormKind | undefined {
-  return KINDS[(contentType ?? "").split(";", 1)[0]!.trim().toLowerCase()];
+  return KINDS.get((contentType ?? "").split(";", 1)[0]!.trim().toLowerCase());
 }
 
 /**
@@ -55,7 +55,7 @@ export async function parseForm(contentType: string | undefined, raw: Buffer): P
   const kind = formKind(contentType);
   if (kind === "urlencoded") return { fields: parseUrlencoded(raw), files: [], raw };
   if (kind === "multipart") return { ...(await parseMultipart(contentType!, raw)), raw };
-  throw new DomainError("UNSUPPORTED_MEDIA_TYPE", `The content type must be ${Object.keys(KINDS).join(" or ")}.`);
+  throw new DomainError("UNSUPPORTED_MEDIA_TYPE", `The content type must be ${[...KINDS.keys()].join(" or ")}.`);
 }
 
 function parseUrlencoded(raw: Buffer): [name: string, value: string][] {

@@ -9,6 +9,7 @@ import {
   toJsonString,
 } from "@bufbuild/protobuf";
 import { DomainError } from "../kernel/errors.js";
+import { jsonFault } from "./json-fault.js";
 
 /** How messages stand in a body. */
 export type Format = "json" | "proto";
@@ -37,7 +38,7 @@ export function createCodec(options: CodecOptions): Codec {
       try {
         message = fromJsonString(schema, text, options);
       } catch (error) {
-        throw jsonError(schema, error);
+        throw jsonFault(schema, text, error, options);
       }
       // The library looks for halves of characters in text fields, but not in free JSON.
       if (SURROGATE.test(text) && !isWellFormed(JSON.parse(text))) throw new DomainError("INVALID_UTF8");
@@ -51,10 +52,21 @@ export function createCodec(options: CodecOptions): Codec {
 /** How half a character can stand in JSON whose bytes are UTF-8. */
 const SURROGATE = /\\ud[89a-f]/i;
 
+/** Looks at every text in turn and not by recursion: fields that are ignored may be as deep as their sender likes. */
 function isWellFormed(json: unknown): boolean {
-  if (typeof json === "string") return json.isWellFormed();
-  if (typeof json !== "object" || json === null) return true;
-  return Object.entries(json).every(([key, value]) => key.isWellFormed() && isWellFormed(value));
+  const left = [json];
+  while (left.length > 0) {
+    const value = left.pop();
+    if (typeof value === "string") {
+      if (!value.isWellFormed()) return false;
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, inner] of Object.entries(value)) {
+        if (!key.isWellFormed()) return false;
+        left.push(inner);
+      }
+    }
+  }
+  return true;
 }
 
 function decodeBinary(schema: DescMessage, body: Buffer): Message {
@@ -64,38 +76,4 @@ function decodeBinary(schema: DescMessage, body: Buffer): Message {
     if (error instanceof TypeError && error.message.includes("utf-8")) throw new DomainError("INVALID_UTF8");
     throw new DomainError("MALFORMED_BODY", `The body is not a binary ${schema.typeName}.`);
   }
-}
-
-/** The library tells what is wrong only in its text, which also repeats the value; take the name and leave the value. */
-function jsonError(schema: DescMessage, error: unknown): DomainError {
-  const text = (error as Error).message;
-  const field = /^cannot decode field ([\w.]+) from JSON/.exec(text)?.[1];
-  if (field !== undefined) {
-    const name = jsonName(schema, field);
-    if (text.endsWith("invalid UTF8")) return new DomainError("INVALID_UTF8", undefined, { field: name });
-    if (text.endsWith("set multiple times")) return givenTwice(name);
-    return new DomainError("WRONG_TYPE", `The field ${name} has a value of another type.`, { field: name });
-  }
-  const unknown = /key "([^"]*)" is unknown$/.exec(text)?.[1];
-  if (unknown !== undefined) {
-    return new DomainError("UNKNOWN_FIELD", `There is no field ${unknown}.`, { field: unknown });
-  }
-  const twice = /duplicate object key "([^"]*)"$/.exec(text)?.[1];
-  if (twice !== undefined) return givenTwice(twice);
-  const inner = /^cannot decode message ([\w.]+) from JSON/.exec(text)?.[1];
-  const owners = schema.fields.filter((candidate) => candidate.message?.typeName === inner);
-  if (inner !== schema.typeName && owners.length === 1) {
-    const name = owners[0]!.jsonName;
-    return new DomainError("WRONG_TYPE", `The field ${name} has a value of another type.`, { field: name });
-  }
-  return new DomainError("MALFORMED_BODY", `The body is not the JSON of a ${schema.typeName}.`);
-}
-
-function givenTwice(field: string): DomainError {
-  return new DomainError("MALFORMED_BODY", `The field ${field} is given twice.`, { field });
-}
-
-function jsonName(schema: DescMessage, qualified: string): string {
-  const name = qualified.slice(qualified.lastIndexOf(".") + 1);
-  return schema.fields.find((field) => field.name === name)?.jsonName ?? name;
 }

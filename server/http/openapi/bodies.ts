@@ -1,8 +1,10 @@
 import type { DescField, JsonObject } from "@bufbuild/protobuf";
 import type { Binding } from "../rest/bindings.js";
+import { emptyJson } from "../rest/message-json.js";
 import { commentOf, type Docs, described } from "./docs.js";
 import { boundsOf } from "./rules.js";
 import type { Schemas } from "./schemas.js";
+import { nullable } from "./well-known.js";
 
 const JSON_TYPE = "application/json";
 const BYTES: JsonObject = { "*/*": { schema: { contentMediaType: "application/octet-stream" } } };
@@ -46,9 +48,15 @@ export function success(binding: Binding, schemas: Schemas, docs: Docs): JsonObj
   const says = commentOf(docs, responseBody ?? method.output);
   const headers = { "x-request-id": { $ref: "#/components/headers/x-request-id" } };
   if (givesBytes !== undefined) return { description: says || "Bytes of any type.", headers, content: BYTES };
-  const schema = responseBody === undefined ? schemas.message(method.output) : schemas.field(responseBody);
+  const schema = responseBody === undefined ? schemas.message(method.output) : answered(responseBody, schemas);
   if (method.stream) return { description: `${says}\n\n${STREAM}`.trim(), headers, content: streamContent(schema) };
   return { description: says || "The answer.", headers, content: { [JSON_TYPE]: { schema } } };
+}
+
+/** A field that is the whole answer stands there also when it is not set, some types as null. */
+function answered(field: DescField, schemas: Schemas): JsonObject {
+  const schema = schemas.field(field);
+  return typeof schema.type === "string" && emptyJson(field) === null ? nullable(schema) : schema;
 }
 
 const STREAM =

@@ -39,6 +39,8 @@ const COMMON: Readonly<Partial<Record<Reason, Ask>>> = {
   ADMIN_REQUIRED: needsAdmin,
   ACCOUNT_REQUIRED: needsAccount,
   UNSUPPORTED_MEDIA_TYPE: takesJson,
+  UNSUPPORTED_ENCODING: hasBody,
+  CHECKSUM_MISMATCH: hasBody,
   MESSAGE_TOO_LARGE: hasBody,
   RATE_LIMITED: always,
   TOO_MANY_STREAMS: staysOpen,

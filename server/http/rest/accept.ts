@@ -1,18 +1,19 @@
 /** The forms in which a stream of messages is answered. */
 export type StreamForm = "lines" | "events" | "array";
 
-const FORMS: Readonly<Record<string, StreamForm>> = {
-  "application/x-ndjson": "lines",
-  "text/event-stream": "events",
-  "application/json": "array",
-};
+/** A map, since a caller may name what every object has, such as `constructor`. */
+const FORMS: ReadonlyMap<string, StreamForm> = new Map([
+  ["application/x-ndjson", "lines"],
+  ["text/event-stream", "events"],
+  ["application/json", "array"],
+]);
 
 /** The form a caller likes best; an array for who names none of ours. */
 export function streamForm(accept: string | undefined): StreamForm {
   let best: StreamForm = "array";
   let weight = 0;
   for (const [type, quality] of weighted(accept)) {
-    const form = FORMS[type];
+    const form = FORMS.get(type);
     if (form === undefined || quality <= weight) continue;
     best = form;
     weight = quality;

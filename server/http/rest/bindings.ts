@@ -91,8 +91,12 @@ function bindVariable({ input }: Method, from: TemplateVariable): PathVariable {
 
 /** What could only displace each other, on every call. */
 function refuseClashes(variables: readonly PathVariable[], body: Binding["body"]): void {
+  const names = new Set<string>();
   const oneofs = new Map<unknown, string>();
   for (const { path, from } of variables) {
+    // The template knows spellings only, and a field has two.
+    if (names.has(path.name)) throw new Error(`${path.name} stands twice`);
+    names.add(path.name);
     if (path.field === body) throw new Error(`${from.field} is both in the path and the body`);
     for (const [depth, field] of path.fields.entries()) {
       if (field.oneof === undefined) continue;

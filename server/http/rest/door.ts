@@ -14,7 +14,7 @@ import {
   type Request,
   type Response,
 } from "./house.js";
-import { bytesOf } from "./http-body.js";
+import { bytesOf, NOSNIFF } from "./http-body.js";
 import { messageWriter } from "./message-json.js";
 import type { RestOptions } from "./options.js";
 import { requestMessage } from "./request.js";
@@ -117,7 +117,7 @@ export function createRestDoor(
   function answerHead(req: Request, res: Response, call: Call, binding: Binding, message: Message): void {
     checkShape(binding.method.input, message);
     pipeline.close(call);
-    if (binding.givesBytes !== undefined) sendHeadersOnly(res, call, {});
+    if (binding.givesBytes !== undefined) sendHeadersOnly(res, call, { ...NOSNIFF });
     else if (!binding.method.stream) sendHeadersOnly(res, call, { "content-type": "application/json" });
     else {
       sendHead(res, call, answerings.get(binding)!.layout(headerOf(req, "accept")));

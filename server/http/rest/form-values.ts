@@ -12,7 +12,8 @@ export function bindForm(binding: Binding, form: FormValues, message: Message, o
   const find = (name: string): FieldPath | undefined => {
     const path = formField(binding, name);
     if (path !== undefined || options.ignoreUnknownFields || options.ignoredParameters?.has(name)) return path;
-    throw new DomainError("UNKNOWN_FIELD", `There is no field ${name}.`, { field: name });
+    const field = typeof binding.body === "string" ? name : `${binding.body.jsonName}.${name}`;
+    throw new DomainError("UNKNOWN_FIELD", `There is no field ${field}.`, { field });
   };
   const texts = new Texts();
   for (const [name, text] of form.fields) {
@@ -20,12 +21,21 @@ export function bindForm(binding: Binding, form: FormValues, message: Message, o
     if (path !== undefined) texts.add(path, text);
   }
   texts.set(binding, message, options);
-  for (const { name, filename, contentType, bytes } of form.files) {
-    // So browsers send what nobody has chosen.
-    if (filename === "" && bytes.length === 0) continue;
+  for (const { name, contentType, bytes } of form.files.filter(isChosen)) {
     const path = find(name);
     if (path !== undefined) setField(binding.method.input, message, path, fileValue(path, contentType, bytes), options);
   }
+}
+
+/** The top-level fields that a form names: of `author.name` the author, as JSON would have it. */
+export function namesInForm({ fields, files }: FormValues): string[] {
+  const names = [...fields.map(([name]) => name), ...files.filter(isChosen).map(({ name }) => name)];
+  return names.map((name) => name.split(".", 1)[0]!);
+}
+
+/** Browsers send a file without name and bytes where nobody has chosen one. */
+function isChosen({ filename, bytes }: FormValues["files"][number]): boolean {
+  return filename !== "" || bytes.length > 0;
 }
 
 function formField({ method, body }: Binding, name: string): FieldPath | undefined {

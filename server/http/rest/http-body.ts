@@ -39,6 +39,9 @@ export function bytesOf(schema: DescMessage, message: Message, place: BytesPlace
   return reflect(schema, message).get(place).message as HttpBody;
 }
 
+/** The type of an HttpBody is the verb's word, which a browser must not better. */
+export const NOSNIFF = { "x-content-type-options": "nosniff" };
+
 const NAMEABLE = /^[\t\x20-\x7e\x80-\xff]+$/;
 
 /** The type as it can stand in a header. Throws for one that cannot, which no verb should answer. */

@@ -4,7 +4,7 @@ import type { Binding } from "./bindings.js";
 import { type Codec, DomainError, decompress, type Request, readBody } from "./house.js";
 import { putBytes } from "./http-body.js";
 
-const JSON_TYPE = /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
+const JSON_TYPE = /^application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
 const EMPTY = Buffer.alloc(0);
 
 /** The bytes of a request's body, decompressed; at once when there is none. */

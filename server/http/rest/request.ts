@@ -1,7 +1,7 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import type { PathVariable } from "./bindings.js";
 import { setField } from "./field-path.js";
-import { bindForm } from "./form-values.js";
+import { bindForm, namesInForm } from "./form-values.js";
 import type { Codec, Request } from "./house.js";
 import type { FormValues, RestOptions } from "./options.js";
 import { escapeBytes, percentDecode, percentDecodeSegments } from "./percent.js";
@@ -56,7 +56,7 @@ function isEmpty(body: RequestBody): boolean {
 
 /** The top-level names that stand in a body. */
 function namesIn(body: RequestBody): string[] {
-  if (!Buffer.isBuffer(body)) return [...body.fields, ...body.files.map(({ name }) => [name])].map(([name]) => name!);
+  if (!Buffer.isBuffer(body)) return namesInForm(body);
   const json = parseJson(body);
   return json !== null && typeof json === "object" ? Object.keys(json) : [];
 }

@@ -12,7 +12,7 @@ import {
   type Response,
   statusJson,
 } from "./house.js";
-import { contentTypeOf, type HttpBody } from "./http-body.js";
+import { contentTypeOf, type HttpBody, NOSNIFF } from "./http-body.js";
 
 const GZIP_FROM = 1024;
 const JSON_TYPE = "application/json";
@@ -41,12 +41,7 @@ function mayCompress(req: Request, res: Response): boolean {
 /** Answers 200 with bytes of the type they name. */
 export function sendBytes(res: Response, call: Answered, body: HttpBody): void {
   const { data } = body;
-  // The type is the verb's word, which a browser must not better.
-  send(res, call, data, {
-    "content-type": contentTypeOf(body),
-    "content-length": data.length,
-    "x-content-type-options": "nosniff",
-  });
+  send(res, call, data, { "content-type": contentTypeOf(body), "content-length": data.length, ...NOSNIFF });
 }
 
 /** Answers 200 with nothing but what is known of an answer before it is made. */

@@ -1,21 +1,25 @@
+import type { OutgoingHttpHeaders } from "node:http";
 import type { Message } from "@bufbuild/protobuf";
 import type { StreamForm } from "./accept.js";
 import type { Binding } from "./bindings.js";
 import type { EventId } from "./event-id.js";
-import { bytesOf, contentTypeOf } from "./http-body.js";
+import { bytesOf, contentTypeOf, NOSNIFF } from "./http-body.js";
 
 /** How a stream of messages is laid out in a body. */
 export interface StreamLayout {
   /** The type of a stream that begins with this message, or has none. */
   contentType(first: Message | undefined): string;
-  /** Whether what lies between must pass every message on at once and keep none. */
-  readonly live: boolean;
+  /** What its answer carries besides the type. */
+  readonly headers: OutgoingHttpHeaders;
   message(message: Message, index: number): string | Uint8Array;
   /** What ends a stream of `count` messages. */
   end(count: number): string;
   /** What ends a stream that failed; undefined when only breaking it off can tell. */
   error(status: string): string | undefined;
 }
+
+/** Tells what lies between to pass every message on at once, and to keep none. */
+const LIVE: OutgoingHttpHeaders = { "cache-control": "no-store", "x-accel-buffering": "no" };
 
 /** The layouts of messages in JSON, by their form. */
 export function streamLayouts(
@@ -25,14 +29,14 @@ export function streamLayouts(
   return {
     lines: {
       contentType: () => "application/x-ndjson",
-      live: true,
+      headers: LIVE,
       message: (message) => `${json(message)}\n`,
       end: () => "",
       error: (status) => `{"error":${status}}\n`,
     },
     events: {
       contentType: () => "text/event-stream",
-      live: true,
+      headers: LIVE,
       message(message) {
         const id = eventId(message);
         return `${id === undefined ? "" : `id: ${id}\n`}data: ${json(message)}\n\n`;
@@ -42,7 +46,7 @@ export function streamLayouts(
     },
     array: {
       contentType: () => "application/json",
-      live: false,
+      headers: {},
       message: (message, index) => `${index === 0 ? "[" : ","}${json(message)}`,
       end: (count) => (count === 0 ? "[]" : "]"),
       error: () => undefined,
@@ -56,7 +60,7 @@ export function bytesLayout({ method, givesBytes }: Binding): StreamLayout | und
   const body = (message: Message) => bytesOf(method.output, message, givesBytes);
   return {
     contentType: (first) => contentTypeOf(first === undefined ? { contentType: "" } : body(first)),
-    live: false,
+    headers: NOSNIFF,
     message: (message) => body(message).data,
     end: () => "",
     error: () => undefined,

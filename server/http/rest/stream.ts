@@ -45,8 +45,7 @@ export async function sendStream(res: Response, call: Call, pipeline: Pipeline, 
 
 /** Sends the headers of a stream that begins with `first`; they leave with what is written next. */
 export function sendHead(res: Response, call: Call, layout: StreamLayout, first?: Message): void {
-  const more = layout.live ? { "cache-control": "no-store", "x-accel-buffering": "no" } : {};
-  writeHead(res, 200, call, { "content-type": layout.contentType(first), ...more });
+  writeHead(res, 200, call, { "content-type": layout.contentType(first), ...layout.headers });
 }
 
 /** The next message, or the reason why the call has ended meanwhile. */

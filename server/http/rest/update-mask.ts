@@ -8,8 +8,10 @@ import { fieldNamed } from "./field-path.js";
  * sets is left out: it says which one to change.
  */
 export function fillUpdateMask(binding: Binding, names: () => readonly string[], message: Message): void {
-  const { body: target, updateMask, variables } = binding;
-  if (updateMask === undefined || typeof target === "string" || target.fieldKind !== "message") return;
+  const { body: target, takesBytes, updateMask, variables } = binding;
+  // Bytes name no fields, also where they happen to be JSON.
+  if (updateMask === undefined || takesBytes !== undefined) return;
+  if (typeof target === "string" || target.fieldKind !== "message") return;
   const holder = message as unknown as Record<string, unknown>;
   const given = holder[updateMask.localName] as FieldMask | undefined;
   if (given !== undefined && given.paths.length > 0) return;

@@ -188,6 +188,17 @@ describe("the body", () => {
     expect(Object.keys(schema.properties)).toEqual(["title"]);
   });
 
+  test("may be null where a field that is not set is, whose type has no empty value", () => {
+    const unset = { Got: { "google.protobuf.Timestamp at": {}, "string text": {}, "Book book": {} } };
+    const schema = (responseBody: string) =>
+      operation(tryRpc({ http: { get: "/v1/books", responseBody }, output: "Got" }, unset), "GET /v1/books").responses[
+        "200"
+      ].content["application/json"].schema;
+    expect(schema("at")).toEqual({ type: ["string", "null"], format: "date-time" });
+    expect(schema("text")).toEqual({ type: "string" });
+    expect(schema("book")).toEqual(ref("Book"));
+  });
+
   test("is bytes of any type where the field is an HttpBody", () => {
     expect(body({ post: "/v1/books", body: "file" }, "/v1/books").content).toEqual(bytes);
     const whole = tryRpc({ http: { post: "/v1/files", body: "*" }, input: "google.api.HttpBody", asksStream: true });
@@ -218,6 +229,17 @@ describe("the answer", () => {
     expect(content({ http: { get: "/v1/books", responseBody: "books" } })).toEqual(
       json({ type: "array", items: ref("Book") }),
     );
+  });
+
+  test("may be null where a field that is not set is, whose type has no empty value", () => {
+    const unset = { Got: { "google.protobuf.Timestamp at": {}, "string text": {}, "Book book": {} } };
+    const schema = (responseBody: string) =>
+      operation(tryRpc({ http: { get: "/v1/books", responseBody }, output: "Got" }, unset), "GET /v1/books").responses[
+        "200"
+      ].content["application/json"].schema;
+    expect(schema("at")).toEqual({ type: ["string", "null"], format: "date-time" });
+    expect(schema("text")).toEqual({ type: "string" });
+    expect(schema("book")).toEqual(ref("Book"));
   });
 
   test("is bytes of any type where it is an HttpBody", () => {
@@ -309,8 +331,11 @@ describe("the errors of an operation", () => {
 
   test("are those of a body only where there is one", () => {
     expect(Object.keys(responses({}))).not.toContain("415");
-    const { paths } = tryRpc({ http: { post: "/v1/books", body: "*" } });
-    expect(Object.keys(paths["/v1/books"].post.responses)).toEqual(expect.arrayContaining(["413", "415"]));
+    expect(Object.keys(responses({}))).not.toContain("501");
+    const { paths, components } = tryRpc({ http: { post: "/v1/books", body: "*" } });
+    expect(components.responses.NotImplemented.description).toContain("`UNSUPPORTED_ENCODING`");
+    expect(components.responses.BadRequest.description).toContain("`CHECKSUM_MISMATCH`");
+    expect(Object.keys(paths["/v1/books"].post.responses)).toEqual(expect.arrayContaining(["413", "415", "501"]));
   });
 
   test("are a google.rpc.Status, which tells all reasons", () => {

@@ -25,7 +25,7 @@ const malformed: Record<string, [line: string, body: string | Buffer, reason: st
   "broken JSON for a field": ["PATCH /v1/books/b1", "{", "MALFORMED_BODY"],
   "invalid UTF-8": ["POST /v1/books", Buffer.from([0x22, 0xff, 0x22]), "INVALID_UTF8"],
   "invalid UTF-8 for a field": ["POST /v1/shelves/s/books:move", Buffer.from([0x22, 0xff, 0x22]), "INVALID_UTF8"],
-  "an unknown field of the field": ["PATCH /v1/books/b1", '{"isbn":1}', "UNKNOWN_FIELD", "isbn"],
+  "an unknown field of the field": ["PATCH /v1/books/b1", '{"isbn":1}', "UNKNOWN_FIELD", "book.isbn"],
   "a field twice": ["PATCH /v1/books/b1", '{"title":"a","title":"b"}', "MALFORMED_BODY", "title"],
   "a value of another type": ["POST /v1/books", '{"pages":"many"}', "WRONG_TYPE", "pages"],
 };

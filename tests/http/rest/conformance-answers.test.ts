@@ -141,6 +141,7 @@ conformance({
         handler: () => body("text/plain\r\nset-cookie: a=b", bytes("x")),
       }),
       Store: rpc("put /v1/files/{filename}", "Upload", { body: "file" }),
+      Change: rpc("patch /v1/files", "UpdateFile", { body: "file" }),
       Echo: rpc("post /v1/echo", ".google.api.HttpBody", { body: "*" }),
     },
     exchanges: [
@@ -176,6 +177,13 @@ conformance({
         { body: gzipSync("zzz"), headers: { "content-type": "a/b", "content-encoding": "gzip" } },
       ],
       ["PUT /v1/files/f", { json: { filename: "f", file: {} } }],
+      ...["PNG", '{"data":1}'].map(
+        (text): Exchange => [
+          "PATCH /v1/files",
+          { json: { file: { contentType: "image/png", data: bytes(text).toString("base64") } }, verb: "Change" },
+          { body: text, headers: { "content-type": "image/png" } },
+        ],
+      ),
       ["PUT /v1/files/f?file.content_type=x", { status: 400, reason: "UNKNOWN_FIELD" }],
       [
         "POST /v1/echo",
@@ -192,7 +200,7 @@ conformance({
       Long: rpc("get /v1/long/{pages}", "Book", { handler: ({ pages }) => ({ title: "x".repeat(pages) }) }),
     },
     exchanges: [
-      ...["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'].map(
+      ...["application/json; charset=utf-8", "application/json; charset=utf8", 'Application/JSON;charset="UTF-8"'].map(
         (type): Exchange => [
           "POST /v1/books",
           { json: { title: "é" } },

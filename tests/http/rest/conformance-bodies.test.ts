@@ -3,6 +3,31 @@ import { conformance, exchange, rpc } from "./conformance.js";
 const UPDATE = { Update: rpc("patch /v1/messages/{note}", "UpdateBook", { body: "book" }) };
 const CREATE = { Create: rpc("post /v1/books", "Book", { body: "*" }) };
 
+/** What is answered for a field of each kind that is not set. */
+const UNSET: Record<string, Record<string, unknown>> = {
+  Probe: {
+    id: "",
+    small: 0,
+    large: "0",
+    ratio: 0,
+    flag: false,
+    raw_data: "",
+    state: "STATE_UNSPECIFIED",
+    tags: [],
+    books: [],
+    labels: {},
+    book: {},
+    left: "",
+    at: null,
+    wait: null,
+    mask: null,
+    maybe_number: null,
+    maybe_text: null,
+  },
+  Shelf: { label: "", book: {}, any: null, fields: null, value: null },
+  Maybe: { count: 0, state: "STATE_UNSPECIFIED", constructor: "" },
+};
+
 conformance({
   21: {
     shows: "a body of one field fills that field; the path and the query set the others",
@@ -80,7 +105,7 @@ conformance({
     ],
   },
   27: {
-    shows: "response_body answers one field, bare, and empty when it is not set",
+    shows: "response_body answers one field, bare; one that is not set as the empty value of its type, or null",
     rpcs: {
       List: rpc("get /v2/{parent=shelves/*/books/*}:checkouts", "MoveBooks", {
         responseBody: "names",
@@ -91,6 +116,21 @@ conformance({
       ["GET /v2/shelves/1/books/2:checkouts", { json: ["c1", "c2"], headers: { "content-type": "application/json" } }],
       ["GET /v2/shelves/1/books/0:checkouts", { json: [] }],
     ],
+    async also() {
+      for (const [message, fields] of Object.entries(UNSET)) {
+        for (const [responseBody, json] of Object.entries(fields)) {
+          const Get = rpc("get /v1/field", message, { responseBody, handler: () => ({}) });
+          await exchange({ Get }, {}, [["GET /v1/field", { status: 200, text: JSON.stringify(json) }]]);
+        }
+      }
+      const set = (input: string, responseBody: string, answer: object) => ({
+        Get: rpc("get /v1/field", input, { responseBody, handler: () => answer }),
+      });
+      const left = set("Probe", "left", { choice: { case: "left", value: "l" } });
+      await exchange(left, {}, [["GET /v1/field", { json: "l" }]]);
+      await exchange(set("Probe", "maybe_number", { maybeNumber: 0 }), {}, [["GET /v1/field", { json: 0 }]]);
+      await exchange(set("Probe", "small", { small: 7 }), {}, [["GET /v1/field", { json: 7 }]]);
+    },
   },
   29: {
     shows: "a variable inside of a message and a body of that message make one message",

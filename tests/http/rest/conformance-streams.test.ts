@@ -203,10 +203,19 @@ async function downloadsWait(): Promise<void> {
   await quiet(() => given);
   expect(given).toBeLessThan(total);
   expect(res.headers["content-type"]).toBe("image/png");
+  expect(res.headers["x-content-type-options"]).toBe("nosniff");
   let bytes = 0;
   for await (const chunk of res) bytes += chunk.length;
   expect(bytes).toBe(total * piece.length);
   await exchange({ Download: { ...DOWNLOAD, async *handler() {} } }, {}, [
-    ["GET /v1/files/f", { status: 200, text: "", headers: { "content-type": "application/octet-stream" } }],
+    [
+      "GET /v1/files/f",
+      {
+        status: 200,
+        text: "",
+        headers: { "content-type": "application/octet-stream", "x-content-type-options": "nosniff" },
+      },
+    ],
+    ["HEAD /v1/files/f", { status: 200, text: "", headers: { "x-content-type-options": "nosniff" }, verb: undefined }],
   ]);
 }

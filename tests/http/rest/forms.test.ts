@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseForm } from "../../../server/http/form.js";
+import { formKind, parseForm } from "../../../server/http/form.js";
 import { rpc } from "./conformance.js";
 import { type LibraryOptions, serveLibrary } from "./library-server.js";
 
@@ -8,6 +8,7 @@ const rpcs = {
   Update: rpc("patch /v1/books/{book.name}", "UpdateBook", { body: "book" }),
   Store: rpc("post /v1/files", "Upload", { body: "*" }),
   Move: rpc("post /v1/shelves/{parent}", "MoveBooks", { body: "names" }),
+  Change: rpc("patch /v1/files", "UpdateUpload", { body: "upload" }),
   Raw: rpc("post /v1/raw", "Upload", { body: "file" }),
 };
 
@@ -35,6 +36,10 @@ test("no method takes forms unless it is allowed: another site may send them wit
   expect(await call("POST /v1/shelves/s", urlencoded("names=a"))).toMatchObject({ status: 415 });
 });
 
+test("no name that every object has is a kind of form", () => {
+  for (const type of ["constructor", "__proto__", "toString"]) expect(formKind(type)).toBeUndefined();
+});
+
 test("a form sets fields as a query does, of the message or of the body's field", async () => {
   const { call } = await serve();
   const sent = urlencoded("id=other&small=7&tags=a&tags=b+c&book.shelf_mark=x&at=2021-01-01T00:00:00Z&maybeText=");
@@ -49,8 +54,19 @@ test("a form sets fields as a query does, of the message or of the body's field"
   expect((await call("PATCH /v1/books/b?note=n", urlencoded("title=T&author.name=ada"))).json).toEqual({
     book: { name: "b", title: "T", author: { name: "ada" } },
     note: "n",
-    updateMask: "title",
+    updateMask: "title,author",
   });
+});
+
+test("the mask of a PATCH has the top-level fields that a form sets, also when it sets nothing but what is inside of them", async () => {
+  const { call } = await serve();
+  const mask = async (form: string) => (await call("PATCH /v1/books/b", urlencoded(form))).json.updateMask;
+  expect(await mask("author.name=ada")).toBe("author");
+  expect(await mask("author.name=ada&author.born=1815&shelf_mark=x&name=b")).toBe("author,shelfMark");
+  const parts = multipart(['name="thumbnail"; filename="t"', "small"], ['name="folder"', "d"]);
+  expect((await call("PATCH /v1/files", parts)).json.updateMask).toBe("folder,thumbnail");
+  const unchosen = multipart(['name="thumbnail"; filename=""', ""], ['name="folder"', "d"]);
+  expect((await call("PATCH /v1/files", unchosen)).json.updateMask).toBe("folder");
 });
 
 test("files of a form become bytes or HttpBody", async () => {
@@ -81,6 +97,15 @@ test.each([
 ])("a form is refused for %s", async (_, sent, reason, field) => {
   const { call } = await serve();
   expect(await call("POST /v1/probes/p", sent)).toMatchObject({ status: 400, reason, field });
+});
+
+test("a field that the body's message does not have is named as it is in JSON", async () => {
+  const { call } = await serve();
+  expect(await call("PATCH /v1/books/b", urlencoded("nope=1"))).toMatchObject({
+    status: 400,
+    reason: "UNKNOWN_FIELD",
+    field: "book.nope",
+  });
 });
 
 test("a body that is bytes stays bytes, also when it is a form, and JSON stays JSON", async () => {

@@ -127,8 +127,8 @@ const query = fc.array(fc.oneof({ weight: 8, arbitrary: pair }, { weight: 1, arb
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", ""];
 const HEADERS: Record<string, string[]> = {
-  accept: ["application/x-ndjson", "text/event-stream;q=0.5, */*", ";q=;,", ""],
-  "accept-encoding": ["gzip", "*;q=0", "q", "gzip;q=x"],
+  accept: ["application/x-ndjson", "text/event-stream;q=0.5, */*", "constructor", "__proto__", ";q=;,", ""],
+  "accept-encoding": ["gzip", "*;q=0", "q", "gzip;q=x", "constructor", "__proto__"],
   "x-server-timeout": ["5", "x", "1e3", "99999999999"],
   "last-event-id": ["c1", "\u00ff", ""],
   authorization: ["Bearer x", "x"],
@@ -199,6 +199,8 @@ const TYPES = [
   "application/x-www-form-urlencoded",
   "multipart/form-data; boundary=b",
   "multipart/form-data",
+  "constructor",
+  "__proto__",
   "text/plain",
   "",
 ];

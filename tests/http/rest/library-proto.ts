@@ -174,6 +174,20 @@ const MESSAGES = [
     ],
     CHOICE,
   ),
+  message(
+    "Maybe",
+    [
+      field("count", 1, Type.INT32, { proto3Optional: true, oneofIndex: 0 }),
+      field("state", 2, Type.ENUM, { ...STATE, proto3Optional: true, oneofIndex: 1 }),
+      field("constructor", 3, Type.STRING, { proto3Optional: true, oneofIndex: 2 }),
+    ],
+    { oneofDecl: [{ name: "_count" }, { name: "_state" }, { name: "_constructor" }] },
+  ),
+  message("UpdateUpload", [
+    field("upload", 1, ".library.v1.Upload"),
+    field("update_mask", 2, ".google.protobuf.FieldMask"),
+  ]),
+  message("UpdateFile", [field("file", 1, HTTP_BODY), field("update_mask", 2, ".google.protobuf.FieldMask")]),
   message("Upload", [
     field("filename", 1, Type.STRING),
     field("folder", 2, Type.STRING),

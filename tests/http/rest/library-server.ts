@@ -1,6 +1,7 @@
 import http, { type IncomingHttpHeaders } from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { Ports } from "../../../server/context.js";
 import { createCors } from "../../../server/http/cors.js";
 import type { Health } from "../../../server/http/health.js";
@@ -141,7 +142,7 @@ export interface RestReply {
   text: string;
   // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it.
   json: any;
-  /** The reason of an error's ErrorInfo, and the field of its BadRequest. */
+  /** The reason of an error's ErrorInfo, and the field of its BadRequest, by REST or Connect. */
   reason: string | undefined;
   field: string | undefined;
 }
@@ -170,12 +171,13 @@ export function replyOf(status: number, headers: IncomingHttpHeaders, bytes: Buf
   const text = bytes.toString("utf8");
   const isJson = headers["content-type"] === "application/json" && !headers["content-encoding"] && text !== "";
   const json = isJson ? JSON.parse(text) : undefined;
-  const details = new Map<string, { reason: string; fieldViolations: { field: string }[] }>(
-    (status >= 400 ? json?.details : undefined)?.map((detail: { "@type": string }) => [
-      detail["@type"].replace(/^.*\./, ""),
-      detail,
+  const details = new Map<string, { reason?: string; fieldViolations?: { field: string }[] }>(
+    (status >= 400 ? json?.details : undefined)?.map((detail: JsonObject) => [
+      // Connect names the type without its URL, and keeps the value apart.
+      String(detail["@type"] ?? detail.type).replace(/^.*\./, ""),
+      detail.debug ?? detail,
     ]),
   );
-  const field = details.get("BadRequest")?.fieldViolations[0]?.field;
+  const field = details.get("BadRequest")?.fieldViolations?.[0]?.field;
   return { status, headers, bytes, text, json, reason: details.get("ErrorInfo")?.reason, field };
 }

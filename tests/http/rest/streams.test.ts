@@ -71,7 +71,7 @@ test("events: which fields are cursors is the house's to say", async () => {
   expect(text).toMatch(/^id: r1\ndata: .*\n\nid: c1\n/);
 });
 
-test.each([undefined, "*/*", "application/json", "text/html", "text/event-stream;q=0"])(
+test.each([undefined, "*/*", "application/json", "text/html", "text/event-stream;q=0", "constructor", "__proto__"])(
   "a JSON array for who accepts %s",
   async (type) => {
     const { call } = await streaming(two);

@@ -53,6 +53,14 @@ const refused: Record<string, [string, Record<string, ServedRpc>]> = {
     "only one of left and right can be set",
     { Get: { rule: get("/v1/{left}/{right}"), input: "Probe" } },
   ],
+  "a field that stands twice in a path, in both its spellings": [
+    "shelfMark stands twice",
+    { Get: { rule: get("/v1/{shelf_mark}/{shelfMark}"), input: "Book" } },
+  ],
+  "a field inside of a message that stands twice in a path, in both its spellings": [
+    "book.shelfMark stands twice",
+    { Get: { rule: get("/v1/{book.shelf_mark}/{book.shelfMark}"), input: "UpdateBook" } },
+  ],
   "a field that is the body and in the path": [
     "both in the path and the body",
     { Put: { rule: { ...put("/v1/{name}"), body: "name" }, input: "Book" } },
