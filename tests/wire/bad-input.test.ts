@@ -173,7 +173,7 @@ const CASES: Case[] = [
   ],
   [
     "a damaged page token",
-    () => asAda(listMessages, { pageToken: `A${pageToken.slice(1)}` }),
+    () => asAda(listMessages, { pageToken: `${pageToken[0] === "A" ? "B" : "A"}${pageToken.slice(1)}` }),
     invalid("INVALID_PAGE_TOKEN", "pageToken"),
   ],
   ["a negative page size", () => asAda(listMessages, { pageSize: -1 }), invalid("INVALID_FIELD", "pageSize")],
