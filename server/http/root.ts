@@ -9,7 +9,7 @@ import type { Cors } from "./cors.js";
 import type { Health } from "./health.js";
 import type { OpenApiPage } from "./openapi/index.js";
 import type { Pages } from "./pages/pages.js";
-import { methodNotAllowed, notFound, type RestDoor } from "./rest/index.js";
+import { isGone, methodNotAllowed, notFound, type RestDoor } from "./rest/index.js";
 
 export interface RootParts {
   methods: ReadonlyMap<string, Method>;
@@ -82,7 +82,7 @@ export function createRoot(parts: RootParts): (req: Request, res: Response) => v
   return (req, res) => {
     route(req, res)?.catch((error) => {
       // A caller who hangs up in the middle of an answer ends here too; there is nobody left to tell.
-      if (!res.writableEnded && !res.destroyed) parts.onFailure(error);
+      if (!res.writableEnded && !isGone(res)) parts.onFailure(error);
       res.destroy();
     });
   };

@@ -3,6 +3,7 @@ import type { Http2ServerRequest } from "node:http2";
 import { setImmediate } from "node:timers/promises";
 import { DomainError } from "../kernel/errors.js";
 import { tooLarge } from "./pipeline.js";
+import { followProgress } from "./progress.js";
 
 export const EMPTY = Buffer.alloc(0);
 
@@ -54,6 +55,7 @@ export async function* readPieces(
   req: IncomingMessage | Http2ServerRequest,
   ended: AbortSignal,
 ): AsyncGenerator<Buffer> {
+  const progress = followProgress(req);
   let wake = () => {};
   const heard = () => wake();
   for (const event of ["readable", "end", "close"]) req.on(event, heard);
@@ -67,9 +69,11 @@ export async function* readPieces(
       if (piece !== null) yield piece;
       else if (req.destroyed) throw new DomainError("CALL_CANCELED");
       else if (!req.readableEnded) {
+        progress.waitingSince = performance.now();
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
+        progress.waitingSince = undefined;
       }
     }
     // Node's own HTTP/2 clients, when they cancel, end the body and reset the stream right behind: half a body is not all.

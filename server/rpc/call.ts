@@ -68,8 +68,11 @@ export class Call {
     return Promise.race([work, ended]);
   }
 
+  /** Throws DEADLINE_EXCEEDED when there is no time at all. */
   startTimer(): void {
     if (this.timeoutMs === undefined) return;
+    // A timer of nothing would still let a quick call through.
+    if (this.timeoutMs < 1) throw new DomainError("DEADLINE_EXCEEDED");
     this.#timer = setTimeout(() => this.abort(new DomainError("DEADLINE_EXCEEDED")), this.timeoutMs);
   }
 

@@ -45,7 +45,7 @@ export async function readInput(
 
 async function readWhole(req: Request, { enveloped }: Framing, limit: number): Promise<Buffer> {
   if (enveloped) return readBody(req, limit + 5, (piece) => checkEnvelopeLength(piece, limit));
-  return decompress(await readBody(req, limit), String(req.headers["content-encoding"] ?? "identity"), limit);
+  return decompress(await readBody(req, limit), req.headers["content-encoding"]?.toLowerCase() ?? "identity", limit);
 }
 
 /** The bytes of the one message. */

@@ -12,7 +12,7 @@ import { Call, type CallRequest } from "./call.js";
 import type { Codec } from "./codec.js";
 import type { Request, Response } from "./dispatcher.js";
 import { Refusal, readInput } from "./framed-input.js";
-import type { Framing } from "./framing.js";
+import { type Framing, mediaTypeOf } from "./framing.js";
 import type { Method } from "./methods.js";
 import type { Input, Pipeline } from "./pipeline.js";
 import { connectErrorJson, toConnectError } from "./wire-errors.js";
@@ -21,7 +21,6 @@ export { framingOf } from "./framing.js";
 
 /** Headers the library needs to frame its answer. What says how the request came is left out: it has been read. */
 const PASSED = [
-  "content-type",
   "connect-protocol-version",
   "accept-encoding",
   "connect-accept-encoding",
@@ -166,6 +165,7 @@ function passedHeaders(req: Request): Headers {
     const value = req.headers[name];
     if (typeof value === "string") headers.set(name, value);
   }
+  if (req.method === "POST") headers.set("content-type", mediaTypeOf(req));
   return headers;
 }
 

@@ -23,6 +23,17 @@ const FRAMINGS = new Map<string, Framing>([
   ["application/json", { door: "connect", format: "json", enveloped: false }],
 ]);
 
+/** A media type, and the one parameter that one of JSON may have. */
+const CONTENT_TYPE = /^\s*([^\s;]+)\s*(?:;\s*charset\s*=\s*("?)utf-?8\2\s*)?$/i;
+const WITH_CHARSET = /[/+]json$/;
+
+/** The media type of a body in lower case, alone; empty when its content type says what nobody here understands. */
+export function mediaTypeOf(req: Request): string {
+  const header = req.headers["content-type"] ?? "";
+  const type = CONTENT_TYPE.exec(header)?.[1]?.toLowerCase() ?? "";
+  return header.includes(";") && !WITH_CHARSET.test(type) ? "" : type;
+}
+
 /** The framing of a request for `method`, or undefined when its content type is none of Connect's and gRPC's. */
 export function framingOf(req: Request, method: Method): Framing | undefined {
   const streams = method.stream || method.streamsRequests;
@@ -30,8 +41,7 @@ export function framingOf(req: Request, method: Method): Framing | undefined {
     const format = queryOf(req).get("encoding");
     return format === "json" || format === "proto" ? { door: "connect", format, enveloped: false } : undefined;
   }
-  const type = (req.headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();
-  const framing = FRAMINGS.get(type);
+  const framing = FRAMINGS.get(mediaTypeOf(req));
   const fits = framing?.door !== "connect" || framing.enveloped === streams;
   return fits && req.method === "POST" ? framing : undefined;
 }
@@ -39,7 +49,7 @@ export function framingOf(req: Request, method: Method): Framing | undefined {
 /** What the messages of a body are compressed with, as its headers say. */
 export function encodingOf(req: Request, { door }: Framing): string | undefined {
   const encoding = req.headers[door === "connect" ? "connect-content-encoding" : "grpc-encoding"];
-  return typeof encoding === "string" ? encoding : undefined;
+  return typeof encoding === "string" ? encoding.toLowerCase() : undefined;
 }
 
 export function queryOf(req: Request): URLSearchParams {

@@ -125,6 +125,37 @@ describe("an HTTP/2 session", () => {
     await Promise.all([gone.promise, client.closed]);
   });
 
+  it("that breaks the protocol while a stream is open is closed, and the handler hears of it", async () => {
+    const begun = signal();
+    const gone = signal();
+    const { port, listener } = await open(
+      (_req, res) => {
+        res.on("close", () => gone.fire());
+        res.write("begun");
+        begun.fire();
+      },
+      { limits: { h2SilenceMs: 50 } },
+    );
+    const client = rawClient(port);
+    client.socket.write(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0), getFrame(1)]));
+    await begun.promise;
+    client.socket.write(frame(FRAME.settings, 0, 0, Buffer.from("bad")));
+    await Promise.all([gone.promise, client.closed]);
+    expect(listener.connections()).toBe(0);
+  });
+
+  it("that is silent with a stream open is kept as long as it answers PINGs", async () => {
+    const release = signal();
+    const { port, listener } = await open((_req, res) => void release.promise.then(() => res.end("late")), {
+      limits: { h2SilenceMs: 50 },
+    });
+    const answered = streamEnd(h2Client(port).request({ ":path": "/" }));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    release.fire();
+    expect(await answered).toMatchObject({ body: "late", code: 0 });
+    expect(listener.counters().silentSessions).toBe(0);
+  });
+
   it("that stops in the middle of its headers is closed", async () => {
     const { port, listener } = await open(echo, { limits: { headersMs: 50 } });
     const client = rawClient(port);

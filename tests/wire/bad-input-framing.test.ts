@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import {
@@ -54,10 +55,69 @@ describe("the content type", () => {
     expect(outcome.http).toBe(415);
   });
 
+  it.each([
+    "application/json; charset=latin1",
+    "application/json; x=y",
+    'application/json; charset="utf-8',
+    "application/json;",
+    "application/proto; charset=utf-8",
+    "application/grpc; x=y",
+    "application/grpc-web; x=y",
+    "application/grpc-web+proto; charset=utf-8",
+  ])("%j, with a parameter nobody understands, is refused with 415 before the caller is looked at", async (type) => {
+    const headers = { "content-type": type, authorization: "Bearer nobody" };
+    const made = async () => {
+      const response = await fetch(backstay.url + pathOf(sendMessage), { method: "POST", headers, body: "{}" });
+      return connectOutcome(response.status, await response.text());
+    };
+    const outcome = await watched.mustRefuse(made, invalid("UNSUPPORTED_MEDIA_TYPE"));
+    expect(outcome.http).toBe(415);
+  });
+
+  it.each([
+    "application/json; charset=utf-8",
+    "application/json;charset=UTF-8",
+    "Application/JSON; Charset=utf8",
+    'application/json ; charset="utf-8"',
+    "APPLICATION/JSON",
+  ])("%j is JSON by Connect and by REST", async (type) => {
+    const byConnect = await post(pathOf(sendMessage), type);
+    const byRest = await post("/v1/messages", type);
+    expect([byConnect.status, byRest.status]).toEqual([200, 200]);
+  });
+
   it.each(wrong)("%j is refused with 415 by REST", async (type) => {
     const made = () => post("/v1/messages", type).then(({ status, text }) => restOutcome(status, text));
     const outcome = await watched.mustRefuse(made, invalid("UNSUPPORTED_MEDIA_TYPE"));
     expect(outcome.http).toBe(415);
+  });
+});
+
+describe("the name of an encoding", () => {
+  const gzipped = (bytes: Uint8Array) => gzipSync(bytes);
+  const message = () => attempt(sendMessage, { recipientId: ben.id, text: "x" }).binary!;
+
+  it.each(["gzip", "GZIP", "GZip"])("may be %j by Connect", async (encoding) => {
+    const response = await fetch(backstay.url + pathOf(sendMessage), {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        "content-encoding": encoding,
+        authorization: `Bearer ${ada.token}`,
+      },
+      body: new Uint8Array(gzipped(Buffer.from(JSON.stringify({ recipientId: ben.id, text: "x" })))),
+    });
+    expect(response.status).toBe(200);
+  });
+
+  it.each(["gzip", "GZIP"])("may be %j by gRPC", async (encoding) => {
+    const headers = { te: "trailers", "content-type": "application/grpc", "grpc-encoding": encoding };
+    const authorized = { ...headers, authorization: `Bearer ${ada.token}` };
+    const body = envelope(gzipped(message()), 1);
+    expect(await callGrpc(backstay.url, pathOf(sendMessage), authorized, [body])).toMatchObject({
+      code: "",
+      http: 200,
+    });
   });
 });
 

@@ -79,6 +79,8 @@ describe.each([
     ["an enum", "backstay.options.v1.Access", "backstay/options/v1/options.proto"],
     ["an enum's value", "backstay.options.v1.ACCESS_PUBLIC", "backstay/options/v1/options.proto"],
     ["an extension", "google.api.http", "google/api/annotations.proto"],
+    ["a map's entry", "grpc.health.v1.HealthListResponse.StatusesEntry", "grpc/health/v1/health.proto"],
+    ["a map's key", "grpc.health.v1.HealthListResponse.StatusesEntry.key", "grpc/health/v1/health.proto"],
     ["a nested type", "grpc.health.v1.HealthCheckResponse.ServingStatus", "grpc/health/v1/health.proto"],
   ])("gives the file of %s", async (_, symbol, name) => {
     const [response] = await ask({ case: "fileContainingSymbol", value: symbol });
@@ -109,6 +111,16 @@ describe.each([
   it("answers a type without extensions by no numbers", async () => {
     const [response] = await ask({ case: "allExtensionNumbersOfType", value: "backstay.accounts.v1.Account" });
     expect(response!.value).toMatchObject({ extensionNumber: [] });
+  });
+
+  it.each([
+    ["a service", "backstay.accounts.v1.AccountService"],
+    ["a method", "backstay.auth.v1.AuthService.SignIn"],
+    ["a field", "backstay.accounts.v1.Account.id"],
+    ["an enum", "backstay.options.v1.Access"],
+  ])("knows no extensions of %s, which is no type that could have any", async (_, value) => {
+    const [response] = await ask({ case: "allExtensionNumbersOfType", value });
+    expect(response).toMatchObject({ case: "errorResponse", value: { errorCode: 5 } });
   });
 
   it("answers what it does not know by an error, and goes on", async () => {

@@ -16,6 +16,7 @@ export interface Descriptors {
 export function indexDescriptors(services: readonly DescService[]): Descriptors {
   const files = new Map<string, DescFile>();
   const symbols = new Map<string, DescFile>();
+  const messages = new Set<string>();
   const extensions = new Map<string, Map<number, DescFile>>();
   for (const { file } of services) addFile(file);
   const bytes = new Map<DescFile, Uint8Array>();
@@ -24,6 +25,9 @@ export function indexDescriptors(services: readonly DescService[]): Descriptors 
     if (files.has(file.proto.name)) return;
     files.set(file.proto.name, file);
     for (const symbol of symbolsOf(file)) symbols.set(symbol, file);
+    for (const message of messagesOf(file)) {
+      for (const name of [message.typeName, ...mapEntriesOf(message)]) messages.add(name);
+    }
     for (const { extendee, number } of extensionsOf(file)) {
       const numbers = extensions.get(extendee.typeName) ?? new Map<number, DescFile>();
       extensions.set(extendee.typeName, numbers.set(number, file));
@@ -53,7 +57,7 @@ export function indexDescriptors(services: readonly DescService[]): Descriptors 
     extensionNumbers(extendee) {
       const numbers = extensions.get(extendee);
       if (numbers !== undefined) return [...numbers.keys()].sort((a, b) => a - b);
-      return symbols.has(extendee) ? [] : undefined;
+      return messages.has(extendee) ? [] : undefined;
     },
   };
 }
@@ -65,6 +69,11 @@ function* messagesOf(parent: DescFile | DescMessage): Generator<DescMessage> {
   }
 }
 
+/** The messages that stand for the entries of maps. They are in the proto, and the library shows them as maps only. */
+function mapEntriesOf({ proto, typeName }: DescMessage): string[] {
+  return proto.nestedType.filter(({ options }) => options?.mapEntry).map(({ name }) => `${typeName}.${name}`);
+}
+
 function* symbolsOf(file: DescFile): Generator<string> {
   const enums = [...file.enums];
   for (const service of file.services) {
@@ -74,6 +83,7 @@ function* symbolsOf(file: DescFile): Generator<string> {
   for (const message of messagesOf(file)) {
     yield message.typeName;
     for (const { name } of [...message.fields, ...message.oneofs]) yield `${message.typeName}.${name}`;
+    for (const entry of mapEntriesOf(message)) yield* [entry, `${entry}.key`, `${entry}.value`];
     enums.push(...message.nestedEnums);
   }
   for (const { typeName, values } of enums) {

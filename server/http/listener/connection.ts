@@ -16,8 +16,14 @@ export interface Http2State {
   hadStream: boolean;
   /** When the last stream ended, or the session began. */
   idleSince: number;
+  /** Bytes received at the last sweep, since when there were no more, and whether the peer was asked to say something. */
+  received: number;
+  silentSince: number;
+  asked: boolean;
   resets: number;
   resetsSince: number;
+  /** There were too many: the session is about to be destroyed, and gets no more answers. */
+  flooded: boolean;
 }
 
 /** One accepted TCP connection, from accept to close. Times are `performance.now()`. */

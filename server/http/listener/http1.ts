@@ -1,12 +1,11 @@
 import http from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { progressOf } from "../../rpc/progress.js";
 import type { Connection } from "./connection.js";
+import { linger, lingerUnlessHeard } from "./linger.js";
 import { REFUSALS, type Refusal, refusalFor, refusalText, refuse } from "./refusal.js";
 import type { Shared } from "./shared.js";
-
-/** How long a refused peer may take to read its answer: destroying at once would let a TCP reset overtake it. */
-const LINGER_MS = 1_000;
 
 const REFUSAL_OF_ERROR: Record<string, Refusal> = {
   ERR_HTTP_REQUEST_TIMEOUT: REFUSALS.timeout,
@@ -42,6 +41,8 @@ export function createHttp1({ handler, limits, log, counters, registry, phase }:
   });
 
   server.on("request", (req, res) => {
+    // Pipelined behind a request that was answered for the last time: an answer could not leave.
+    if (req.socket.writableEnded) return;
     const connection = connections.get(req.socket);
     if (connection) connection.response = res;
     const refused = refusalFor(req);
@@ -58,6 +59,8 @@ export function createHttp1({ handler, limits, log, counters, registry, phase }:
     if (socket.writableEnded) return;
     const refused = refusalOfError(error);
     const response = connections.get(socket)?.response;
+    // Node says it once; from here the sweep bounds the silence between two pieces.
+    if (refused === REFUSALS.timeout && response && progressOf(response.req)) return;
     // Bytes of our own would corrupt an answer that has begun, or overtake one that waits in the pipeline.
     const mayWrite = !response || response.writableFinished || (response.socket === socket && !response.headersSent);
     if (!refused || !mayWrite || !socket.writable) {
@@ -76,6 +79,7 @@ export function createHttp1({ handler, limits, log, counters, registry, phase }:
     },
     serve(connection, socket) {
       connections.set(socket, connection);
+      lingerUnlessHeard(connection, socket);
       server.emit("connection", socket);
     },
     drain() {
@@ -98,7 +102,6 @@ function refusalOfError({ code = "", rawPacket }: ParseError): Refusal | undefin
 
 function endWith(socket: Duplex, refused: Refusal): void {
   socket.on("error", () => {});
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once("close", () => clearTimeout(timer));
+  linger(socket);
   socket.end(refusalText(refused));
 }

@@ -1,7 +1,7 @@
-import http2, { type Http2ServerResponse, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import http2, { type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Connection, Http2State } from "./connection.js";
-import { REFUSALS, type Refusal, refusalFor, refuse } from "./refusal.js";
+import { REFUSALS, refusalFor, refuse } from "./refusal.js";
 import type { Shared } from "./shared.js";
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = http2.constants;
@@ -32,10 +32,11 @@ export function createHttp2(shared: Shared): Http2 {
     // A reset that came in the same packet as its request costs us no handler.
     if (req.stream.closed || req.stream.destroyed) return;
     const refused = refusalFor(req);
-    if (refused) refuseStream(res, refused);
+    // The sweep closes a stream that is answered and whose request, or tunnel, would go on.
+    if (refused) refuse(res, refused);
     else handler(req, res);
   });
-  server.on("connect", (_req, res) => refuseStream(res, REFUSALS.method));
+  server.on("connect", (_req, res) => refuse(res, REFUSALS.method));
   server.on("sessionError", (error: NodeJS.ErrnoException) => {
     log.debug({ code: error.code, reason: error.message }, "an HTTP/2 session failed");
   });
@@ -62,8 +63,12 @@ function watch(connection: Connection, session: ServerHttp2Session, shared: Shar
     streams: new Map(),
     hadStream: false,
     idleSince: performance.now(),
+    received: 0,
+    silentSince: performance.now(),
+    asked: false,
     resets: 0,
     resetsSince: 0,
+    flooded: false,
   };
   connection.http2 = state;
   session.on("stream", (stream) => {
@@ -82,30 +87,32 @@ function watch(connection: Connection, session: ServerHttp2Session, shared: Shar
   });
 }
 
-/** Answers and closes at once: the request's body, or the tunnel a CONNECT waits for, would keep the stream open. */
-function refuseStream(res: Http2ServerResponse, refused: Refusal): void {
-  refuse(res, refused);
-  res.stream?.once("finish", () => res.stream?.close(NGHTTP2_NO_ERROR));
-}
-
 function countReset(connection: Connection, state: Http2State, { limits, counters, log }: Shared): void {
-  if (state.session.destroyed) return;
+  if (state.flooded || state.session.destroyed) return;
   const now = performance.now();
   if (now - state.resetsSince > RESET_WINDOW_MS) {
     state.resets = 0;
     state.resetsSince = now;
   }
   if (++state.resets <= limits.maxResetsPerConnection) return;
+  state.flooded = true;
   counters.resetFloods++;
   log.warn({ address: connection.address, resets: state.resets }, "closed a session that resets too many streams");
-  state.session.destroy(new Error("too many resets"), NGHTTP2_ENHANCE_YOUR_CALM);
   connection.killAt = now + GOODBYE_MS;
+  // Never from here: a stream that ends others of its session in its own close event, when they have something to send,
+  // leaves Node's native code in a loop without end, and with it the process.
+  setImmediate(() => state.session.destroy(new Error("too many resets"), NGHTTP2_ENHANCE_YOUR_CALM));
 }
 
 /** Ends a session that has no streams; one that does not answer the GOAWAY is destroyed by a later sweep. */
 export function sayGoodbye(connection: Connection, now: number): void {
   connection.http2?.session.close();
   connection.killAt = now + GOODBYE_MS;
+}
+
+/** Closes a stream that is answered, and whose request would go on; it is no error that nobody reads the rest. */
+export function closeAnswered(stream: ServerHttp2Stream): void {
+  stream.close(NGHTTP2_NO_ERROR);
 }
 
 /** Ends one stream; gRPC and Connect clients read the code as resource_exhausted. */

@@ -131,6 +131,7 @@ function zeroCounters(): ListenerCounters {
     requestTimeouts: 0,
     malformed: 0,
     idleSessions: 0,
+    silentSessions: 0,
     resetFloods: 0,
     slowReaders: 0,
   };

@@ -19,6 +19,8 @@ export interface ListenerLimits {
   idleMs: number;
   /** An HTTP/2 session between two streams. PINGs do not prolong it. */
   h2IdleMs: number;
+  /** An HTTP/2 session with streams, whose peer says nothing; it is then asked by a PING, and has as long again. */
+  h2SilenceMs: number;
   /** Response bytes are waiting and the peer takes none. */
   slowReaderMs: number;
   /** Open connections in all; one more is destroyed at accept. */
@@ -41,6 +43,7 @@ export const DEFAULT_LIMITS: ListenerLimits = {
   requestMs: 60_000,
   idleMs: 65_000,
   h2IdleMs: 120_000,
+  h2SilenceMs: 30_000,
   slowReaderMs: 30_000,
   maxConnections: 10_000,
   maxConnectionsPerAddress: 2_000,
@@ -82,6 +85,8 @@ export interface ListenerCounters {
   malformed: number;
   /** HTTP/2 sessions closed for having no stream. */
   idleSessions: number;
+  /** HTTP/2 sessions closed with their streams, for answering no PING. */
+  silentSessions: number;
   /** HTTP/2 sessions closed for too many resets. */
   resetFloods: number;
   /** Connections and streams closed because the peer took no bytes. */
