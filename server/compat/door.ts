@@ -2,14 +2,14 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { createRouter, parseTemplate, percentDecode, type RestMatch, type Template } from "../http/rest/index.js";
 import { DomainError } from "../kernel/errors.js";
-import { readBody } from "../rpc/body.js";
 import { Call, type CallRequest } from "../rpc/call.js";
 import type { Request, Response } from "../rpc/dispatcher.js";
-import { decompress } from "../rpc/envelope.js";
 import type { Method } from "../rpc/methods.js";
 import { isForeign, mayChangeSession } from "../rpc/origins.js";
 import type { Pipeline } from "../rpc/pipeline.js";
 import { clearedSession } from "../rpc/session-cookie.js";
+import { queryOf } from "../rpc/url.js";
+import { readWholeBody } from "../rpc/whole-body.js";
 import { sendAnswer, sendRefusal } from "./answer.js";
 import { createGiven, type Given } from "./given.js";
 import { type Parameters, readBodyParameters, readQuery } from "./parameters.js";
@@ -68,7 +68,7 @@ export function createCompatDoor(
     const { rule, method } = match.binding;
     const { spelling } = rule;
     if (!mayCall(req.method ?? "", method)) throw new DomainError("METHOD_NOT_ALLOWED");
-    const query = readQuery(queryOf(req));
+    const query = readQuery(queryOf(req.url));
     // Whether a session is asked for may only be known when the body is read; beginning one changes something.
     const change = spelling.sessions && (req.method === "POST" || query.has("_session"));
     const gate = change ? new Call(sessions.begin, "compat", call.request) : call;
@@ -158,12 +158,13 @@ function inherit(call: Call, from: Call): void {
   call.idempotencyKey = from.idempotencyKey;
 }
 
-/** The bytes of a body, decompressed. */
+/** The bytes of a body, which only a POST has. */
 async function readRequestBody(req: Request, limit: number): Promise<Buffer> {
-  const sent = await readBody(req, limit);
-  if (sent.length === 0) return sent;
-  if (req.method !== "POST") throw new DomainError("MALFORMED_BODY", "Only a POST has a body here.");
-  return decompress(sent, String(req.headers["content-encoding"] ?? "identity").toLowerCase(), limit);
+  const body = await readWholeBody(req, limit);
+  if (body.length > 0 && req.method !== "POST") {
+    throw new DomainError("MALFORMED_BODY", "Only a POST has a body here.");
+  }
+  return body;
 }
 
 async function bodyParameters(req: Request, body: Buffer, spelling: CompatRule["spelling"]): Promise<Parameters> {
@@ -178,10 +179,4 @@ function isElsewhere(req: Request): boolean {
 function refuseSecretsInUrl(query: Parameters, { secrets }: CompatRule["spelling"], options: CompatOptions): void {
   const field = options.secretsInQuery ? undefined : secrets?.find((name) => query.has(name));
   if (field !== undefined) throw new DomainError("SECRET_IN_URL", undefined, { field });
-}
-
-function queryOf(req: Request): string {
-  const url = req.url ?? "";
-  const at = url.indexOf("?");
-  return at === -1 ? "" : url.slice(at + 1);
 }

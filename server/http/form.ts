@@ -2,17 +2,12 @@ import { isUtf8 } from "node:buffer";
 import { Readable } from "node:stream";
 import { Busboy } from "@fastify/busboy";
 import { DomainError } from "../kernel/errors.js";
-import { readBody } from "../rpc/body.js";
-import type { Request } from "../rpc/dispatcher.js";
-import { decompress } from "../rpc/envelope.js";
 import { percentDecode, splitQuery } from "./rest/index.js";
 
 /** What a form says, in the order in which it says it. */
 export interface Form {
   readonly fields: [name: string, value: string][];
   readonly files: FormFile[];
-  /** The body itself, decompressed and not yet decoded: what a signature is made over. */
-  readonly raw: Buffer;
 }
 
 export interface FormFile {
@@ -41,20 +36,13 @@ export function formKind(contentType: string | undefined): FormKind | undefined 
 }
 
 /**
- * Reads a form of at most `limit` bytes, compressed or not. Rejects with UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING,
- * MESSAGE_TOO_LARGE, MALFORMED_BODY, INVALID_FIELD, INVALID_UTF8, CALL_CANCELED.
+ * The form that stands in a body. Rejects with UNSUPPORTED_MEDIA_TYPE, MESSAGE_TOO_LARGE, MALFORMED_BODY, INVALID_FIELD,
+ * INVALID_UTF8.
  */
-export async function readForm(req: Request, limit: number): Promise<Form> {
-  const sent = await readBody(req, limit);
-  const encoding = (req.headers["content-encoding"] ?? "identity").toLowerCase();
-  return parseForm(req.headers["content-type"], await decompress(sent, encoding, limit));
-}
-
-/** The form that stands in a body that has been read. Rejects as `readForm` does. */
-export async function parseForm(contentType: string | undefined, raw: Buffer): Promise<Form> {
+export async function parseForm(contentType: string | undefined, body: Buffer): Promise<Form> {
   const kind = formKind(contentType);
-  if (kind === "urlencoded") return { fields: parseUrlencoded(raw), files: [], raw };
-  if (kind === "multipart") return { ...(await parseMultipart(contentType!, raw)), raw };
+  if (kind === "urlencoded") return { fields: parseUrlencoded(body), files: [] };
+  if (kind === "multipart") return parseMultipart(contentType!, body);
   throw new DomainError("UNSUPPORTED_MEDIA_TYPE", `The content type must be ${[...KINDS.keys()].join(" or ")}.`);
 }
 
@@ -75,7 +63,7 @@ interface Part {
 }
 
 /** The library would guess at the encoding of text, so that it is given every part as if it were a file. */
-function parseMultipart(contentType: string, raw: Buffer): Promise<Omit<Form, "raw">> {
+function parseMultipart(contentType: string, raw: Buffer): Promise<Form> {
   const parts: Part[] = [];
   return new Promise<Part[]>((resolve, reject) => {
     const malformed = () => reject(new DomainError("MALFORMED_BODY", "The body is not multipart/form-data."));
@@ -102,8 +90,8 @@ function parseMultipart(contentType: string, raw: Buffer): Promise<Omit<Form, "r
   }).then(sortParts);
 }
 
-function sortParts(parts: readonly Part[]): Omit<Form, "raw"> {
-  const form: Omit<Form, "raw"> = { fields: [], files: [] };
+function sortParts(parts: readonly Part[]): Form {
+  const form: Form = { fields: [], files: [] };
   for (const { name = "", filename, contentType, chunks } of parts) {
     const bytes = Buffer.concat(chunks);
     if (filename === undefined) form.fields.push([name, textOf(bytes, name)]);

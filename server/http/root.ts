@@ -4,6 +4,7 @@ import { requestIdOf } from "../rpc/call.js";
 import { type createDispatcher, plainFormat, type Request, type Response } from "../rpc/dispatcher.js";
 import { type createFramedDoor, framingOf } from "../rpc/framed.js";
 import type { Method } from "../rpc/methods.js";
+import { pathOf } from "../rpc/url.js";
 import { connectErrorJson, httpStatus, toConnectError } from "../rpc/wire-errors.js";
 import type { Cors } from "./cors.js";
 import type { Health } from "./health.js";
@@ -55,9 +56,7 @@ export function createRoot(parts: RootParts): (req: Request, res: Response) => v
 
   const route = (req: Request, res: Response): Promise<void> | undefined => {
     if (cors.handle(req, res)) return;
-    const url = req.url ?? "/";
-    const query = url.indexOf("?");
-    const path = query === -1 ? url : url.slice(0, query);
+    const path = pathOf(req.url);
     const method = methods.get(path);
     if (method !== undefined) return callRpc(req, res, method);
     if (path === "/healthz") return answerHealth(res, Promise.resolve(true));

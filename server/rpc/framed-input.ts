@@ -5,8 +5,9 @@ import type { Codec } from "./codec.js";
 import { connectTimeout, grpcTimeout } from "./deadline.js";
 import type { Request } from "./dispatcher.js";
 import { checkEnvelopeLength, decompress, openEnvelope, openEnvelopes } from "./envelope.js";
-import { encodingOf, type Framing, queryOf, rawParameter } from "./framing.js";
+import { encodingOf, type Framing, parametersOf, rawParameter } from "./framing.js";
 import type { Input, Pipeline } from "./pipeline.js";
+import { readWholeBody } from "./whole-body.js";
 
 /** In place of a request: why there is none. */
 export class Refusal {
@@ -43,16 +44,16 @@ export async function readInput(
   }
 }
 
-async function readWhole(req: Request, { enveloped }: Framing, limit: number): Promise<Buffer> {
+function readWhole(req: Request, { enveloped }: Framing, limit: number): Promise<Buffer> {
   if (enveloped) return readBody(req, limit + 5, (piece) => checkEnvelopeLength(piece, limit));
-  return decompress(await readBody(req, limit), req.headers["content-encoding"]?.toLowerCase() ?? "identity", limit);
+  return readWholeBody(req, limit);
 }
 
 /** The bytes of the one message. */
 async function openBody(req: Request, framing: Framing, body: Buffer, limit: number): Promise<Buffer> {
   if (framing.enveloped) return openEnvelope(body, encodingOf(req, framing), limit);
   if (req.method !== "GET") return body;
-  const query = queryOf(req);
+  const query = parametersOf(req);
   const bytes =
     query.get("base64") === "1" ? Buffer.from(query.get("message") ?? "", "base64url") : rawParameter(req, "message");
   return decompress(bytes, query.get("compression") ?? "identity", limit);

@@ -2,6 +2,7 @@ import type { Door } from "./call.js";
 import type { Format } from "./codec.js";
 import type { Request } from "./dispatcher.js";
 import type { Method } from "./methods.js";
+import { queryOf } from "./url.js";
 
 /** How a request is framed. */
 export interface Framing {
@@ -38,7 +39,7 @@ export function mediaTypeOf(req: Request): string {
 export function framingOf(req: Request, method: Method): Framing | undefined {
   const streams = method.stream || method.streamsRequests;
   if (req.method === "GET" && method.readOnly && !streams) {
-    const format = queryOf(req).get("encoding");
+    const format = parametersOf(req).get("encoding");
     return format === "json" || format === "proto" ? { door: "connect", format, enveloped: false } : undefined;
   }
   const framing = FRAMINGS.get(mediaTypeOf(req));
@@ -52,19 +53,14 @@ export function encodingOf(req: Request, { door }: Framing): string | undefined 
   return typeof encoding === "string" ? encoding.toLowerCase() : undefined;
 }
 
-export function queryOf(req: Request): URLSearchParams {
-  return new URLSearchParams(queryText(req));
-}
-
-function queryText(req: Request): string {
-  const url = req.url ?? "";
-  const at = url.indexOf("?");
-  return at === -1 ? "" : url.slice(at + 1);
+/** The parameters of a Connect GET. */
+export function parametersOf(req: Request): URLSearchParams {
+  return new URLSearchParams(queryOf(req.url));
 }
 
 /** The bytes of a query parameter: made text at once, those that are no UTF-8 would become others that are. */
 export function rawParameter(req: Request, name: string): Buffer {
-  const parameter = queryText(req)
+  const parameter = queryOf(req.url)
     .split("&")
     .find((one) => one.startsWith(`${name}=`));
   const latin1 = (parameter ?? "")

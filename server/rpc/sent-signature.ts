@@ -1,6 +1,7 @@
 import type { SignedRequest } from "../kernel/signature.js";
 import type { CallRequest } from "./call.js";
 import { hostOf } from "./origins.js";
+import { pathOf, queryOf } from "./url.js";
 
 /** Whether a request's signature is the one in its header. Only a program sets that: a link or a form carries its URL. */
 export function isSignedByHeader({ headers }: CallRequest, name: string): boolean {
@@ -32,22 +33,16 @@ export function signatureReader(name: string): SignatureReader {
 
     signed(request) {
       const { method = "", url = "", headers } = request;
-      const at = url.indexOf("?");
       const pieces = queryOf(url).split("&");
       return {
         method,
         host: hostOf(request),
-        path: at === -1 ? url : url.slice(0, at),
+        path: pathOf(url),
         query: pieces.filter((piece) => !isSignature(piece)).join("&"),
         contentType: headers["content-type"] ?? "",
       };
     },
   };
-}
-
-function queryOf(url: string): string {
-  const at = url.indexOf("?");
-  return at === -1 ? "" : url.slice(at + 1);
 }
 
 /** Node reads headers as Latin-1, clients write them as UTF-8. */

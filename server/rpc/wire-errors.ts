@@ -31,6 +31,11 @@ export function httpStatus(error: DomainError): number {
   return CODES[error.kind].http;
 }
 
+/** The same at doors whose clients expect nothing else of 413. */
+export function plainStatus(error: DomainError): number {
+  return error.reason === "MESSAGE_TOO_LARGE" ? 413 : httpStatus(error);
+}
+
 function details(error: DomainError) {
   const { reason, metadata, fields, retryAfterMs } = error;
   const info = create(ErrorInfoSchema, { reason, domain: "backstay", metadata: { ...metadata } });

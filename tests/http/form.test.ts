@@ -1,8 +1,9 @@
 import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { formKind, readForm } from "../../server/http/form.js";
+import { formKind, parseForm } from "../../server/http/form.js";
 import type { Request } from "../../server/rpc/dispatcher.js";
+import { readWholeBody } from "../../server/rpc/whole-body.js";
 
 const URLENCODED = "application/x-www-form-urlencoded";
 
@@ -12,6 +13,12 @@ function request(type: string | undefined, body: Buffer | string, headers: Recor
   const pieces = [bytes.subarray(0, 7), bytes.subarray(7)].filter((piece) => piece.length > 0);
   const req = Readable.from(pieces, { objectMode: false });
   return Object.assign(req, { headers: { ...(type && { "content-type": type }), ...headers } }) as unknown as Request;
+}
+
+/** Reads a form as a door does. */
+async function readForm(req: Request, limit: number) {
+  const raw = await readWholeBody(req, limit);
+  return { ...(await parseForm(req.headers["content-type"], raw)), raw };
 }
 
 /** Each part as its headers and its content. */

@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import { DomainError, REASONS, type Reason } from "../../kernel/errors.js";
-import { httpStatus } from "../../rpc/wire-errors.js";
+import { httpStatus, plainStatus } from "../../rpc/wire-errors.js";
 import type { Binding } from "../rest/bindings.js";
 import { commentOf, type Docs, errorsPart } from "./docs.js";
 
@@ -97,7 +97,7 @@ function byStatus(reasons: readonly Reason[]): Map<number, Set<Reason>> {
 }
 
 function statusOf(reason: Reason): number {
-  return reason === "MESSAGE_TOO_LARGE" ? 413 : httpStatus(new DomainError(reason));
+  return plainStatus(new DomainError(reason));
 }
 
 /** Codes as comments spell them. The first reason of a kind has its usual status. */

@@ -11,4 +11,4 @@ export { decompress } from "../../rpc/envelope.js";
 export type { Method } from "../../rpc/methods.js";
 export { type Pipeline, tooLarge } from "../../rpc/pipeline.js";
 export { checkShape } from "../../rpc/shape.js";
-export { httpStatus, statusJson } from "../../rpc/wire-errors.js";
+export { plainStatus, statusJson } from "../../rpc/wire-errors.js";

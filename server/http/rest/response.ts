@@ -7,7 +7,7 @@ import {
   type Call,
   DomainError,
   hangUpAfter,
-  httpStatus,
+  plainStatus,
   type Request,
   type Response,
   statusJson,
@@ -49,10 +49,16 @@ export function sendHeadersOnly(res: Response, call: Answered, headers: Outgoing
   send(res, call, "", headers);
 }
 
-/** Answers an error as google.rpc.Status with its HTTP status. */
-export function sendError(req: Request, res: Response, call: Call, error: DomainError): void {
+/** Answers an error with its HTTP status: as google.rpc.Status, or as another door spells it. */
+export function sendError(
+  req: Request,
+  res: Response,
+  call: Call,
+  error: DomainError,
+  spelled: object = statusJson(error),
+): void {
   if (error.reason === "MESSAGE_TOO_LARGE") hangUpAfter(req, res);
-  sendStatus(res, call, error, headersOf(error));
+  sendStatus(res, call, error, headersOf(error), spelled);
 }
 
 /** Answers that nothing is at the path. */
@@ -93,11 +99,16 @@ export function writeHead(res: Response, status: number, call: Answered, headers
   (res as ServerResponse).writeHead(status, headers);
 }
 
-function sendStatus(res: Response, call: Answered, error: DomainError, headers: OutgoingHttpHeaders): undefined {
-  const json = JSON.stringify(statusJson(error));
+function sendStatus(
+  res: Response,
+  call: Answered,
+  error: DomainError,
+  headers: OutgoingHttpHeaders,
+  spelled: object = statusJson(error),
+): undefined {
+  const json = JSON.stringify(spelled);
   const length = Buffer.byteLength(json);
-  const status = error.reason === "MESSAGE_TOO_LARGE" ? 413 : httpStatus(error);
-  send(res, call, json, { "content-type": JSON_TYPE, "content-length": length, ...headers }, status);
+  send(res, call, json, { "content-type": JSON_TYPE, "content-length": length, ...headers }, plainStatus(error));
   return undefined;
 }
 
