@@ -29,6 +29,14 @@ function isDatabaseUrl(text: string): boolean {
   return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol) && new URL(text).host !== "";
 }
 
+const natsUrls = z.string().refine((text) => text === "" || text.split(",").every(isNatsUrl), {
+  error: "must be a URL such as nats://host:4222, or several by comma",
+});
+
+function isNatsUrl(text: string): boolean {
+  return URL.canParse(text) && /^(nats|tls):$/.test(new URL(text).protocol) && new URL(text).host !== "";
+}
+
 const flag = z.enum(["true", "false", "on", "off"]).transform((text) => text === "true" || text === "on");
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
@@ -55,6 +63,22 @@ export const SETTINGS = {
     default: "2s",
     says: "How long a statement may wait for a connection",
   },
+  "nats.url": {
+    type: natsUrls,
+    default: "",
+    says: "NATS servers that carry notices and events between nodes, by comma; by default this process is the only one",
+  },
+  "nats.prefix": {
+    type: z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "must be lower-case letters, digits, - and _"),
+    default: "backstay",
+    says: "First word of every NATS subject; installations that share a NATS need one each",
+  },
+  "nats.stream_bytes": {
+    type: whole(1 << 20, 2 ** 50),
+    default: "1073741824",
+    says: "Most bytes of events that NATS keeps; the oldest go first",
+  },
+  workers: { type: whole(1, 256), default: "1", says: "Processes that serve the port together (serve only)" },
   "tls.cert": { type: z.string(), default: "", says: "PEM file of the certificate chain; makes the port speak TLS" },
   "tls.key": { type: z.string(), default: "", says: "PEM file of the certificate's key" },
   "log.level": {
@@ -134,6 +158,21 @@ export const SETTINGS = {
   "events.poll_timeout": { type: duration("50ms", "1h"), default: "10m", says: "How long a poll waits" },
   "events.retention": { type: duration("1s", "3650d"), default: "7d", says: "How long events are kept" },
   "events.retention_per_topic": { type: whole(1, 10_000_000), default: "10000", says: "Most events kept per topic" },
+  "events.presence_grace": {
+    type: duration("0s", "10m"),
+    default: "10s",
+    says: "How long somebody is still there after his last stream or socket was closed",
+  },
+  "events.ws_path": {
+    type: z.string().regex(/^\/[A-Za-z0-9._~/-]{1,100}$/, "must be a path such as /ws"),
+    default: "/ws",
+    says: "Path of the WebSocket",
+  },
+  "limits.sockets_per_address": {
+    type: whole(1, 1_000_000),
+    default: "1000",
+    says: "Most WebSockets of one IPv4 address or IPv6 /64",
+  },
   "events.streams_per_account": { type: whole(1, 100_000), default: "100", says: "Streams an account may have open" },
 } as const satisfies Record<string, Setting>;
 
@@ -169,6 +208,9 @@ export function envOf(name: string): string {
   return `BACKSTAY_${name.replace(/\./g, "_").toUpperCase()}`;
 }
 
+/** Settings that everybody else names so too. */
+const USUAL: Partial<Record<SettingName, string>> = { "database.url": "DATABASE_URL", "nats.url": "NATS_URL" };
+
 export interface Sources {
   flags: Partial<Record<SettingName, string>>;
   env: NodeJS.ProcessEnv;
@@ -178,7 +220,7 @@ export interface Sources {
 
 /** Reads the configuration: flag over environment over file over default. Throws ConfigError. */
 export function readConfig({ flags, env, cwd, development }: Sources): Config {
-  const fromEnv = (name: SettingName) => env[envOf(name)] ?? (name === "database.url" ? env.DATABASE_URL : undefined);
+  const fromEnv = (name: SettingName) => env[envOf(name)] ?? env[USUAL[name] ?? ""];
   const json = readJsonFile(join(cwd, "backstay.config.json"));
   const home = resolve(cwd, flags.home ?? fromEnv("home") ?? json.home?.text ?? SETTINGS.home.default);
   const lines = readLinesFile(join(home, "etc", "config"));
@@ -231,6 +273,7 @@ export function toSettings(config: Config): Settings {
       retention: config["events.retention"],
       retentionPerTopic: config["events.retention_per_topic"],
       streamsPerAccount: config["events.streams_per_account"],
+      presenceGrace: config["events.presence_grace"],
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Caller } from "./kernel/caller.js";
 import type { Clock } from "./kernel/clock.js";
 import type { Ids } from "./kernel/ids.js";
 import type { InstanceKey } from "./kernel/instance-key.js";
+import type { Topics } from "./kernel/topics.js";
 import type { Bus } from "./platform/bus/bus.js";
 import type { CacheFactory } from "./platform/cache/cache.js";
 import type { Database, Db } from "./platform/db/index.js";
@@ -9,6 +10,12 @@ import type { EventLog } from "./platform/events/index.js";
 import type { Hasher } from "./platform/hasher/hasher.js";
 import type { Log } from "./platform/log.js";
 import type { Settings } from "./settings.js";
+
+/** Who is there, over all nodes. */
+export interface Presence {
+  /** Says that an account is in a topic by one more stream or socket of this node; returns what ends that. */
+  enter(topic: string, accountId: string, data?: object): () => void;
+}
 
 /** The outside world as a verb sees it: ports only, never a domain. */
 export interface Ports {
@@ -21,6 +28,9 @@ export interface Ports {
   readonly caches: CacheFactory;
   readonly events: EventLog;
   readonly hasher: Hasher;
+  /** The topics an app has declared. */
+  readonly topics: Topics;
+  readonly presence: Presence;
   readonly settings: Settings;
   /** Fires when this server begins to stop: streams say goodbye. */
   readonly draining: AbortSignal;

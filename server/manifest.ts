@@ -57,13 +57,26 @@ export type Handlers<Service extends DescService> = {
   readonly [Name in keyof Service["method"]]: Service["method"][Name] extends DescMethodUnary<infer I, infer O>
     ? (request: MessageShape<I>, ctx: Ctx) => MessageInitShape<O> | Promise<MessageInitShape<O>>
     : Service["method"][Name] extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, ctx: Ctx) => AsyncIterable<MessageInitShape<O>>
+      ? (request: MessageShape<I>, ctx: Ctx) => AsyncIterable<MessageInitShape<O>> | Pushed<MessageShape<O>>
       : Service["method"][Name] extends DescMethodClientStreaming<infer I, infer O>
         ? (requests: AsyncIterable<MessageShape<I>>, ctx: Ctx) => Promise<MessageInitShape<O>>
         : Service["method"][Name] extends DescMethodBiDiStreaming<infer I, infer O>
           ? (requests: AsyncIterable<MessageShape<I>>, ctx: Ctx) => AsyncIterable<MessageInitShape<O>>
           : never;
 };
+
+/** Where a stream writes what it says as it happens. */
+export interface Outlet<T> {
+  /** Hands an item over. False when the reader is behind: whatever follows waits, or is dropped, at the writer's choice. */
+  write(item: T): boolean;
+  /** Calls back once, when the reader has caught up. */
+  onDrain(listener: () => void): void;
+}
+
+/** A stream that pushes what it says instead of being asked for it; `run` lasts as long as the stream, or until its call ends. */
+export class Pushed<T> {
+  constructor(readonly run: (outlet: Outlet<T>) => Promise<void>) {}
+}
 
 /** Pairs a service with its handlers. */
 export function serve<Service extends DescService>(

@@ -30,5 +30,7 @@ export interface Settings {
     readonly retentionPerTopic: number;
     /** Streams an account may have open. */
     readonly streamsPerAccount: number;
+    /** How long somebody is still there after his last stream or socket was closed. */
+    readonly presenceGrace: number;
   };
 }

@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file backstay/events/v1/events.proto.
  */
 export const file_backstay_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch9iYWNrc3RheS9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJiYWNrc3RheS5ldmVudHMudjEisQEKBUV2ZW50EgoKAmlkGAEgASgJEg4KBmN1cnNvchgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBHBhdGgYBCABKAkSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWN0b3JfaWQYBiABKAkSJQoEZGF0YRgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFdG9waWMYCCABKAki6gEKEFN1YnNjcmliZVJlcXVlc3QSSgoGdG9waWNzGAEgAygJQjq6SDeSATQQECIwci4yLF5bYS16XVthLXowLTlfLV17MCwzMX0vW0EtWmEtejAtOS5fLV17MSw2NH0kElEKBXR5cGVzGAIgAygJQkK6SD+SATwQICI4cjYyNF4oW2Etel1bYS16MC05X117MCwzMX1cLikrKFwqfFthLXpdW2EtejAtOV9dezAsMzF9KSQSHgoMYWZ0ZXJfY3Vyc29yGAMgASgJQgi6SAVyAxiAARIXCgVtYXRjaBgEIAEoCUIIukgFcgMYgAIi5gIKC1BvbGxSZXF1ZXN0EkoKBnRvcGljcxgBIAMoCUI6ukg3kgE0EBAiMHIuMixeW2Etel1bYS16MC05Xy1dezAsMzF9L1tBLVphLXowLTkuXy1dezEsNjR9JBJRCgV0eXBlcxgCIAMoCUJCukg/kgE8ECAiOHI2MjReKFthLXpdW2EtejAtOV9dezAsMzF9XC4pKyhcKnxbYS16XVthLXowLTlfXXswLDMxfSkkEh4KDGFmdGVyX2N1cnNvchgDIAEoCUIIukgFcgMYgAESFwoFbWF0Y2gYBCABKAlCCLpIBXIDGIACEhMKC290aGVyc19vbmx5GAUgASgIEjcKBmdhdGhlchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAEjEKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAIm8KDFBvbGxSZXNwb25zZRIpCgZldmVudHMYASADKAsyGS5iYWNrc3RheS5ldmVudHMudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgJEiQKA2dhcBgDIAEoCzIXLmJhY2tzdGF5LmV2ZW50cy52MS5HYXAi/wEKEVN1YnNjcmliZVJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhkuYmFja3N0YXkuZXZlbnRzLnYxLkV2ZW50SAASKgoFcmVhZHkYAiABKAsyGS5iYWNrc3RheS5ldmVudHMudjEuUmVhZHlIABIyCgloZWFydGJlYXQYAyABKAsyHS5iYWNrc3RheS5ldmVudHMudjEuSGVhcnRiZWF0SAASJgoDZ2FwGAQgASgLMhcuYmFja3N0YXkuZXZlbnRzLnYxLkdhcEgAEi4KB2dvb2RieWUYBSABKAsyGy5iYWNrc3RheS5ldmVudHMudjEuR29vZGJ5ZUgAQgYKBGl0ZW0iFwoFUmVhZHkSDgoGY3Vyc29yGAEgASgJIhsKCUhlYXJ0YmVhdBIOCgZjdXJzb3IYASABKAkiHwoDR2FwEgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkiJQoHR29vZGJ5ZRIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYASABKAUygwIKDEV2ZW50U2VydmljZRKDAQoJU3Vic2NyaWJlEiQuYmFja3N0YXkuZXZlbnRzLnYxLlN1YnNjcmliZVJlcXVlc3QaJS5iYWNrc3RheS5ldmVudHMudjEuU3Vic2NyaWJlUmVzcG9uc2UiJ5ACAYjnGAKQ5xgFgtPkkwIWEhQvdjEvZXZlbnRzOnN1YnNjcmliZTABEm0KBFBvbGwSHy5iYWNrc3RheS5ldmVudHMudjEuUG9sbFJlcXVlc3QaIC5iYWNrc3RheS5ldmVudHMudjEuUG9sbFJlc3BvbnNlIiKQAgGI5xgCkOcYBYLT5JMCERIPL3YxL2V2ZW50czpwb2xsYgZwcm90bzM", [file_backstay_options_v1_options, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch9iYWNrc3RheS9ldmVudHMvdjEvZXZlbnRzLnByb3RvEhJiYWNrc3RheS5ldmVudHMudjEisQEKBUV2ZW50EgoKAmlkGAEgASgJEg4KBmN1cnNvchgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBHBhdGgYBCABKAkSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWN0b3JfaWQYBiABKAkSJQoEZGF0YRgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDQoFdG9waWMYCCABKAkinAIKEFN1YnNjcmliZVJlcXVlc3QSUQoGdG9waWNzGAEgAygJQkG6SD6SATsQECI3cjUyM15bYS16XVthLXowLTlfLV17MCwzMX0oL1tBLVphLXowLTkuXy1dezEsNjR9KXsxLDR9JBJRCgV0eXBlcxgCIAMoCUJCukg/kgE8ECAiOHI2MjReKFthLXpdW2EtejAtOV9dezAsMzF9XC4pKyhcKnxbYS16XVthLXowLTlfXXswLDMxfSkkEh4KDGFmdGVyX2N1cnNvchgDIAEoCUIIukgFcgMYgAESFwoFbWF0Y2gYBCABKAlCCLpIBXIDGIACEikKCHByZXNlbmNlGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCLtAgoLUG9sbFJlcXVlc3QSUQoGdG9waWNzGAEgAygJQkG6SD6SATsQECI3cjUyM15bYS16XVthLXowLTlfLV17MCwzMX0oL1tBLVphLXowLTkuXy1dezEsNjR9KXsxLDR9JBJRCgV0eXBlcxgCIAMoCUJCukg/kgE8ECAiOHI2MjReKFthLXpdW2EtejAtOV9dezAsMzF9XC4pKyhcKnxbYS16XVthLXowLTlfXXswLDMxfSkkEh4KDGFmdGVyX2N1cnNvchgDIAEoCUIIukgFcgMYgAESFwoFbWF0Y2gYBCABKAlCCLpIBXIDGIACEhMKC290aGVyc19vbmx5GAUgASgIEjcKBmdhdGhlchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAEjEKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCLpIBaoBAjIAIm8KDFBvbGxSZXNwb25zZRIpCgZldmVudHMYASADKAsyGS5iYWNrc3RheS5ldmVudHMudjEuRXZlbnQSDgoGY3Vyc29yGAIgASgJEiQKA2dhcBgDIAEoCzIXLmJhY2tzdGF5LmV2ZW50cy52MS5HYXAi/wEKEVN1YnNjcmliZVJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhkuYmFja3N0YXkuZXZlbnRzLnYxLkV2ZW50SAASKgoFcmVhZHkYAiABKAsyGS5iYWNrc3RheS5ldmVudHMudjEuUmVhZHlIABIyCgloZWFydGJlYXQYAyABKAsyHS5iYWNrc3RheS5ldmVudHMudjEuSGVhcnRiZWF0SAASJgoDZ2FwGAQgASgLMhcuYmFja3N0YXkuZXZlbnRzLnYxLkdhcEgAEi4KB2dvb2RieWUYBSABKAsyGy5iYWNrc3RheS5ldmVudHMudjEuR29vZGJ5ZUgAQgYKBGl0ZW0iFwoFUmVhZHkSDgoGY3Vyc29yGAEgASgJIhsKCUhlYXJ0YmVhdBIOCgZjdXJzb3IYASABKAkiHwoDR2FwEgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkiJQoHR29vZGJ5ZRIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYASABKAUi4AEKDlB1Ymxpc2hSZXF1ZXN0EkwKBXRvcGljGAEgASgJQj26SDpyODI2XihbYS16XVthLXowLTlfLV17MCwzMX0oL1tBLVphLXowLTkuXy1dezEsNjR9KXsxLDR9KT8kEkYKBHR5cGUYAiABKAlCOLpINXIzGGQyL14oW2Etel1bYS16MC05X117MCwzMX1cLikrW2Etel1bYS16MC05X117MCwzMX0kEiUKBGRhdGEYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhEKCWVwaGVtZXJhbBgEIAEoCCI7Cg9QdWJsaXNoUmVzcG9uc2USKAoFZXZlbnQYASABKAsyGS5iYWNrc3RheS5ldmVudHMudjEuRXZlbnQixQEKE0xpc3RQcmVzZW5jZVJlcXVlc3QSTAoFdG9waWMYASABKAlCPbpIOnI4MjZeKFthLXpdW2EtejAtOV8tXXswLDMxfSgvW0EtWmEtejAtOS5fLV17MSw2NH0pezEsNH0pPyQSIwoLYWNjb3VudF9pZHMYAiADKAlCDrpIC5IBCBBkIgRyAhhAEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAxiACCJgChRMaXN0UHJlc2VuY2VSZXNwb25zZRIvCglwcmVzZW5jZXMYASADKAsyHC5iYWNrc3RheS5ldmVudHMudjEuUHJlc2VuY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInAKCFByZXNlbmNlEhIKCmFjY291bnRfaWQYASABKAkSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBGRhdGEYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0MvsDCgxFdmVudFNlcnZpY2USgwEKCVN1YnNjcmliZRIkLmJhY2tzdGF5LmV2ZW50cy52MS5TdWJzY3JpYmVSZXF1ZXN0GiUuYmFja3N0YXkuZXZlbnRzLnYxLlN1YnNjcmliZVJlc3BvbnNlIieQAgGI5xgCkOcYBYLT5JMCFhIUL3YxL2V2ZW50czpzdWJzY3JpYmUwARJtCgRQb2xsEh8uYmFja3N0YXkuZXZlbnRzLnYxLlBvbGxSZXF1ZXN0GiAuYmFja3N0YXkuZXZlbnRzLnYxLlBvbGxSZXNwb25zZSIikAIBiOcYApDnGAWC0+STAhESDy92MS9ldmVudHM6cG9sbBJxCgdQdWJsaXNoEiIuYmFja3N0YXkuZXZlbnRzLnYxLlB1Ymxpc2hSZXF1ZXN0GiMuYmFja3N0YXkuZXZlbnRzLnYxLlB1Ymxpc2hSZXNwb25zZSIdiOcYApDnGAOC0+STAg86ASoiCi92MS9ldmVudHMSggEKDExpc3RQcmVzZW5jZRInLmJhY2tzdGF5LmV2ZW50cy52MS5MaXN0UHJlc2VuY2VSZXF1ZXN0GiguYmFja3N0YXkuZXZlbnRzLnYxLkxpc3RQcmVzZW5jZVJlc3BvbnNlIh+QAgGI5xgCkOcYAoLT5JMCDhIML3YxL3ByZXNlbmNlYgZwcm90bzM", [file_backstay_options_v1_options, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Something that happened.
@@ -33,7 +33,7 @@ export type Event = Message<"backstay.events.v1.Event"> & {
   id: string;
 
   /**
-   * Where to resume to get everything after this event. Opaque.
+   * Where to resume to get everything after this event. Opaque; empty for an ephemeral event, and in the answer of Publish.
    *
    * @generated from field: string cursor = 2;
    */
@@ -97,7 +97,8 @@ export const EventSchema: GenMessage<Event> = /*@__PURE__*/
  */
 export type SubscribeRequest = Message<"backstay.events.v1.SubscribeRequest"> & {
   /**
-   * Topics, at most 16; absent is the caller's own, `account/<id>`. Others are for administrators.
+   * Topics, at most 16; absent is the caller's own, `account/<id>` (`account/me` says the same). Others are those an app has
+   * declared, where its rule lets the caller; administrators follow any.
    *
    * @generated from field: repeated string topics = 1;
    */
@@ -124,6 +125,13 @@ export type SubscribeRequest = Message<"backstay.events.v1.SubscribeRequest"> & 
    * @generated from field: string match = 4;
    */
   match: string;
+
+  /**
+   * What others see of the caller in those of the topics that have presence, at most 1 KiB as JSON.
+   *
+   * @generated from field: google.protobuf.Struct presence = 5;
+   */
+  presence?: JsonObject | undefined;
 };
 
 /**
@@ -384,6 +392,175 @@ export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
   messageDesc(file_backstay_events_v1_events, 8);
 
 /**
+ * What to say, and where.
+ *
+ * @generated from message backstay.events.v1.PublishRequest
+ */
+export type PublishRequest = Message<"backstay.events.v1.PublishRequest"> & {
+  /**
+   * The topic; absent is the caller's own, `account/<id>`.
+   *
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * What happened, such as `chat.line`. The types of the server itself (`message.*`, `account.*`, `auth.*`, `presence.*`,
+   * `connection.*`, `counter.*`, `history.*`, `system.*`, `job.*`, `session.*`) are for administrators.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * What there is to know of it, at most 64 KiB as JSON.
+   *
+   * @generated from field: google.protobuf.Struct data = 3;
+   */
+  data?: JsonObject | undefined;
+
+  /**
+   * Whether it is of the moment only.
+   *
+   * @generated from field: bool ephemeral = 4;
+   */
+  ephemeral: boolean;
+};
+
+/**
+ * Describes the message backstay.events.v1.PublishRequest.
+ * Use `create(PublishRequestSchema)` to create a new message.
+ */
+export const PublishRequestSchema: GenMessage<PublishRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 9);
+
+/**
+ * What was said.
+ *
+ * @generated from message backstay.events.v1.PublishResponse
+ */
+export type PublishResponse = Message<"backstay.events.v1.PublishResponse"> & {
+  /**
+   * As streams bring it, but without a cursor: where it stands in the log is known a moment later.
+   *
+   * @generated from field: backstay.events.v1.Event event = 1;
+   */
+  event?: Event | undefined;
+};
+
+/**
+ * Describes the message backstay.events.v1.PublishResponse.
+ * Use `create(PublishResponseSchema)` to create a new message.
+ */
+export const PublishResponseSchema: GenMessage<PublishResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 10);
+
+/**
+ * Whose presence to look for.
+ *
+ * @generated from message backstay.events.v1.ListPresenceRequest
+ */
+export type ListPresenceRequest = Message<"backstay.events.v1.ListPresenceRequest"> & {
+  /**
+   * A topic with presence; exactly one of this and `account_ids`.
+   *
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * Accounts, at most 100; `me` is the caller. Those who are not there, or do not exist, are left out of the answer.
+   *
+   * @generated from field: repeated string account_ids = 2;
+   */
+  accountIds: string[];
+
+  /**
+   * The most to answer at once; 100 when absent, at most 1,000. Of accounts, all are answered.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * The answer's token, for the next page of a topic.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message backstay.events.v1.ListPresenceRequest.
+ * Use `create(ListPresenceRequestSchema)` to create a new message.
+ */
+export const ListPresenceRequestSchema: GenMessage<ListPresenceRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 11);
+
+/**
+ * Who is there.
+ *
+ * @generated from message backstay.events.v1.ListPresenceResponse
+ */
+export type ListPresenceResponse = Message<"backstay.events.v1.ListPresenceResponse"> & {
+  /**
+   * By account id.
+   *
+   * @generated from field: repeated backstay.events.v1.Presence presences = 1;
+   */
+  presences: Presence[];
+
+  /**
+   * Present when there are more.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message backstay.events.v1.ListPresenceResponse.
+ * Use `create(ListPresenceResponseSchema)` to create a new message.
+ */
+export const ListPresenceResponseSchema: GenMessage<ListPresenceResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 12);
+
+/**
+ * Somebody who is there.
+ *
+ * @generated from message backstay.events.v1.Presence
+ */
+export type Presence = Message<"backstay.events.v1.Presence"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string account_id = 1;
+   */
+  accountId: string;
+
+  /**
+   * Since when, without a break of more than the grace.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 2;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * What was said on joining; absent for accounts, and when nothing was said.
+   *
+   * @generated from field: google.protobuf.Struct data = 3;
+   */
+  data?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message backstay.events.v1.Presence.
+ * Use `create(PresenceSchema)` to create a new message.
+ */
+export const PresenceSchema: GenMessage<Presence> = /*@__PURE__*/
+  messageDesc(file_backstay_events_v1_events, 13);
+
+/**
  * Events commit together with the rows they tell of, and reach every stream at least once and in order.
  *
  * @generated from service backstay.events.v1.EventService
@@ -393,7 +570,8 @@ export const EventService: GenService<{
    * Streams events. The first response is `ready` and comes at once; a `heartbeat` follows every 15 s of silence; after
    * about 10 minutes the stream ends with `goodbye`, and is resumed with the last cursor seen. With `after_cursor` the
    * events missed since come first, none lost and none twice; when they are no longer kept, a `gap` says so.
-   * Errors: PERMISSION_DENIED `TOPIC_FORBIDDEN` for a topic that is not the caller's; INVALID_ARGUMENT `INVALID_CURSOR`;
+   * Errors: PERMISSION_DENIED `TOPIC_FORBIDDEN` for a topic that is neither the caller's own nor one whose rule lets it, also
+   * when the rule changes its mind later; INVALID_ARGUMENT `INVALID_CURSOR`, `PRESENCE_TOO_LARGE`;
    * RESOURCE_EXHAUSTED `SLOW_READER` when a reader falls 256 events or 1 MiB behind: resume with its last cursor;
    * UNAUTHENTICATED `TOKEN_REVOKED` within a second of signing out.
    *
@@ -416,6 +594,36 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof PollRequestSchema;
     output: typeof PollResponseSchema;
+  },
+  /**
+   * Says something in a topic. A durable event is written to the log before the call is answered, and has a cursor wherever it
+   * is delivered; an ephemeral one reaches the streams and sockets that are open now, on any node, and is kept nowhere.
+   * An account publishes to its own topic and where an app's rule lets it; administrators publish anywhere.
+   * An idempotency key makes a durable event one, however often it is sent; an ephemeral one goes out again, by the same id.
+   * Errors: PERMISSION_DENIED `TOPIC_FORBIDDEN`, and `ACCOUNT_REQUIRED` when a caller without an account names no topic;
+   * NOT_FOUND `ACCOUNT_NOT_FOUND` for a durable event in the topic of an account that does not exist; INVALID_ARGUMENT
+   * `RESERVED_TYPE` for a type that only the server uses, `EVENT_TOO_LARGE` for data beyond 64 KiB of JSON.
+   *
+   * @generated from rpc backstay.events.v1.EventService.Publish
+   */
+  publish: {
+    methodKind: "unary";
+    input: typeof PublishRequestSchema;
+    output: typeof PublishResponseSchema;
+  },
+  /**
+   * Who is there: in a topic with presence, or of some accounts, anywhere. Somebody is present while a stream or socket of his
+   * is open on any node, and for 10 s (`events.presence_grace`) after the last was closed.
+   * Errors: PERMISSION_DENIED `TOPIC_FORBIDDEN` for a topic whose rule does not let the caller subscribe, or that has no
+   * presence; INVALID_ARGUMENT `INVALID_FIELD` when both topic and accounts are named, or neither; `INVALID_PAGE_TOKEN`;
+   * PERMISSION_DENIED `ACCOUNT_REQUIRED` for `me` of a caller that is no account.
+   *
+   * @generated from rpc backstay.events.v1.EventService.ListPresence
+   */
+  listPresence: {
+    methodKind: "unary";
+    input: typeof ListPresenceRequestSchema;
+    output: typeof ListPresenceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_events_v1_events, 0);
