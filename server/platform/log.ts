@@ -16,18 +16,24 @@ export interface LogOptions {
   level: "debug" | "info" | "warn" | "error" | "silent";
   /** A file to append to; standard error when absent. */
   file?: string;
+  /** Which of the processes this is that log to the same place; each line says so. */
+  worker?: number;
 }
 
 /** JSON lines, buffered for up to half a second below the level `warn`. Throws when the file cannot be opened. */
 export function createLog(options: LogOptions): Log {
-  const lines = gather(options.file === undefined ? 2 : openFile(options.file));
+  const facts = options.worker === undefined ? {} : { worker: options.worker };
+  const most = options.worker === undefined ? CHUNK : WHOLE;
+  const lines = gather(options.file === undefined ? 2 : openFile(options.file), most, facts);
   const timer = setInterval(lines.pass, PASS_EVERY);
   timer.unref();
-  return logTo(lines, options.level);
+  return logTo(lines, options.level, facts);
 }
 
 const PASS_EVERY = 500;
 const CHUNK = 32_768;
+/** What a pipe takes as a whole: the lines of several processes do not mix when each writes no more at once. */
+const WHOLE = 4_096;
 const MOST_HELD = 1 << 20;
 
 function openFile(file: string): number {
@@ -45,18 +51,19 @@ interface Lines extends DestinationStream {
 }
 
 /** Gathers lines and writes many at once. A disk that is full or gone costs log lines, never calls. */
-function gather(fd: number): Lines {
+function gather(fd: number, most: number, facts: object): Lines {
   let held = "";
   let lost = 0;
   // A disk that takes nothing is not asked again with every line.
   let stuck = false;
   const pass = () => {
     if (held === "") return;
-    const bytes = Buffer.from(lost === 0 ? held : `{"level":40,"lost":${lost},"msg":"log lines were lost"}\n${held}`);
+    const loss = lost === 0 ? "" : `${JSON.stringify({ level: 40, ...facts, lost, msg: "log lines were lost" })}\n`;
+    const bytes = Buffer.from(loss + held);
     let done = 0;
     lost = 0;
     try {
-      while (done < bytes.length) done += writeSync(fd, bytes, done);
+      while (done < bytes.length) done += writeSync(fd, bytes, done, wholeLines(bytes, done, most));
       held = "";
       stuck = false;
     } catch {
@@ -77,15 +84,23 @@ function gather(fd: number): Lines {
   };
 }
 
-function logTo(out: Lines, level: LogOptions["level"]): Log {
-  const base = pino({ level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` }, out);
+/** How many bytes from `from` on are lines as a whole, about `most`, and at least one line. */
+function wholeLines(bytes: Buffer, from: number, most: number): number {
+  if (bytes.length - from <= most) return bytes.length - from;
+  const last = bytes.lastIndexOf(10, from + most - 1);
+  const end = last < from ? bytes.indexOf(10, from) : last;
+  return end === -1 ? bytes.length - from : end + 1 - from;
+}
+
+function logTo(out: Lines, level: LogOptions["level"], facts: object): Log {
+  const base = pino({ level, base: facts, timestamp: () => `,"time":"${new Date().toISOString()}"` }, out);
   const logsInfo = base.isLevelEnabled("info");
   return {
     debug: (facts, message) => base.debug(facts, message),
-    info(facts, message) {
+    info(told, message) {
       // Every call comes here once. The line is the one pino would write, at a third of what pino needs for it.
       if (!logsInfo) return;
-      const line = { level: base.levels.values.info, time: new Date().toISOString(), ...facts, msg: message };
+      const line = { level: base.levels.values.info, time: new Date().toISOString(), ...facts, ...told, msg: message };
       out.write(`${JSON.stringify(line)}\n`);
     },
     warn(facts, message) {

@@ -7,6 +7,7 @@ const COMPOSITION_ROOT = "server/app.ts";
 /** npm package -> the only files that name it. */
 const KEPT_PACKAGES: readonly { readonly name: RegExp; readonly files: RegExp; readonly says: string }[] = [
   { name: /^(nats|@nats-io\/.*)$/, files: /\/nats\.ts$/, says: "files called nats.ts" },
+  { name: /^ws$/, files: /^(server\/http\/socket|tests)\//, says: "server/http/socket/" },
   { name: /^sharp$/, files: /\/images\.ts$/, says: "images.ts" },
 ];
 

@@ -14,7 +14,9 @@ export interface ChaosProxy {
   close(): Promise<void>;
   /** Takes connections and says nothing to them, until `mend`. */
   hold(): void;
-  /** Lets everything pass again, also what was held. */
+  /** Leaves connected what is, takes what comes, and passes nothing on in any direction, as a black hole does. */
+  stall(): void;
+  /** Lets everything pass again, also what was held or stalled. */
   mend(): Promise<void>;
   /** Resolves when a connection is being held. */
   held(): Promise<void>;
@@ -25,12 +27,19 @@ export interface ChaosProxy {
 export async function chaosProxy(target: string): Promise<ChaosProxy> {
   const { hostname, port } = new URL(target);
   const sockets = new Set<net.Socket>();
+  const pairs = new Set<[net.Socket, net.Socket]>();
   let waiting: (() => void)[] = [];
   let onHeld: (() => void)[] = [];
   let holding = false;
   let fatal = 0;
   const server = net.createServer((client) => {
-    const pass = () => pipe(sockets, client, net.connect(Number(port), hostname));
+    const pass = () => {
+      const upstream = net.connect(Number(port), hostname);
+      const pair: [net.Socket, net.Socket] = [client, upstream];
+      pairs.add(pair);
+      upstream.on("close", () => pairs.delete(pair));
+      pipe(sockets, client, upstream);
+    };
     sockets.add(client);
     client.on("error", () => {}).on("close", () => sockets.delete(client));
     let left = fatal;
@@ -67,9 +76,17 @@ export async function chaosProxy(target: string): Promise<ChaosProxy> {
     hold() {
       holding = true;
     },
+    stall() {
+      holding = true;
+      for (const [client, upstream] of pairs) {
+        client.unpipe(upstream).pause();
+        upstream.unpipe(client).pause();
+      }
+    },
     held: () => (waiting.length > 0 ? Promise.resolve() : new Promise((resolve) => onHeld.push(resolve))),
     async mend() {
       holding = false;
+      for (const [client, upstream] of pairs) client.pipe(upstream).pipe(client);
       for (const pass of waiting.splice(0)) pass();
       if (!server.listening) await listen(server, own);
     },

@@ -7,7 +7,6 @@ import {
   accountTopic,
   type EventLog,
   eventPruner,
-  eventSubject,
   type LoggedEvent,
   type NewEvent,
   readEvents,
@@ -20,8 +19,6 @@ import {
 export interface Node {
   database: Database;
   log: EventLog;
-  /** Calls `listener` with all that the log hands to this node's bus for a subject. */
-  listen(subject: string, listener: (event: LoggedEvent) => void): void;
   /** What the log complained of. */
   complaints: unknown[];
   stop(): Promise<void>;
@@ -72,10 +69,10 @@ export function exerciseEventLog(open: () => Promise<{ url: string; close(): Pro
     at: new Date(),
     ...facts,
   });
-  /** All that a node hands to its bus for these topics, in one list. */
+  /** All that a node hands to the streams of these topics, in one list. */
   const follow = (node: Node, topics: string[]) => {
     const heard: LoggedEvent[] = [];
-    for (const topic of topics) node.listen(eventSubject(topic), (logged) => heard.push(logged));
+    for (const topic of topics) node.log.subscribe(topic, (logged) => heard.push(logged));
     return heard;
   };
   const reaches = (heard: unknown[], count: number, timeout = 5_000) =>

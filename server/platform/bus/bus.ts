@@ -5,6 +5,8 @@
 export interface Bus {
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Whether the other nodes, if there are any, hear what is published now. */
+  isConnected(): boolean;
   /** Hands `message` (plain JSON data) to every listener of `subject` on every node; never throws, never waits. */
   publish(subject: string, message: unknown): void;
   /** Calls `listener` for each message of exactly `subject`; returns what ends it. */

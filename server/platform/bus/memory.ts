@@ -1,7 +1,13 @@
 import type { Bus } from "./bus.js";
 
+/** A bus of this process, which another bus may be built on. */
+export interface MemoryBus extends Bus {
+  /** Whether somebody listens to `subject`. */
+  hears(subject: string): boolean;
+}
+
 /** The bus of a single process. Listeners run after the publisher's own turn, in the order of publication. */
-export function memoryBus(onError: (error: unknown) => void): Bus {
+export function memoryBus(onError: (error: unknown) => void): MemoryBus {
   const listeners = new Map<string, Set<(message: unknown) => void>>();
   let queue: [subject: string, message: unknown][] = [];
 
@@ -25,6 +31,8 @@ export function memoryBus(onError: (error: unknown) => void): Bus {
       listeners.clear();
       queue = [];
     },
+    isConnected: () => true,
+    hears: (subject) => listeners.has(subject),
     publish(subject, message) {
       if (!listeners.has(subject)) return;
       if (queue.length === 0) queueMicrotask(deliver);

@@ -2,6 +2,7 @@
 export { accounts, identities } from "../../domains/accounts/schema.js";
 export { grants, signatureUses } from "../../domains/auth/schema.js";
 export { counters } from "../../domains/counters/schema.js";
+export { nodes, presences } from "../../domains/events/schema.js";
 export { messages } from "../../domains/messages/schema.js";
 export { eventLog, eventPrunes, events, outbox } from "../events/schema.js";
 export { backstay } from "./columns.js";

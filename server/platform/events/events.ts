@@ -1,5 +1,6 @@
-/** An event of the log, as the relay hands it out. */
+/** An event of the log, as the relay hands it out, or one of the moment. */
 export interface LoggedEvent {
+  /** Its place in the log; 0 when it is of the moment only and stands in none. */
   readonly offset: number;
   readonly topic: string;
   readonly id: string;
@@ -11,23 +12,34 @@ export interface LoggedEvent {
   readonly time: number;
 }
 
+/** How far what is committed is ahead of what was handed out. */
+export interface EventLag {
+  /** Milliseconds since the oldest event was committed that is not in the log yet. */
+  outboxMs: number;
+  /** Events of the log that were not handed to this node's streams yet. */
+  behind: number;
+  /** Events that this node is to carry to the others and cannot, and milliseconds since it should have. */
+  uncarried: number;
+  uncarriedMs: number;
+}
+
 /** The part of the event log that runs: the relay and what streams need to know of it. */
 export interface EventLog {
   start(): Promise<void>;
   stop(): Promise<void>;
   /** Says that something was committed to the outbox; returns at once. */
   wake(): void;
-  /** Every event up to this offset has been handed to the bus of this node. */
+  /** Every event up to this offset has been handed to the streams of this node. */
   published(): number;
   /** Names this log; drawn when it was made. */
   epoch(): string;
+  /** Calls `listener` with every event of a topic from now on, in the log's order; returns what ends it. */
+  subscribe(topic: string, listener: (event: LoggedEvent) => void): () => void;
+  /** Brings something of the moment to the streams of its topic on every node. It may be lost, and is kept nowhere. */
+  tell(event: Omit<LoggedEvent, "offset">): void;
+  lag(): EventLag;
   /** Counts a stream of `owner`; returns what ends it. Throws TOO_MANY_STREAMS above `max`. */
   enter(owner: string, max: number): () => void;
-}
-
-/** Where the bus carries the events of a topic. */
-export function eventSubject(topic: string): string {
-  return `events.${topic}`;
 }
 
 /** The topic every account has of its own. */

@@ -2,7 +2,9 @@ import { DomainError } from "../../kernel/errors.js";
 import type { Bus } from "../bus/bus.js";
 import type { Database } from "../db/db.js";
 import { describeError, type Log } from "../log.js";
-import { type EventLog, eventSubject, type LoggedEvent } from "./events.js";
+import type { CarriedLog, EventCarrier } from "./carrier.js";
+import type { EventLog, LoggedEvent } from "./events.js";
+import { createHub } from "./hub.js";
 import { BATCH, type EventRow, MOVE_BATCH, readHead, readRange } from "./store.js";
 
 /**
@@ -12,85 +14,173 @@ import { BATCH, type EventRow, MOVE_BATCH, readHead, readRange } from "./store.j
 const SPACING = 20;
 /** So many events go out before the streams get their turn: a burst must not overtake who keeps up with it. */
 const BURST = 64;
-/** Milliseconds between two looks at the database when nobody wakes the relay. */
+/** Milliseconds between two looks at the database when nobody wakes the relay: alone or cut off, and while others are heard. */
 const POLL = 100;
+const POLL_CONNECTED = 500;
+/** Carried events that wait for one before them; beyond that they are read from the log. */
+const MOST_EARLY = 10_000;
+/** Milliseconds that events may wait for being carried before the log tells of it. */
+const LATE = 5_000;
+/** Where the bus carries what is of the moment. */
+const MOMENT = "events.moment";
+
+export interface RelayParts {
+  database: Database;
+  bus: Bus;
+  carrier: EventCarrier;
+  log: Log;
+}
 
 /** The relay of this node. Any number of nodes may run one: the database lets one at a time number events. */
-export function relay(parts: { database: Database; bus: Bus; log: Log }): EventLog {
-  const { database, bus, log } = parts;
+export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
   const at = { db: database };
+  const hub = createHub((error) => log.error(describeError(error), "a listener of events failed"));
+  /** Events that others carried here before one that comes before them. */
+  const early = new Map<number, LoggedEvent>();
   const streams = new Map<string, number>();
   let epoch = "";
   /** How far the log is known to go, and how far it has been handed out. */
   let head = 0;
   let published = 0;
+  let outboxMs = 0;
+  let late = false;
   let stopped = true;
+  let leaveBus = () => {};
   let woken = false;
+  /** Carried events that were handed out in this turn of the event loop. */
+  let burst = 0;
   let turn: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const publish = async (rows: EventRow[]) => {
-    for (const [n, row] of rows.entries()) {
+  const handOut = (event: LoggedEvent) => {
+    if (event.offset <= published) return;
+    published = event.offset;
+    hub.publish(event);
+  };
+
+  const publish = async (logged: LoggedEvent[]) => {
+    for (const [n, event] of logged.entries()) {
       if (n % BURST === BURST - 1) await new Promise(setImmediate);
-      const event = toLoggedEvent(row);
-      if (event.offset <= published) continue;
-      published = event.offset;
-      bus.publish(eventSubject(event.topic), event);
+      handOut(event);
     }
   };
+
+  /** Hands out what others carried here, as far as nothing before it is missing. */
+  const handOutEarly = () => {
+    for (let next = early.get(published + 1); next !== undefined; next = early.get(published + 1)) {
+      if (burst >= BURST) return;
+      if (burst++ === 0) setImmediate(goOn);
+      early.delete(next.offset);
+      handOut(next);
+    }
+  };
+  const goOn = () => {
+    burst = 0;
+    if (!stopped) handOutEarly();
+  };
+  /** What was found in the log meanwhile. */
+  const forgetEarly = () => {
+    for (const offset of early.keys()) if (offset <= published) early.delete(offset);
+  };
+
+  const receive = (carried: readonly LoggedEvent[]) => {
+    if (stopped) return;
+    for (const event of carried) {
+      if (event.offset > published && early.size < MOST_EARLY) early.set(event.offset, event);
+    }
+    reached(carried.at(-1)?.offset ?? 0);
+  };
+
+  const reached = (offset: number) => {
+    if (stopped) return;
+    head = Math.max(head, offset);
+    handOutEarly();
+    // What is missing is on its way, or lost: the log has it.
+    if (isMissing()) void run();
+  };
+  const isMissing = () => head > published && !early.has(published + 1);
 
   // Events that another node numbered before ours come first.
   const catchUp = async (upTo: number) => {
     while (published < upTo) {
       const rows = await readRange(at, { after: published, upTo, limit: BATCH });
-      await publish(rows);
-      if (rows.length < BATCH) published = Math.max(published, upTo);
+      await publish(rows.map(toLoggedEvent));
+      if (rows.length === BATCH) continue;
+      // The rest is erased, as far as the log goes; another node's word for how far that is must not silence this one.
+      const [found] = published < upTo ? await readHead(at, {}) : [];
+      if (found === undefined) continue;
+      const last = Number(found.lastOffset);
+      published = Math.max(published, Math.min(upTo, last));
+      if (head > last) head = Math.max(last, published);
+      if (upTo > last) break;
     }
+    forgetEarly();
+    handOutEarly();
   };
 
   const move = async (): Promise<number> => {
     const rows = await database.batch<EventRow>(MOVE_BATCH);
     rows.sort((a, b) => Number(a.logOffset - b.logOffset));
     const first = rows[0];
-    if (first !== undefined) await catchUp(Number(first.logOffset) - 1);
-    await publish(rows);
+    if (first === undefined) return 0;
+    const moved = rows.map(toLoggedEvent);
+    carrier.carry(moved);
+    await catchUp(Number(first.logOffset) - 1);
+    await publish(moved);
+    forgetEarly();
     return rows.length;
   };
 
   const work = async () => {
     // Other nodes number events too, also when there is nothing to number here.
-    await catchUp(head);
-    while (!stopped && woken) {
-      woken = false;
-      const moved = await move();
+    do {
       await catchUp(head);
-      if (moved >= BATCH) woken = true;
-      else if (woken) await new Promise((resolve) => setTimeout(resolve, SPACING));
-    }
+      while (!stopped && woken) {
+        woken = false;
+        const moved = await move();
+        await catchUp(head);
+        if (moved >= BATCH) woken = true;
+        else if (woken) await new Promise((resolve) => setTimeout(resolve, SPACING));
+      }
+    } while (!stopped && head > published);
   };
 
   const run = (): Promise<void> => {
-    turn ??= work()
-      .catch((error) => {
+    turn ??= work().then(
+      () => {
+        turn = undefined;
+        // Whoever came while this turn was ending was not seen by it.
+        if (!stopped && (woken || isMissing())) void run();
+      },
+      (error) => {
+        turn = undefined;
         // The outbox keeps everything; the next look tries again.
         if (!(error instanceof DomainError)) log.error(describeError(error), "event relay failed");
-      })
-      .finally(() => {
-        turn = undefined;
-      });
+      },
+    );
     return turn;
+  };
+
+  const tellLate = () => {
+    const { events, ms } = carrier.behind();
+    if (late === ms > LATE) return;
+    late = ms > LATE;
+    if (late) log.warn({ events, ms: Math.round(ms) }, "events reach the other nodes late: they have to look for them");
+    else log.info({}, "events reach the other nodes in time again");
   };
 
   const look = async () => {
     try {
       const [found] = await readHead(at, {});
-      if (found?.waiting) woken = true;
+      outboxMs = found?.waitingMs ?? 0;
+      if (found !== undefined && found.waitingMs !== null) woken = true;
       else if (found !== undefined) head = Number(found.lastOffset);
       if (woken || head > published) await run();
     } catch (error) {
       if (!(error instanceof DomainError)) log.error(describeError(error), "event relay failed");
     }
-    if (!stopped) timer = setTimeout(look, POLL).unref();
+    tellLate();
+    if (!stopped) timer = setTimeout(look, carrier.isConnected() ? POLL_CONNECTED : POLL).unref();
   };
 
   return {
@@ -101,12 +191,20 @@ export function relay(parts: { database: Database; bus: Bus; log: Log }): EventL
       head = Number(found.lastOffset);
       published = head;
       stopped = false;
+      leaveBus = bus.subscribe(MOMENT, (event) => hub.publish(event as LoggedEvent));
+      const read: CarriedLog["read"] = async ({ after, limit }) => {
+        const rows = await readRange(at, { after, upTo: Number.MAX_SAFE_INTEGER, limit });
+        return rows.map(toLoggedEvent);
+      };
+      await carrier.start({ epoch, read, head: () => head, published: () => published, receive, reached });
       void look();
     },
     async stop() {
       stopped = true;
       clearTimeout(timer);
+      leaveBus();
       await turn;
+      await carrier.stop();
     },
     wake() {
       if (stopped) return;
@@ -115,6 +213,12 @@ export function relay(parts: { database: Database; bus: Bus; log: Log }): EventL
     },
     published: () => published,
     epoch: () => epoch,
+    subscribe: hub.subscribe,
+    tell: (event) => bus.publish(MOMENT, { ...event, offset: 0 }),
+    lag() {
+      const { events, ms } = carrier.behind();
+      return { outboxMs, behind: Math.max(0, head - published), uncarried: events, uncarriedMs: Math.round(ms) };
+    },
     enter(owner, max) {
       const open = streams.get(owner) ?? 0;
       if (open >= max) throw new DomainError("TOO_MANY_STREAMS", `${open} streams are open already.`);

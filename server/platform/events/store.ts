@@ -38,9 +38,12 @@ export const readRange = statement<{ after: number; upTo: number; limit: number 
     order by log_offset limit ${p.limit}::int`,
 );
 
-/** The log's epoch and last offset, and whether the outbox waits for a relay. */
-export const readHead = statement<object, { epoch: string; lastOffset: bigint; waiting: boolean }>(
-  () => sql`select epoch, last_offset, exists (select 1 from ${outbox}) as waiting from ${eventLog}`,
+/** The log's epoch and last offset, and since when the oldest event of the outbox waits for a relay, if one does. */
+export const readHead = statement<object, { epoch: string; lastOffset: bigint; waitingMs: number | null }>(
+  () => sql`select epoch, last_offset, (
+      select greatest(0, extract(epoch from clock_timestamp() - created_at) * 1000)::float8
+      from ${outbox} order by seq limit 1
+    ) as waiting_ms from ${eventLog}`,
 );
 
 /** The offset up to which events of `topics` are gone. */

@@ -1,0 +1,83 @@
+import type { Bus } from "./bus.js";
+import { memoryBus } from "./memory.js";
+
+/** The line between a worker and its parent, as `process` and a child process have it. */
+export interface Peer {
+  /** Calls `sent` once the message has left this process, or cannot. */
+  send(message: unknown, sent: (error: Error | null) => void): void;
+  on(event: "message", listener: (message: unknown) => void): unknown;
+  off(event: "message", listener: (message: unknown) => void): unknown;
+}
+
+/** A notice on the line, apart from whatever else parent and worker tell each other. */
+interface Notice {
+  notice: [subject: string, message: unknown];
+}
+
+/** So many notices wait for somebody who does not read; what comes then is lost, as a bus may. */
+const MOST_UNSENT = 10_000;
+
+/** The bus of one worker among several on this machine: its parent hands notices on, by `shareNotices`. */
+export function ipcBus(parent: Peer, onError: (error: unknown) => void): Bus {
+  const local = memoryBus(onError);
+  const send = boundedSend(parent);
+  let running = false;
+  const hear = (message: unknown) => {
+    if (isNotice(message)) local.publish(...message.notice);
+  };
+  return {
+    async start() {
+      running = true;
+      parent.on("message", hear);
+    },
+    async stop() {
+      running = false;
+      parent.off("message", hear);
+      await local.stop();
+    },
+    isConnected: () => running,
+    publish(subject, message) {
+      local.publish(subject, message);
+      if (running) send({ notice: [subject, message] } satisfies Notice);
+    },
+    subscribe: local.subscribe,
+  };
+}
+
+/** The parent's side: what the answered function is given as a worker hears the notices of all the others, until its end is called. */
+export function shareNotices(): (worker: Peer) => () => void {
+  const workers = new Map<Peer, (notice: Notice) => void>();
+  return (worker) => {
+    const pass = (message: unknown) => {
+      if (!isNotice(message)) return;
+      for (const [other, send] of workers) if (other !== worker) send(message);
+    };
+    workers.set(worker, boundedSend(worker));
+    worker.on("message", pass);
+    return () => {
+      workers.delete(worker);
+      worker.off("message", pass);
+    };
+  };
+}
+
+function boundedSend(peer: Peer): (notice: Notice) => void {
+  let unsent = 0;
+  const sent = () => {
+    unsent--;
+  };
+  return (notice) => {
+    if (unsent >= MOST_UNSENT) return;
+    unsent++;
+    try {
+      peer.send(notice, sent);
+    } catch {
+      // The line is closed: whoever it led to is gone or going.
+      sent();
+    }
+  };
+}
+
+function isNotice(message: unknown): message is Notice {
+  return typeof message === "object" && message !== null && "notice" in message;
+}

@@ -1,0 +1,104 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Msg, NatsConnection, NatsError, Subscription } from "nats";
+import type { Link } from "../link.js";
+import { fromToken, toToken } from "../subject-token.js";
+import type { Bus } from "./bus.js";
+import { memoryBus } from "./memory.js";
+
+export interface NatsBusParts {
+  link: Link<NatsConnection>;
+  /** First word of its subjects. */
+  prefix: string;
+  onError(error: unknown): void;
+}
+
+/** Bytes that may be on their way to a server that has not said it took them; what comes then is lost, as a bus may. */
+const MOST_UNCONFIRMED = 4 << 20;
+/** Bytes after which the server is asked whether it took them. */
+const ASK_AFTER = 64 << 10;
+/** Milliseconds that a start waits until the server knows that somebody listens here. */
+const HEARD_MS = 1_000;
+
+/**
+ * The bus between nodes, over NATS core. This node's own listeners are served without it. One subscription takes all that
+ * others publish, so that listening to a subject never waits for the server.
+ */
+export function natsBus({ link, prefix, onError }: NatsBusParts): Bus {
+  const local = memoryBus(onError);
+  const root = `${prefix}.bus.`;
+  let line: Line | undefined;
+  let leave = () => {};
+
+  const hear = (error: NatsError | null, message: Msg) => {
+    if (error !== null) return onError(error);
+    const subject = fromToken(message.subject.slice(root.length));
+    if (!local.hears(subject)) return;
+    try {
+      local.publish(subject, message.json());
+    } catch (broken) {
+      onError(broken);
+    }
+  };
+
+  return {
+    async start() {
+      leave = link.follow((connection) => {
+        line = lineOver(connection, connection.subscribe(`${root}*`, { callback: hear }));
+      });
+      const heard = line?.connection.flush().catch(() => {});
+      if (heard) await Promise.race([heard, pause(HEARD_MS, undefined, { ref: false })]);
+    },
+    async stop() {
+      leave();
+      line?.subscription.unsubscribe();
+      line = undefined;
+      await local.stop();
+    },
+    isConnected: () => link.current() !== undefined,
+    publish(subject, message) {
+      local.publish(subject, message);
+      // While NATS is away nothing is kept for it.
+      if (line === undefined || line.connection !== link.current()) return;
+      try {
+        line.send(root + toToken(subject), JSON.stringify(message) ?? "null");
+      } catch (error) {
+        onError(error);
+      }
+    },
+    subscribe: local.subscribe,
+  };
+}
+
+interface Line {
+  readonly connection: NatsConnection;
+  readonly subscription: Subscription;
+  /** Throws when NATS takes no message as long as that. */
+  send(subject: string, payload: string): void;
+}
+
+/** The driver keeps whatever a stalled server does not take, so what was not confirmed is counted here. */
+function lineOver(connection: NatsConnection, subscription: Subscription): Line {
+  let unconfirmed = 0;
+  let asking = false;
+  const ask = () => {
+    if (asking) return;
+    asking = true;
+    const asked = unconfirmed;
+    const confirmed = () => {
+      asking = false;
+      unconfirmed -= asked;
+    };
+    // A connection that is lost confirms nothing any more; the next one counts anew.
+    connection.flush().then(confirmed, () => {});
+  };
+  return {
+    connection,
+    subscription,
+    send(subject, payload) {
+      if (unconfirmed > MOST_UNCONFIRMED) return;
+      connection.publish(subject, payload);
+      unconfirmed += subject.length + payload.length;
+      if (unconfirmed > ASK_AFTER) ask();
+    },
+  };
+}
