@@ -15,6 +15,7 @@ import { createOpenApiPage, openApiJson } from "./openapi/index.js";
 import { createPages } from "./pages/pages.js";
 import { createRestDoor } from "./rest/index.js";
 import { createRoot, type MorePaths } from "./root.js";
+import { createSocketDoor, type SocketOptions } from "./socket/index.js";
 
 export interface PortOptions {
   host: string;
@@ -36,6 +37,8 @@ export interface PortOptions {
   reflection?: boolean;
   /** Makes the paths besides those of the contract. */
   paths?: ((methods: ReadonlyMap<string, Method>) => MorePaths) | undefined;
+  /** Without them no WebSocket is opened. */
+  sockets?: SocketOptions;
 }
 
 /** The one port, with every door behind it. Throws, naming the method, when a service cannot be served. */
@@ -47,23 +50,27 @@ export function createPort(options: PortOptions): Listener {
   const codec = createCodec({ ignoreUnknownFields, registry });
   const cors: Cors = createCors({ ...options.cors, signatureName });
   pipeline.warm(methods.values());
+  const rest = createRestDoor(methods.values(), pipeline, codec, {
+    ignoreUnknownFields,
+    ignoredParameters: new Set([signatureName]),
+    // A stream that missed events goes on from where its gap ends.
+    cursorFields: ["cursor", "to"],
+  });
   const handler = createRoot({
     methods,
     cors,
     dispatcher: createDispatcher(pipeline, codec),
     framed: createFramedDoor(methods.values(), pipeline, codec),
-    rest: createRestDoor(methods.values(), pipeline, codec, {
-      ignoreUnknownFields,
-      ignoredParameters: new Set([signatureName]),
-      // A stream that missed events goes on from where its gap ends.
-      cursorFields: ["cursor", "to"],
-    }),
+    rest,
     health: options.health,
     pages: createPages({ development: options.cors.development, version: options.version }),
     openApi: createOpenApiPage(() => openApiJson(methods.values(), options.version)),
     paths: options.paths?.(methods),
     onFailure: options.onFailure,
   });
-  const { host, port, tls, maxConnections, maxConnectionsPerAddress } = options;
-  return createListener({ host, port, tls, handler, limits: { maxConnections, maxConnectionsPerAddress }, log });
+  const { host, port, tls, maxConnections, maxConnectionsPerAddress, onFailure, sockets } = options;
+  const parts = { methods, pipeline, codec, handler, rest, onFailure };
+  const upgrade = sockets && createSocketDoor(parts, sockets);
+  const limits = { maxConnections, maxConnectionsPerAddress };
+  return createListener({ host, port, tls, handler, upgrade, limits, log });
 }

@@ -49,9 +49,19 @@ export function createRoot(parts: RootParts): (req: Request, res: Response) => v
     return refuse(req, res, new DomainError("METHOD_NOT_ALLOWED"));
   };
 
-  const answerHealth = async (res: Response, ready: Promise<boolean>) => {
-    const ok = await ready;
-    answer(res, ok ? 200 : 503, "application/json", ok ? '{"status":"ok"}' : '{"status":"unavailable"}');
+  const answerReady = async (res: Response) => {
+    const ready = await health.isReady();
+    answer(
+      res,
+      ready ? 200 : 503,
+      "application/json",
+      JSON.stringify(ready ? readyStatus() : { status: "unavailable" }),
+    );
+  };
+  /** What a server can do without for a while does not keep calls from it. */
+  const readyStatus = () => {
+    const { away, eventLagMs } = health.missing();
+    return away.length === 0 ? { status: "ok" } : { status: "degraded", away, eventLagMs };
   };
 
   const route = (req: Request, res: Response): Promise<void> | undefined => {
@@ -59,8 +69,8 @@ export function createRoot(parts: RootParts): (req: Request, res: Response) => v
     const path = pathOf(req.url);
     const method = methods.get(path);
     if (method !== undefined) return callRpc(req, res, method);
-    if (path === "/healthz") return answerHealth(res, Promise.resolve(true));
-    if (path === "/readyz") return answerHealth(res, health.isReady());
+    if (path === "/healthz") return answer(res, 200, "application/json", '{"status":"ok"}');
+    if (path === "/readyz") return answerReady(res);
     if (path === "/openapi.json") return openApi.answer(req, res);
     const page = req.method === "GET" || req.method === "HEAD" ? pages.find(path) : undefined;
     if (page !== undefined) {

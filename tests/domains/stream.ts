@@ -41,7 +41,13 @@ export interface Stream {
 export async function openStream(
   backstay: TestBackstay,
   token: string | undefined,
-  request: { topics?: string[]; types?: string[]; afterCursor?: string; match?: string } = {},
+  request: {
+    topics?: string[];
+    types?: string[];
+    afterCursor?: string;
+    match?: string;
+    presence?: object | undefined;
+  } = {},
   headers: Record<string, string> = {},
 ): Promise<Stream> {
   const controller = new AbortController();

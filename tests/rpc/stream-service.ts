@@ -5,7 +5,7 @@ import {
   FileDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
 
-// A service whose requests are streams, since the product has few of them. It is made of descriptors, without a proto.
+// A service of streams, since the product has few of them. It is made of descriptors, without a proto.
 
 const field = (name: string, number: number, type: FieldDescriptorProto_Type) => ({
   name,
@@ -37,6 +37,7 @@ const file = create(FileDescriptorProtoSchema, {
           clientStreaming: true,
           serverStreaming: true,
         },
+        { name: "Repeat", inputType: ".test.v1.Item", outputType: ".test.v1.Item", serverStreaming: true },
       ],
     },
   ],
@@ -52,7 +53,10 @@ export interface Item {
   number: number;
 }
 
-/** Collect answers all texts and the sum; Echo answers each item as it comes, and ends at -2. At -1 both `fail`. */
+/**
+ * Collect answers all texts and the sum; Echo answers each item as it comes, and ends at -2. At -1 both `fail`. Repeat answers
+ * its item as often as its number says, numbered, and then fails when that is odd.
+ */
 export function streamHandlers(fail: (item: Item) => void) {
   return {
     async collect(items: AsyncIterable<Item>) {
@@ -70,6 +74,10 @@ export function streamHandlers(fail: (item: Item) => void) {
         if (item.number === -2) return;
         yield { text: item.text, number: item.number };
       }
+    },
+    async *repeat(item: Item) {
+      for (let number = 0; number < item.number; number++) yield { text: item.text, number };
+      if (item.number % 2 !== 0) fail(item);
     },
   };
 }

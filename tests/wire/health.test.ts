@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "#gen/grpc/health/v1/health_pb.js";
+import { chaosProxy } from "../contracts/chaos-proxy.js";
 import { within } from "../domains/support.js";
 import { startBackstay, type TestBackstay } from "../support/backstay.js";
+import { startNats } from "../support/nats.js";
 import { startPostgres18, type TestServer } from "../support/postgres.js";
 import { bufCurl } from "./buf-curl.js";
 import { grpcClient } from "./grpc-client.js";
@@ -102,6 +104,46 @@ describe("Watch", () => {
       expect(await next(1_000)).toBe("end");
     }
     await within(4_000, stopped, "the server stops");
+    client.close();
+  });
+});
+
+describe("/readyz", () => {
+  const ready = async (url: string) => {
+    const response = await fetch(`${url}/readyz`);
+    return (await response.json()) as object;
+  };
+
+  it("says ok of a server that has no other nodes", async () => {
+    expect(await ready(backstay.url)).toEqual({ status: "ok" });
+  });
+
+  it("says within 10 seconds that NATS is away, which keeps no call from the server, and that it is back", async () => {
+    const nats = await startNats(["--user", "ada", "--pass", "n0t-to-be-told"]);
+    onTestFinished(() => nats.stop());
+    const proxy = await chaosProxy(nats.url.replace("//", "//ada:n0t-to-be-told@"));
+    onTestFinished(() => proxy.stop());
+    const far = await startBackstay({ "nats.url": proxy.through(nats.url.replace("//", "//ada:n0t-to-be-told@")) });
+    onTestFinished(() => far.stop());
+    const client = grpcClient(far.url);
+    const is = (status: string, timeout: number) =>
+      expect.poll(() => ready(far.url), { timeout, interval: 50 }).toMatchObject({ status });
+    await is("ok", 2_000);
+    proxy.stall();
+    await is("degraded", 10_000);
+    const { id, client: ada } = await far.signUp();
+    expect(id).not.toBe("");
+    await ada.accounts.getAccount({});
+    const answer = await fetch(`${far.url}/readyz`);
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual({ status: "degraded", away: ["nats"], eventLagMs: expect.any(Number) });
+    expect((await client.unary(Health.method.check, {})).status).toBe(Status.SERVING);
+    await proxy.mend();
+    await is("ok", 8_000);
+    const linesWith = (text: string) => far.log().split(text).length - 1;
+    await expect.poll(() => linesWith("NATS is back"), { timeout: 2_000 }).toBe(1);
+    expect(linesWith("NATS is away")).toBe(1);
+    expect(far.log()).not.toContain("n0t-to-be-told");
     client.close();
   });
 });

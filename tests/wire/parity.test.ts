@@ -83,6 +83,9 @@ const good: [DescMethod, () => object][] = [
   [MessageService.method.deleteMessages, () => ({ senderId: "nobody" })],
   [MessageService.method.deleteMessages, () => ({ id: "nobody" })],
   [EventService.method.poll, () => ({ types: ["message.*", "account.update"], wait: "0.05s" })],
+  [EventService.method.publish, () => ({ type: "chat.line", data: { text: "ünï \u2028 code", list: [1, null] } })],
+  [EventService.method.publish, () => ({ topic: "account/me", type: "chat.typing" })],
+  [EventService.method.listPresence, () => ({ accountIds: [ada.id, "me", "nobody"], pageSize: 5 })],
 ];
 
 /** Requests that are refused. */
@@ -110,6 +113,14 @@ const bad: [DescMethod, object][] = [
   [EventService.method.poll, { topics: ["not a topic"] }],
   [EventService.method.poll, { afterCursor: "damaged" }],
   [EventService.method.poll, { match: "(" }],
+  [EventService.method.publish, { type: "message.add" }],
+  [EventService.method.publish, { topic: "not a topic", type: "chat.line" }],
+  [EventService.method.publish, { topic: "nosuch/room", type: "chat.line" }],
+  [EventService.method.publish, { type: "chat.line", data: { text: "x".repeat(65_536) } }],
+  [EventService.method.publish, { type: "chat.line", data: "text" }],
+  [EventService.method.listPresence, {}],
+  [EventService.method.listPresence, { topic: "nosuch/room" }],
+  [EventService.method.listPresence, { accountIds: ["me"], pageToken: "damaged" }],
 ];
 
 const titled = <T>(list: [DescMethod, T][]) =>

@@ -96,7 +96,10 @@ export async function fetchSigner(ports: Ports, login: string): Promise<Signer |
 }
 
 /** Whether an account still signs with the secret of this mark. */
-export async function isSecretKept(ctx: Ctx, signer: { accountId: string; secretMark: Buffer }): Promise<boolean> {
+export async function isSecretKept(
+  ctx: Pick<Ctx, "db">,
+  signer: { accountId: string; secretMark: Buffer },
+): Promise<boolean> {
   return (await store.findMarked(ctx, signer)).length > 0;
 }
 

@@ -24,11 +24,36 @@ export function callerOfCookie(ports: Ports, value: string): Caller | Promise<Ca
 }
 
 /** Whether what is behind a call still stands: the sign-in of a token or cookie, the secret of a signature. */
-export async function isSignedIn(ctx: Ctx): Promise<boolean> {
+export async function isSignedIn(ctx: Pick<Ctx, "caller" | "db">): Promise<boolean> {
   if (ctx.caller.kind !== "account") return true;
   const { accountId, familyId, secretMark } = ctx.caller;
   if (secretMark !== undefined) return isSecretKept(ctx, { accountId, secretMark });
   return familyId !== undefined && (await store.findFamily(ctx, { familyId })).length > 0;
+}
+
+/** Those of some calls behind which nothing stands any more; of tokens and cookies, however many, in one query. */
+export async function signedOut(calls: readonly Ctx[]): Promise<Set<Ctx>> {
+  const bySignIn = calls.filter(({ caller }) => familyOf(caller) !== undefined);
+  const standing = await standingFamilies(bySignIn);
+  const gone = new Set(bySignIn.filter(({ caller }) => !standing.has(familyOf(caller)!)));
+  const others = calls.filter(({ caller }) => caller.kind === "account" && familyOf(caller) === undefined);
+  // Of what cannot be looked up nothing is known.
+  const stands = await Promise.all(others.map((call) => isSignedIn(call).catch(() => true)));
+  for (const [n, call] of others.entries()) if (!stands[n]) gone.add(call);
+  return gone;
+}
+
+async function standingFamilies(calls: readonly Ctx[]): Promise<Set<string>> {
+  const [first] = calls;
+  if (first === undefined) return new Set();
+  const familyIds = [...new Set(calls.map(({ caller }) => familyOf(caller)!))];
+  // By no call's own connection to the database: it ends with its call.
+  const found = await store.findFamilies({ db: first.database }, { familyIds });
+  return new Set(found.map(({ familyId }) => familyId));
+}
+
+function familyOf(caller: Caller): string | undefined {
+  return caller.kind === "account" && caller.secretMark === undefined ? caller.familyId : undefined;
 }
 
 /** Drops what this and the other nodes remember of callers. */

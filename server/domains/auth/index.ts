@@ -5,7 +5,7 @@ import { eraseTokens } from "./revoke.js";
 import { callerOfSignature } from "./signature.js";
 import { pruneGrants, pruneSignatures } from "./store.js";
 
-export { isSignedIn } from "./callers.js";
+export { isSignedIn, signedOut } from "./callers.js";
 export { onRevoked } from "./revocation.js";
 export { offerSetup } from "./service.js";
 

@@ -1,6 +1,6 @@
 import type { Ctx, Ports } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
-import { eventSubject, type LoggedEvent, type NewEvent } from "../../platform/events/index.js";
+import type { NewEvent } from "../../platform/events/index.js";
 
 /** Here at once, by the bus; on the other nodes by the event log, which every node follows. */
 const SUBJECT = "auth.revoked";
@@ -29,21 +29,53 @@ export function revocationEvent(ctx: Ctx, what: Revocation): NewEvent {
   };
 }
 
+/** The streams of this node by whose sign-in they stand or fall: a revocation looks at those of its account only. */
+interface Listening {
+  readonly families: Map<string, Set<() => void>>;
+  readonly accounts: Map<string, Set<Entry>>;
+}
+
+interface Entry {
+  readonly familyId: string | undefined;
+  readonly listener: () => void;
+}
+
+const listening = new WeakMap<object, Listening>();
+
 /** Calls `listener` when the caller's sign-in is revoked anywhere; returns what ends it. */
-export function onRevoked(bus: Ports["bus"], caller: Caller, listener: () => void): () => void {
+export function onRevoked(ports: Pick<Ports, "bus" | "events">, caller: Caller, listener: () => void): () => void {
   if (caller.kind !== "account") return () => {};
-  const isOurs = ({ familyId, accountId, exceptFamilyId }: Revocation) => {
-    if (accountId === caller.accountId) return exceptFamilyId === undefined || exceptFamilyId !== caller.familyId;
-    return familyId !== undefined && familyId === caller.familyId;
-  };
-  const hear = (what: Revocation) => {
-    if (isOurs(what)) listener();
-  };
-  const ends = [
-    bus.subscribe(SUBJECT, (message) => hear(message as Revocation)),
-    bus.subscribe(eventSubject(TOPIC), (event) => hear(JSON.parse((event as LoggedEvent).data) as Revocation)),
-  ];
+  const { accountId, familyId } = caller;
+  const { families, accounts } = listeningOn(ports);
+  const ends = [addTo(accounts, accountId, { familyId, listener })];
+  if (familyId !== undefined) ends.push(addTo(families, familyId, () => listener()));
   return () => {
     for (const end of ends) end();
+  };
+}
+
+function listeningOn({ bus, events }: Pick<Ports, "bus" | "events">): Listening {
+  const known = listening.get(bus);
+  if (known !== undefined) return known;
+  const made: Listening = { families: new Map(), accounts: new Map() };
+  listening.set(bus, made);
+  bus.subscribe(SUBJECT, (message) => tell(made, message as Revocation));
+  events.subscribe(TOPIC, (event) => tell(made, JSON.parse(event.data) as Revocation));
+  return made;
+}
+
+function tell({ families, accounts }: Listening, { familyId, accountId, exceptFamilyId }: Revocation): void {
+  for (const listener of [...(families.get(familyId ?? "") ?? [])]) listener();
+  for (const entry of [...(accounts.get(accountId ?? "") ?? [])]) {
+    if (exceptFamilyId === undefined || exceptFamilyId !== entry.familyId) entry.listener();
+  }
+}
+
+function addTo<T>(sets: Map<string, Set<T>>, key: string, entry: T): () => void {
+  const set = sets.get(key) ?? new Set();
+  sets.set(key, set.add(entry));
+  return () => {
+    set.delete(entry);
+    if (set.size === 0 && sets.get(key) === set) sets.delete(key);
   };
 }

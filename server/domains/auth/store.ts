@@ -182,6 +182,11 @@ export const findFamily = statement<{ familyId: string }, { familyId: string }>(
   (p) => sql`select family_id from ${grants} where family_id = ${p.familyId}::uuid limit 1`,
 );
 
+/** Those of some sign-ins that still stand. */
+export const findFamilies = statement<{ familyIds: string[] }, { familyId: string }>(
+  (p) => sql`select distinct family_id from ${grants} where family_id = any(${p.familyIds}::uuid[])`,
+);
+
 export const insertSetup = statement<{ id: string; hash: Buffer; at: Date; expiresAt: Date }, never>(
   (p) => sql`insert into ${grants} (id, kind, token_hash, family_id, created_at, expires_at, family_expires_at)
     values (${p.id}::uuid, 'setup', ${p.hash}::bytea, ${p.id}::uuid, ${p.at}::timestamptz, ${p.expiresAt}::timestamptz,

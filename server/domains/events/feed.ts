@@ -1,203 +1,297 @@
 import type { Ctx } from "../../context.js";
-import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
-import { decodeCursor, type EventCursor, encodeCursor } from "../../kernel/event-cursor.js";
-import {
-  accountTopic,
-  eventSubject,
-  type LoggedEvent,
-  readEvents,
-  readHead,
-  readPruned,
-  toLoggedEvent,
-} from "../../platform/events/index.js";
-import { isSignedIn, onRevoked } from "../auth/index.js";
-import { type Mailbox, mailbox } from "./mailbox.js";
+import { share } from "../../kernel/share.js";
+import { type LoggedEvent, readEvents, toLoggedEvent } from "../../platform/events/index.js";
+import { isSignedIn } from "../auth/index.js";
+import { checkedPresence, type Ears, enter, listen, takePlace } from "./feed-holds.js";
+import { cursorAt, type FeedItem, type FeedReader } from "./feed-item.js";
+import { type FeedStart, findStart, prunedOffset } from "./feed-start.js";
+import { Mailbox } from "./mailbox.js";
+import { type FollowedTopic, followedTopic, followedTopics } from "./rights.js";
+import { type Streams, streamsOf, type Tended } from "./streams.js";
+import type { IsWanted } from "./wanted.js";
 
+/** Events in one look at the log. */
 const PAGE = 200;
 
-/** Where a feed begins. */
+/** Where a feed begins, and what it says of who reads it. */
 export interface FeedInput {
   topics: string[];
+  /** A cursor, `earliest`, or nothing: from now on. */
   afterCursor: string;
+  /** What others see of the caller in topics with presence. */
+  presence?: object | undefined;
 }
 
-/** How a feed behaves towards who reads it. */
-export interface FeedManner {
-  /** How long the feed lives, in milliseconds, if its token does. */
-  readonly life: number;
-  /** How long it may be silent until it says so. */
-  silence(): number;
-  /** What becomes of a reader who falls behind: he is refused, or what he missed is read from the log. */
-  readonly whenBehind: "refuse" | "reread";
-}
-
-/** What a feed brings: an event, a gap between two offsets, or how it stands. `live`: everything that was kept has come. */
-export type FeedItem = LoggedEvent | Gap | "live" | "silence" | "goodbye";
-
-/** Events after one offset, up to another, that are no longer kept. */
-export type Gap = [after: number, upTo: number];
-
-/** The events of some topics from a cursor on: backfill from the log, cut over, live from the bus. */
-export interface Feed {
-  /** Whether events after the cursor that was asked for are no longer kept. */
-  readonly hasGap: boolean;
-  /** Where to resume after what was read so far. */
-  cursor(offset?: number): string;
-  items(manner: FeedManner): AsyncGenerator<FeedItem>;
-  /** Whether no event waits to be read. */
-  isIdle(): boolean;
-  close(): void;
-}
-
-/** Opens a feed, which must be closed. Throws TOPIC_FORBIDDEN, INVALID_CURSOR, TOO_MANY_STREAMS, TOKEN_REVOKED. */
-export async function openFeed(ctx: Ctx, input: FeedInput): Promise<Feed> {
-  const topics = allowedTopics(ctx, input.topics);
-  const asked = input.afterCursor;
-  const resume = asked === "" || asked === "earliest" ? undefined : decodeCursor(ctx.key, asked);
-  const box = mailbox();
-  const close = attach(ctx, topics, box);
+/**
+ * Opens a feed, which must be closed. Throws TOPIC_FORBIDDEN, ACCOUNT_REQUIRED, INVALID_CURSOR, PRESENCE_TOO_LARGE,
+ * TOO_MANY_STREAMS, TOKEN_REVOKED.
+ */
+export async function openFeed(ctx: Ctx, input: FeedInput, isWanted: IsWanted): Promise<Feed> {
+  const presence = checkedPresence(input.presence);
+  const rechecks = streamsOf(ctx).rechecks();
+  const topics = await followedTopics(ctx, input.topics);
+  const feed = new Feed(ctx, topics, input.afterCursor, isWanted);
   try {
+    // The hub is listened to before the log is read, so nothing falls between the two.
+    feed.attach(topics, presence);
+    const [isStanding, start] = await Promise.all([isSignedIn(ctx), findStart(ctx, topics, input.afterCursor)]);
     // Whoever was let in just before he was revoked did not hear of it: nobody listened for him yet.
-    if (!(await isSignedIn(ctx))) throw new DomainError("TOKEN_REVOKED");
-    // The bus is listened to before the log is read, so nothing falls between the two.
-    const start = await findStart(ctx, topics, asked, resume);
-    const seen = { offset: start.offset };
-    return {
-      hasGap: start.gap,
-      cursor: (offset = seen.offset) => encodeCursor(ctx.key, { epoch: ctx.events.epoch(), offset }),
-      items: (manner) => follow(ctx, topics, box, seen, manner),
-      isIdle: () => box.isEmpty(),
-      close,
-    };
+    if (!isStanding) throw new DomainError("TOKEN_REVOKED");
+    if (streamsOf(ctx).rechecks() !== rechecks) await feed.askRules();
+    feed.begin(start);
+    return feed;
   } catch (error) {
-    close();
+    feed.close();
     throw error;
   }
 }
 
-/** Every event of the topics after `seen`, and what keeps or ends the stream. */
-async function* follow(
-  ctx: Ctx,
-  topics: string[],
-  box: Mailbox,
-  seen: { offset: number },
-  manner: FeedManner,
-): AsyncGenerator<FeedItem> {
-  const end = performance.now() + Math.min(manner.life, tokenTtl(ctx));
-  yield* backfill(ctx, topics, seen, box);
-  yield "live";
-  while (true) {
-    const left = end - performance.now();
-    if (left <= 0) {
-      yield "goodbye";
-      return;
+/**
+ * The events of some topics from a cursor on: what is in the log, then, cut over without a seam, what happens. Whatever
+ * happens is written in the turn in which the hub brings it, as long as the reader keeps up; a little waits for one who does
+ * not, and then he is cut off.
+ */
+export class Feed implements Tended, Ears {
+  readonly topics: string[];
+  readonly #exits: (() => void)[] = [];
+  readonly #queue = new Mailbox();
+  readonly #streams: Streams;
+  #start: FeedStart = { offset: 0, head: 0, isGap: false };
+  /** Everything up to this offset was written, or is not wanted. */
+  #seen = 0;
+  #reader: FeedReader | undefined;
+  #isLive = false;
+  #hasRoom = true;
+  #isLeaving = false;
+  /** Set at the end; with an error, it is why. */
+  #end: { error?: unknown } | undefined;
+  #settle: ((end: { error?: unknown }) => void) | undefined;
+  #wake: (() => void) | undefined;
+  /** Of `performance.now()`: when it says goodbye, since when it is silent, and when its rights were looked at. */
+  #endsAt = Number.POSITIVE_INFINITY;
+  #silentSince = 0;
+  #checkedAt = performance.now();
+  /** Whether it wrote something since the last beat. */
+  #spoke = false;
+
+  constructor(
+    readonly ctx: Ctx,
+    followed: readonly FollowedTopic[],
+    private readonly asked: string,
+    private readonly isWanted: IsWanted,
+  ) {
+    this.topics = followed.map(({ name }) => name);
+    this.#streams = streamsOf(ctx);
+  }
+
+  /** Begins to listen. Throws TOO_MANY_STREAMS. */
+  attach(followed: readonly FollowedTopic[], presence: object | undefined): void {
+    const { ctx } = this;
+    takePlace(ctx, this.#exits);
+    listen(ctx, this.topics, this.#exits, this);
+    enter(ctx, followed, presence, this.#exits);
+    this.#exits.push(this.#streams.add(this));
+  }
+
+  begin(start: FeedStart): void {
+    this.#start = start;
+    this.#seen = start.offset;
+  }
+
+  /** Where to resume after what was read so far. */
+  cursor(): string {
+    return cursorAt(this.ctx, this.#seen);
+  }
+
+  /**
+   * Writes to a reader for at most `life` milliseconds, or as long as the token lasts. Resolves at its end, also when the call
+   * ends before. Rejects with SLOW_READER, TOKEN_REVOKED, TOPIC_FORBIDDEN.
+   */
+  run(reader: FeedReader, life = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#reader = reader;
+    this.#endsAt = performance.now() + Math.min(life, tokenTtl(this.ctx));
+    return new Promise((resolve, reject) => {
+      this.#settle = (end) => ("error" in end ? reject(end.error) : resolve());
+      if (this.#end !== undefined) this.#settle(this.#end);
+      else this.#tell().catch((error) => this.#finish({ error }));
+    });
+  }
+
+  /** Ends it, with the error if there is one; what was written is still read. */
+  end(error?: DomainError): void {
+    this.#finish(error === undefined ? {} : { error });
+  }
+
+  /** Ends it by a goodbye, as soon as the reader has room for one. */
+  leave(): void {
+    if (this.#isOver || this.#reader === undefined) return;
+    this.#isLeaving = true;
+    this.#queue.clear();
+    if (this.#hasRoom) this.#sayGoodbye();
+  }
+
+  close(): void {
+    this.#finish({});
+    for (const exit of this.#exits.splice(0)) exit();
+  }
+
+  beat(now: number): boolean {
+    if (this.#isOver || this.#reader === undefined) return false;
+    const { heartbeat } = this.ctx.settings.events;
+    if (now >= this.#endsAt) {
+      this.leave();
+      return false;
     }
-    const handedOut = ctx.events.published();
-    const next = await box.next(Math.min(manner.silence(), left));
-    if (next === "canceled") return;
-    if (next === "revoked") throw new DomainError("TOKEN_REVOKED");
-    if (next === "overflow") {
-      if (manner.whenBehind === "refuse") throw new DomainError("SLOW_READER", undefined, { retryAfterMs: 0 });
-      yield* backfill(ctx, topics, seen, box);
-      continue;
+    if (this.#spoke) this.#silentSince = now;
+    this.#spoke = false;
+    if (this.#isLive && this.#hasRoom && now - this.#silentSince >= heartbeat) {
+      this.#catchUp();
+      this.#write(this.#streams.heartbeat(this.#seen));
     }
-    if (next === "closing") {
-      yield "goodbye";
-      return;
+    if (now - this.#checkedAt < heartbeat) return false;
+    this.#checkedAt = now;
+    return true;
+  }
+
+  async askRules(): Promise<void> {
+    for (const topic of this.topics) {
+      if (this.#isOver) return;
+      try {
+        await followedTopic(this.ctx, topic);
+      } catch (error) {
+        // A rule that cannot answer now has not said no.
+        if (error instanceof DomainError && error.reason === "TOPIC_FORBIDDEN") this.end(error);
+      }
     }
-    if (next === undefined) {
-      if (!(await isSignedIn(ctx).catch(() => true))) throw new DomainError("TOKEN_REVOKED");
-      // Whatever was handed out before a silence has been looked at by its end.
-      seen.offset = Math.max(seen.offset, handedOut);
-      yield "silence";
-    } else if (next.offset > seen.offset) {
-      seen.offset = next.offset;
-      yield next;
+  }
+
+  get #isOver(): boolean {
+    return this.#isLeaving || this.#end !== undefined;
+  }
+
+  /** What is known when it begins, what the log holds, and what came meanwhile. */
+  async #tell(): Promise<void> {
+    const cursor = this.cursor();
+    await this.#say({ kind: "ready", cursor });
+    if (this.ctx.draining.aborted) return this.leave();
+    if (this.#start.isGap) await this.#say({ kind: "gap", from: this.asked, to: cursor });
+    if (this.#seen < this.#start.head || this.#queue.isOverfull) await this.#backfill();
+    if (this.#isOver) return;
+    this.#isLive = true;
+    this.#flush();
+    if (!this.#isOver) this.#reader?.live?.();
+  }
+
+  async #backfill(): Promise<void> {
+    const { ctx, topics } = this;
+    let rows: Awaited<ReturnType<typeof readEvents>>;
+    do {
+      // Whatever has come by now is in the log, but for what is of the moment.
+      this.#queue.clear(({ offset }) => offset === 0);
+      rows = await readEvents(ctx, { topics, after: this.#seen, limit: PAGE });
+      // Events may be pruned while a slow reader makes his way to them.
+      const pruned = await prunedOffset(ctx, topics);
+      if (this.#isOver) return;
+      if (pruned > this.#seen && this.#seen > 0) {
+        const from = this.cursor();
+        if (rows.length === 0) this.#seen = pruned;
+        await this.#say({ kind: "gap", from, to: cursorAt(ctx, pruned) });
+      }
+      for (const row of rows) {
+        if (this.#isOver) return;
+        const event = toLoggedEvent(row);
+        this.#seen = event.offset;
+        if (this.isWanted(event)) await this.#say(this.#streams.placed(event));
+      }
+    } while (!this.#isOver && (rows.length === PAGE || this.#queue.isOverfull));
+  }
+
+  /** Takes what the hub brings. */
+  hear(event: LoggedEvent): void {
+    const { offset } = event;
+    if (this.#isOver || (offset !== 0 && offset <= this.#seen)) return;
+    const isPrompt = this.#isLive && this.#hasRoom;
+    if (!this.isWanted(share(event))) {
+      if (isPrompt) this.#pass(offset);
+    } else if (isPrompt) {
+      this.#bring(event);
+    } else if (offset === 0 && this.#isLive) {
+      // Of the moment, and the moment is over before this reader comes to it.
+    } else if (!this.#queue.put(event) && this.#isLive) {
+      const metadata = { cursor: this.cursor() };
+      this.end(new DomainError("SLOW_READER", undefined, { retryAfterMs: 0, metadata }));
     }
+  }
+
+  /** Brings what waited, as far as there is room. */
+  #flush(): void {
+    while (this.#hasRoom && !this.#isOver) {
+      const event = this.#queue.take();
+      if (event === undefined) return;
+      if (event.offset === 0 || event.offset > this.#seen) this.#bring(event);
+    }
+  }
+
+  #bring(event: LoggedEvent): void {
+    this.#pass(event.offset);
+    this.#write(this.#streams.placed(event));
+  }
+
+  #pass(offset: number): void {
+    if (offset > this.#seen) this.#seen = offset;
+  }
+
+  /** Whatever the hub has brought so far has been looked at by who waits for nothing. */
+  #catchUp(): void {
+    if (this.#isLive && this.#hasRoom && this.#queue.isEmpty) this.#pass(this.ctx.events.published());
+  }
+
+  /** Writes, and waits until there is room for more. */
+  async #say(item: FeedItem): Promise<void> {
+    if (this.#isOver) return;
+    this.#write(item);
+    if (!this.#hasRoom && !this.#isOver) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #write(item: FeedItem): void {
+    const reader = this.#reader!;
+    try {
+      this.#hasRoom = reader.write(item);
+      this.#spoke = true;
+      if (!this.#hasRoom) reader.onDrain(() => this.#onRoom());
+    } catch (error) {
+      this.#finish({ error });
+    }
+  }
+
+  #onRoom(): void {
+    this.#hasRoom = true;
+    if (this.#isLeaving) this.#sayGoodbye();
+    else if (this.#isLive) this.#flush();
+    else this.#wake?.();
+  }
+
+  #sayGoodbye(): void {
+    if (this.#end !== undefined) return;
+    this.#write({ kind: "goodbye", reconnectAfterMs: 100 + Math.floor(Math.random() * 900) });
+    this.#finish({});
+  }
+
+  #finish(end: { error?: unknown }): void {
+    if (this.#end !== undefined) return;
+    if (!this.#isLeaving) this.#catchUp();
+    this.#end = end;
+    this.#settle?.(end);
+    this.#wake?.();
   }
 }
 
-/** What the log holds after `seen`; what the bus brought meanwhile is skipped by offset, or read again when it was too much. */
-async function* backfill(
-  ctx: Ctx,
-  topics: string[],
-  seen: { offset: number },
-  box: Mailbox,
-): AsyncGenerator<LoggedEvent | Gap> {
-  while (true) {
-    box.clear();
-    const rows = await readEvents(ctx, { topics, after: seen.offset, limit: PAGE });
-    // Events may be pruned while a slow reader makes his way to them.
-    const pruned = await prunedOffset(ctx, topics);
-    if (pruned > seen.offset && seen.offset > 0) {
-      const missed: Gap = [seen.offset, pruned];
-      if (rows.length === 0) seen.offset = pruned;
-      yield missed;
-    }
-    for (const row of rows) {
-      seen.offset = Number(row.logOffset);
-      yield toLoggedEvent(row);
-    }
-    if (rows.length < PAGE) return;
-  }
-}
-
-async function findStart(
-  ctx: Ctx,
-  topics: string[],
-  asked: string,
-  resume: EventCursor | undefined,
-): Promise<{ offset: number; gap: boolean }> {
-  const [head] = await readHead(ctx, {});
-  const last = Number(head!.lastOffset);
-  if (asked === "") return { offset: last, gap: false };
-  if (resume === undefined) return { offset: 0, gap: false };
-  const pruned = await prunedOffset(ctx, topics);
-  if (resume.epoch !== head!.epoch || resume.offset > last) return { offset: last, gap: true };
-  if (resume.offset < pruned) return { offset: last, gap: true };
-  return { offset: resume.offset, gap: false };
-}
-
-async function prunedOffset(ctx: Ctx, topics: string[]): Promise<number> {
-  const [found] = await readPruned(ctx, { topics });
-  return Number(found!.pruned);
-}
-
-/** Opens the stream's ears; returns what closes them. */
-function attach(ctx: Ctx, topics: string[], box: Mailbox): () => void {
-  const owner = ctx.caller.kind === "account" ? ctx.caller.accountId : "operator";
-  const exits = [ctx.events.enter(owner, ctx.settings.events.streamsPerAccount)];
-  for (const topic of topics) {
-    exits.push(ctx.bus.subscribe(eventSubject(topic), (event) => box.put(event as LoggedEvent)));
-  }
-  exits.push(onRevoked(ctx.bus, ctx.caller, () => box.notify("revoked")));
-  const onAbort = (signal: AbortSignal, notice: "canceled" | "closing") => {
-    const listener = () => box.notify(notice);
-    if (signal.aborted) listener();
-    signal.addEventListener("abort", listener, { once: true });
-    exits.push(() => signal.removeEventListener("abort", listener));
-  };
-  onAbort(ctx.signal, "canceled");
-  onAbort(ctx.draining, "closing");
-  return () => {
-    for (const exit of exits) exit();
-  };
-}
-
-function allowedTopics(ctx: Ctx, asked: string[]): string[] {
-  const own = ctx.caller.kind === "account" ? accountTopic(ctx.caller.accountId) : undefined;
-  if (asked.length === 0) {
-    if (own === undefined) throw new DomainError("ACCOUNT_REQUIRED", undefined, { field: "topics" });
-    return [own];
-  }
-  const topics = [...new Set(asked.map((topic) => (topic === "account/me" && own ? own : topic)))];
-  const foreign = topics.find((topic) => topic !== own && !isAdmin(ctx.caller));
-  if (foreign !== undefined) throw new DomainError("TOPIC_FORBIDDEN", undefined, { field: "topics" });
-  return topics;
-}
-
-/** How long the token behind the stream lasts, in milliseconds. */
+/** How long the token behind the feed lasts, in milliseconds. */
 function tokenTtl(ctx: Ctx): number {
   if (ctx.caller.kind !== "account") return Number.POSITIVE_INFINITY;
   return ctx.caller.expiresAt.getTime() - ctx.clock.now().getTime();

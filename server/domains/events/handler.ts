@@ -1,15 +1,18 @@
-import type { JsonObject } from "@bufbuild/protobuf";
-import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { EventService } from "#gen/backstay/events/v1/events_pb.js";
-import { serve } from "../../manifest.js";
+import { create, type JsonObject } from "@bufbuild/protobuf";
+import { durationMs, timestampFromDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { EventService, type SubscribeResponse, SubscribeResponseSchema } from "#gen/backstay/events/v1/events_pb.js";
+import { encoder } from "../../kernel/share.js";
+import { type Outlet, Pushed, serve } from "../../manifest.js";
 import { eventPath } from "./compat-event.js";
+import type { FeedItem, FeedReader, PlacedEvent } from "./feed-item.js";
+import { listPresence, type Present } from "./list-presence.js";
 import { poll } from "./poll.js";
-import type { PlacedEvent, StreamItem } from "./service.js";
+import { publish } from "./publish.js";
 import * as service from "./service.js";
 
 export const eventHandler = serve(EventService, {
-  async *subscribe(request, ctx) {
-    for await (const item of service.subscribe(ctx, request)) yield { item: toItem(item) };
+  subscribe(request, ctx) {
+    return new Pushed((outlet) => service.subscribe(ctx, request, new ResponseReader(outlet)));
   },
 
   async poll(request, ctx) {
@@ -18,9 +21,36 @@ export const eventHandler = serve(EventService, {
     const { events, cursor, gap } = await poll(ctx, { ...request, gather, wait });
     return { events: events.map(toEvent), cursor, ...(gap && { gap }) };
   },
+
+  async publish(request, ctx) {
+    return { event: toEvent({ event: await publish(ctx, request), cursor: "" }) };
+  },
+
+  async listPresence(request, ctx) {
+    const { presences, nextPageToken } = await listPresence(ctx, request);
+    return { presences: presences.map(toPresence), nextPageToken };
+  },
 });
 
-function toItem(item: StreamItem) {
+/** Hands on what a feed says as the messages of the contract. */
+class ResponseReader implements FeedReader {
+  constructor(private readonly outlet: Outlet<SubscribeResponse>) {}
+
+  write(item: FeedItem): boolean {
+    return this.outlet.write(toResponse(item));
+  }
+
+  onDrain(listener: () => void): void {
+    this.outlet.onDrain(listener);
+  }
+}
+
+/** What many streams say is one message for all of them, which their doors encode once. */
+const toResponse = encoder(
+  (item: FeedItem): SubscribeResponse => create(SubscribeResponseSchema, { item: toItem(item) }),
+);
+
+function toItem(item: FeedItem) {
   switch (item.kind) {
     case "event":
       return { case: "event", value: toEvent(item) } as const;
@@ -44,4 +74,8 @@ function toEvent({ event, cursor }: PlacedEvent) {
     data: JSON.parse(event.data) as JsonObject,
     topic: event.topic,
   };
+}
+
+function toPresence({ accountId, since, data }: Present) {
+  return { accountId, since: timestampFromDate(since), ...(data !== null && { data: JSON.parse(data) as JsonObject }) };
 }

@@ -1,73 +1,50 @@
 import type { LoggedEvent } from "../../platform/events/index.js";
 
 const MOST_EVENTS = 256;
-const MOST_BYTES = 1 << 20;
-const LONGEST_TIMER = 2 ** 31 - 1;
+/** Characters of the events' data. */
+const MOST_DATA = 1 << 20;
 
-/** What a stream can be woken by besides an event. */
-export type Notice = "overflow" | "revoked" | "closing" | "canceled";
+/** Where the events of one stream wait for it: bounded, so that a reader who is behind costs no more than this. */
+export class Mailbox {
+  // Most streams never need it.
+  #waiting: LoggedEvent[] | undefined;
+  #data = 0;
+  #isOverfull = false;
 
-/** Where the events of one stream wait for it: bounded, so that a slow reader costs no more than this. */
-export interface Mailbox {
-  put(event: LoggedEvent): void;
-  /** Wakes the stream for good: every later look says the same. */
-  notify(notice: Notice): void;
-  /** Forgets what waits and may take events again. */
-  clear(): void;
-  isEmpty(): boolean;
-  /** The oldest event, a notice, or undefined after `ms` of silence. Notices go before events. */
-  next(ms: number): Promise<LoggedEvent | Notice | undefined>;
-}
+  get isEmpty(): boolean {
+    return this.#waiting === undefined;
+  }
 
-export function mailbox(): Mailbox {
-  let waiting: LoggedEvent[] = [];
-  let bytes = 0;
-  let notice: Notice | undefined;
-  let wake: (() => void) | undefined;
+  /** Whether something was lost since the last `clear`. */
+  get isOverfull(): boolean {
+    return this.#isOverfull;
+  }
 
-  const notify = (what: Notice) => {
-    // What ends a stream is not lost behind what only makes it read again.
-    if (notice === undefined || notice === "overflow") notice = what;
-    wake?.();
-  };
+  /** False when it is too much: everything that waited is lost then. */
+  put(event: LoggedEvent): boolean {
+    if (this.#isOverfull) return false;
+    this.#waiting ??= [];
+    this.#waiting.push(event);
+    this.#data += event.data.length;
+    if (this.#waiting.length <= MOST_EVENTS && this.#data <= MOST_DATA) return true;
+    this.clear();
+    this.#isOverfull = true;
+    return false;
+  }
 
-  const take = (): LoggedEvent | Notice | undefined => {
-    if (notice !== undefined) return notice;
-    const event = waiting.shift();
-    if (event !== undefined) bytes -= event.data.length;
+  /** The oldest event. */
+  take(): LoggedEvent | undefined {
+    const event = this.#waiting?.shift();
+    if (event !== undefined) this.#data -= event.data.length;
+    if (this.#waiting?.length === 0) this.#waiting = undefined;
     return event;
-  };
+  }
 
-  return {
-    notify,
-    put(event) {
-      if (notice !== undefined) return;
-      waiting.push(event);
-      bytes += event.data.length;
-      if (waiting.length > MOST_EVENTS || bytes > MOST_BYTES) {
-        waiting = [];
-        notify("overflow");
-      }
-      wake?.();
-    },
-    clear() {
-      waiting = [];
-      bytes = 0;
-      if (notice === "overflow") notice = undefined;
-    },
-    isEmpty: () => waiting.length === 0,
-    async next(ms) {
-      const ready = take();
-      if (ready !== undefined) return ready;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(ms, LONGEST_TIMER));
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      wake = undefined;
-      return take();
-    },
-  };
+  /** Forgets what waits, but for what `keep` chooses, and may be filled again. */
+  clear(keep: (event: LoggedEvent) => boolean = () => false): void {
+    const kept = this.#waiting?.filter(keep) ?? [];
+    this.#waiting = kept.length === 0 ? undefined : kept;
+    this.#data = kept.reduce((sum, { data }) => sum + data.length, 0);
+    this.#isOverfull = false;
+  }
 }

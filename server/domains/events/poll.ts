@@ -1,7 +1,7 @@
 import type { Ctx } from "../../context.js";
 import type { LoggedEvent } from "../../platform/events/index.js";
 import { type Feed, type FeedInput, openFeed } from "./feed.js";
-import type { Missing, PlacedEvent } from "./service.js";
+import type { FeedItem, Missing, PlacedEvent } from "./feed-item.js";
 import { type Wish, wantedEvents } from "./wanted.js";
 
 /** An answer is full with so many events, or characters of their data. */
@@ -23,55 +23,65 @@ export interface Polled {
 
 /** Waits for a first event, gathers what follows it for a while, and answers all at once. */
 export async function poll(ctx: Ctx, input: PollInput): Promise<Polled> {
-  const isWanted = wantedEvents(input);
-  const feed = await openFeed(ctx, input);
+  const isWished = wantedEvents(input);
+  const caller = ctx.caller.kind === "account" ? ctx.caller.accountId : undefined;
+  const isOwn = ({ actorId }: LoggedEvent) => input.othersOnly && actorId !== null && actorId === caller;
+  const feed = await openFeed(ctx, input, (event) => !isOwn(event) && isWished(event));
   try {
-    // Whoever missed something is to hear of it now, not when something happens.
-    if (feed.hasGap) {
-      const cursor = feed.cursor();
-      return { events: [], cursor, gap: { from: input.afterCursor, to: cursor } };
-    }
-    return await gather(ctx, feed, input, isWanted);
+    return await gather(ctx, feed, input);
   } finally {
     feed.close();
   }
 }
 
-async function gather(
-  ctx: Ctx,
-  feed: Feed,
-  input: PollInput,
-  isWanted: (event: LoggedEvent) => boolean,
-): Promise<Polled> {
-  const { pollInterval, pollTimeout, heartbeat } = ctx.settings.events;
-  const caller = ctx.caller.kind === "account" ? ctx.caller.accountId : undefined;
-  const isOwn = (event: LoggedEvent) => input.othersOnly && event.actorId !== null && event.actorId === caller;
+async function gather(ctx: Ctx, feed: Feed, input: PollInput): Promise<Polled> {
+  const { pollInterval, pollTimeout } = ctx.settings.events;
   // An event that happened in two of the topics is one event.
   const gathered = new Map<string, PlacedEvent>();
-  let end = performance.now() + Math.min(input.wait ?? pollTimeout, pollTimeout);
-  let isLive = false;
+  let gap: Missing | undefined;
   let data = 0;
-  const left = () => Math.max(0, end - performance.now());
-  const answer = (gap?: Missing): Polled => ({ events: [...gathered.values()], cursor: feed.cursor(), gap });
+  let isLive = false;
+  let timer: NodeJS.Timeout | undefined;
+  let end = performance.now() + Math.min(input.wait ?? pollTimeout, pollTimeout);
 
-  const manner = {
-    life: Number.POSITIVE_INFINITY,
-    silence: () => Math.min(heartbeat, left()),
-    whenBehind: "reread",
-  } as const;
-  for await (const item of feed.items(manner)) {
-    if (item === "goodbye") break;
-    if (Array.isArray(item)) return answer({ from: feed.cursor(item[0]), to: feed.cursor(item[1]) });
-    if (item === "live") {
-      isLive = true;
-    } else if (item !== "silence" && !isOwn(item) && isWanted(item) && !gathered.has(item.id)) {
-      if (gathered.size === 0) end = performance.now() + (input.gather ?? pollInterval);
-      gathered.set(item.id, { event: item, cursor: feed.cursor(item.offset) });
-      data += item.data.length;
-      if (gathered.size === MOST_EVENTS || data >= MOST_DATA) break;
+  /** What is here already belongs to the answer, however late it is. */
+  const endInTime = () => {
+    clearTimeout(timer);
+    const left = end - performance.now();
+    if (left <= 0) feed.end();
+    else timer = setTimeout(() => feed.end(), left);
+  };
+
+  const take = (placed: PlacedEvent) => {
+    if (gathered.has(placed.event.id)) return;
+    gathered.set(placed.event.id, placed);
+    data += placed.event.data.length;
+    if (gathered.size === MOST_EVENTS || data >= MOST_DATA) feed.end();
+    else if (gathered.size === 1) {
+      end = performance.now() + (input.gather ?? pollInterval);
+      if (isLive) endInTime();
     }
-    // What is here already belongs to the answer, however late it is.
-    if (isLive && left() === 0 && feed.isIdle()) break;
+  };
+
+  try {
+    await feed.run({
+      write(item: FeedItem) {
+        if (item.kind === "event") take(item);
+        if (item.kind === "gap") {
+          // Whoever missed something is to hear of it now, not when something happens.
+          gap = { from: item.from, to: item.to };
+          feed.end();
+        }
+        return true;
+      },
+      onDrain() {},
+      live() {
+        isLive = true;
+        endInTime();
+      },
+    });
+  } finally {
+    clearTimeout(timer);
   }
-  return answer();
+  return { events: [...gathered.values()], cursor: feed.cursor(), gap };
 }

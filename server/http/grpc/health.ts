@@ -18,7 +18,7 @@ const MAX_WATCHES = 1_000;
  * gRPC health checking: readiness as `/readyz` tells it, for the server (by the empty name) and for each service. One
  * process serves all or none, so they never differ.
  */
-export function healthService(health: Health, services: readonly string[]): Served {
+export function healthService(health: Pick<Health, "isReady">, services: readonly string[]): Served {
   const names = new Set(["", ...services]);
   const readiness = createReadiness(health);
   const open = places(MAX_WATCHES);

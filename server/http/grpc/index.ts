@@ -6,7 +6,11 @@ import { healthService } from "./health.js";
 import { REFLECTION, reflectionServices } from "./reflection.js";
 
 /** The services that gRPC's own tools look for: health always, reflection when it is wanted. They tell of themselves too. */
-export function grpcServices(services: readonly Served[], health: Health, options: { reflection: boolean }): Served[] {
+export function grpcServices(
+  services: readonly Served[],
+  health: Pick<Health, "isReady">,
+  options: { reflection: boolean },
+): Served[] {
   const reflected = options.reflection ? REFLECTION : [];
   const all = [...services.map(({ descriptor }) => descriptor), HealthService, ...reflected];
   const names = all.map(({ typeName }) => typeName);

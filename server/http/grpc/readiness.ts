@@ -13,7 +13,7 @@ export interface Readiness {
   look(): Promise<void>;
 }
 
-export function createReadiness(health: Health): Readiness {
+export function createReadiness(health: Pick<Health, "isReady">): Readiness {
   const followers = new Set<() => void>();
   let ready = false;
   let looking: Promise<void> | undefined;

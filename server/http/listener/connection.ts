@@ -34,6 +34,8 @@ export interface Connection {
   readonly address: string;
   /** The newest HTTP/1.1 response. Responses leave in order, so when it is done all are. */
   response: ServerResponse | undefined;
+  /** Whether it is no HTTP any more: a WebSocket stays as long as its door lets it. */
+  upgraded: boolean;
   http2: Http2State | undefined;
   /** Bytes the kernel had taken at the last sweep, and since when there were some it did not take. */
   sent: number;
@@ -49,6 +51,7 @@ export function createConnection(raw: Socket, address: string): Connection {
     raw,
     address,
     response: undefined,
+    upgraded: false,
     http2: undefined,
     sent: 0,
     stalledSince: undefined,
@@ -57,9 +60,9 @@ export function createConnection(raw: Socket, address: string): Connection {
   };
 }
 
-/** True while a response is owed or not yet flushed. */
+/** True while a response is owed or not yet flushed, or whoever took the connection over has not ended it. */
 export function isBusy(connection: Connection): boolean {
-  const { response, http2 } = connection;
-  if (http2) return true;
+  const { response, upgraded, http2 } = connection;
+  if (http2 || upgraded) return true;
   return response !== undefined && !response.writableFinished;
 }

@@ -1,4 +1,4 @@
-import http from "node:http";
+import http, { type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { progressOf } from "../../rpc/progress.js";
@@ -6,6 +6,7 @@ import type { Connection } from "./connection.js";
 import { linger, lingerUnlessHeard } from "./linger.js";
 import { REFUSALS, type Refusal, refusalFor, refusalText, refuse } from "./refusal.js";
 import type { Shared } from "./shared.js";
+import { asksForWebSocket, putBack } from "./upgrade.js";
 
 const REFUSAL_OF_ERROR: Record<string, Refusal> = {
   ERR_HTTP_REQUEST_TIMEOUT: REFUSALS.timeout,
@@ -29,7 +30,7 @@ export interface Http1 {
   close(): void;
 }
 
-export function createHttp1({ handler, limits, log, counters, registry, phase }: Shared): Http1 {
+export function createHttp1({ handler, upgrade, limits, log, counters, registry, phase }: Shared): Http1 {
   const connections = new WeakMap<Duplex, Connection>();
   const server = http.createServer({
     maxHeaderSize: limits.maxHeaderBytes,
@@ -53,6 +54,34 @@ export function createHttp1({ handler, limits, log, counters, registry, phase }:
 
   // Node detaches the parser before this event, so there is no response object.
   server.on("connect", (_req, socket) => endWith(socket, REFUSALS.method));
+
+  const onUpgrade = (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    const connection = connections.get(socket);
+    const { response } = connection ?? {};
+    // Pipelined behind a request that is not answered: one of the two answers would have to overtake the other.
+    if (!connection || !upgrade || (response && !response.writableEnded)) {
+      counters.malformed++;
+      socket.destroy();
+      return;
+    }
+    // Answered, but not yet let go of by Node, which would keep the next response waiting.
+    if (response?.socket === socket && !socket.destroyed) {
+      response.once("close", () => onUpgrade(req, socket, head));
+      return;
+    }
+    if (socket.destroyed || socket.writableEnded) return;
+    if (!asksForWebSocket(req)) {
+      putBack(req, socket, head);
+      server.emit("connection", socket);
+      return;
+    }
+    connection.upgraded = true;
+    const refused = refusalFor(req);
+    if (refused) return endWith(socket, refused);
+    upgrade(req, socket, head);
+  };
+  // As long as nobody listens Node takes an upgrade for a plain request.
+  if (upgrade) server.on("upgrade", (req, socket, head) => onUpgrade(req, socket as Socket, head));
 
   server.on("clientError", (error: ParseError, socket) => {
     // Already refused or answered for the last time: more of the same bytes must not cut the answer short.
@@ -80,6 +109,8 @@ export function createHttp1({ handler, limits, log, counters, registry, phase }:
     serve(connection, socket) {
       connections.set(socket, connection);
       lingerUnlessHeard(connection, socket);
+      // Between Node, which takes its own away with an upgrade, and whoever comes next nobody else hears errors.
+      if (upgrade) socket.on("error", () => {});
       server.emit("connection", socket);
     },
     drain() {

@@ -1,11 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Socket } from "node:net";
 
 /** Answers one request. HTTP/2 requests come through Node's compatibility API, so one handler serves both protocols. */
 export type RequestHandler = (
   req: IncomingMessage | Http2ServerRequest,
   res: ServerResponse | Http2ServerResponse,
 ) => void;
+
+/**
+ * Takes over the connection of an HTTP/1.1 request that asks for a WebSocket, with what was read behind the request. Errors of
+ * the socket are heard already; to answer it, or to end it, is the handler's.
+ */
+export type UpgradeHandler = (req: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 /** What a peer may take of the server. Times in milliseconds; what is due happens within half a second. */
 export interface ListenerLimits {
@@ -65,6 +72,8 @@ export interface ListenerOptions {
   /** PEM text. With it the port speaks TLS only, h2 and http/1.1 by ALPN; without it cleartext only. */
   tls?: { cert: string; key: string } | undefined;
   handler: RequestHandler;
+  /** Without it a request that asks for a WebSocket is a request like any other. */
+  upgrade?: UpgradeHandler | undefined;
   /** What is left out keeps its value of DEFAULT_LIMITS. */
   limits?: Partial<ListenerLimits>;
   log: ListenerLog;

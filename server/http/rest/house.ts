@@ -3,6 +3,7 @@ export { http } from "#gen/google/api/annotations_pb.js";
 export type { HttpRule } from "#gen/google/api/http_pb.js";
 export { ANONYMOUS } from "../../kernel/caller.js";
 export { DomainError } from "../../kernel/errors.js";
+export { encoder } from "../../kernel/share.js";
 export { readBody, readPieces } from "../../rpc/body.js";
 export { Call, type CallRequest } from "../../rpc/call.js";
 export type { Codec } from "../../rpc/codec.js";
@@ -10,5 +11,6 @@ export { hangUpAfter, type Request, type Response } from "../../rpc/dispatcher.j
 export { decompress } from "../../rpc/envelope.js";
 export type { Method } from "../../rpc/methods.js";
 export { type Pipeline, tooLarge } from "../../rpc/pipeline.js";
+export { isGone, ResponseOutlet } from "../../rpc/response-outlet.js";
 export { checkShape } from "../../rpc/shape.js";
 export { plainStatus, statusJson } from "../../rpc/wire-errors.js";

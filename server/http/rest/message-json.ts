@@ -2,12 +2,12 @@ import { create, type DescField, type JsonObject, type JsonValue, type Message, 
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { hasCustomJsonRepresentation } from "@bufbuild/protobuf/wkt";
 import type { Binding } from "./bindings.js";
-import type { Codec } from "./house.js";
+import { type Codec, encoder } from "./house.js";
 
-/** How the messages a binding answers are written. */
+/** How the messages a binding answers are written: one that is shared, once for all who get it. */
 export function messageWriter({ method, responseBody }: Binding, codec: Codec): (message: Message) => string {
   const { output } = method;
-  const write = (message: Message) => codec.encode("json", output, message) as string;
+  const write = encoder((message: Message) => codec.encode("json", output, message) as string);
   if (responseBody === undefined) return write;
   const { jsonName } = responseBody;
   const empty = emptyJson(responseBody);

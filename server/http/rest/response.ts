@@ -1,5 +1,4 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Http2Stream } from "node:http2";
 import { gzip } from "node:zlib";
 import { likesGzip } from "./accept.js";
 import {
@@ -7,12 +6,15 @@ import {
   type Call,
   DomainError,
   hangUpAfter,
+  isGone,
   plainStatus,
   type Request,
   type Response,
   statusJson,
 } from "./house.js";
 import { contentTypeOf, type HttpBody, NOSNIFF } from "./http-body.js";
+
+export { isGone } from "./house.js";
 
 const GZIP_FROM = 1024;
 const JSON_TYPE = "application/json";
@@ -74,11 +76,6 @@ export function methodNotAllowed(res: Response, requestId: string, methods: read
   writeHead(res, 204, call, { allow });
   res.end();
   return undefined;
-}
-
-/** Whether nobody is left to answer; to write would then be an error of its own. */
-export function isGone(res: Response): boolean {
-  return res.destroyed || ("stream" in res && (res.stream as Http2Stream).destroyed);
 }
 
 /** A header as one text. */

@@ -3,6 +3,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { StreamForm } from "./accept.js";
 import type { Binding } from "./bindings.js";
 import type { EventId } from "./event-id.js";
+import { encoder } from "./house.js";
 import { bytesOf, contentTypeOf, NOSNIFF } from "./http-body.js";
 
 /** How a stream of messages is laid out in a body. */
@@ -26,21 +27,23 @@ export function streamLayouts(
   json: (message: Message) => string,
   eventId: EventId,
 ): Readonly<Record<StreamForm, StreamLayout>> {
+  const line = encoder((message: Message) => Buffer.from(`${json(message)}\n`));
+  const event = encoder((message: Message) => {
+    const id = eventId(message);
+    return Buffer.from(`${id === undefined ? "" : `id: ${id}\n`}data: ${json(message)}\n\n`);
+  });
   return {
     lines: {
       contentType: () => "application/x-ndjson",
       headers: LIVE,
-      message: (message) => `${json(message)}\n`,
+      message: line,
       end: () => "",
       error: (status) => `{"error":${status}}\n`,
     },
     events: {
       contentType: () => "text/event-stream",
       headers: LIVE,
-      message(message) {
-        const id = eventId(message);
-        return `${id === undefined ? "" : `id: ${id}\n`}data: ${json(message)}\n\n`;
-      },
+      message: event,
       end: () => "",
       error: (status) => `event: error\ndata: ${status}\n\n`,
     },

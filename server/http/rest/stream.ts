@@ -1,13 +1,12 @@
-import type { ServerResponse } from "node:http";
 import { constants, type Http2ServerResponse } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
-import { type Call, type Pipeline, type Response, statusJson } from "./house.js";
-import { isGone, writeHead } from "./response.js";
+import { type Call, isGone, type Pipeline, type Response, ResponseOutlet, statusJson } from "./house.js";
+import { writeHead } from "./response.js";
 import type { StreamLayout } from "./stream-form.js";
 
 /** The messages of a call and how they are written. */
 export interface Streamed {
-  readonly messages: AsyncIterable<Message>;
+  readonly messages: ReturnType<Pipeline["stream"]>;
   readonly layout: StreamLayout;
 }
 
@@ -16,24 +15,23 @@ export interface Streamed {
  * the first message, so that the answer can be one.
  */
 export async function sendStream(res: Response, call: Call, pipeline: Pipeline, streamed: Streamed): Promise<void> {
-  const { layout } = streamed;
-  const messages = streamed.messages[Symbol.asyncIterator]();
+  const { messages, layout } = streamed;
   let count = 0;
+  const outlet = new ResponseOutlet<Message>(res, (message) => {
+    const piece = layout.message(message, count);
+    if (count === 0) sendHead(res, call, layout, message);
+    count += 1;
+    return piece;
+  });
   try {
-    for (;;) {
-      const { done, value } = await nextOf(messages, call.signal);
-      if (done) break;
-      const piece = layout.message(value, count);
-      if (count === 0) sendHead(res, call, layout, value);
-      count += 1;
-      if (!(res as ServerResponse).write(piece)) await drained(res, call.signal);
-    }
+    // A handler that does not heed its signal may never come to its end: it is not waited for.
+    await call.within(messages.run(outlet));
+    outlet.close();
     if (count === 0) sendHead(res, call, layout);
     pipeline.close(call);
     if (!isGone(res)) res.end(layout.end(count));
   } catch (error) {
-    // A handler that does not heed its signal may never come to its end: it is told, and not waited for.
-    Promise.resolve(messages.return?.()).catch(() => {});
+    outlet.close();
     if (!res.headersSent) throw error;
     const shown = pipeline.close(call, error);
     if (isGone(res)) return;
@@ -46,42 +44,6 @@ export async function sendStream(res: Response, call: Call, pipeline: Pipeline, 
 /** Sends the headers of a stream that begins with `first`; they leave with what is written next. */
 export function sendHead(res: Response, call: Call, layout: StreamLayout, first?: Message): void {
   writeHead(res, 200, call, { "content-type": layout.contentType(first), ...layout.headers });
-}
-
-/** The next message, or the reason why the call has ended meanwhile. */
-function nextOf<T>(messages: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {
-  return untilAborted(signal, (resolve, reject) => {
-    messages.next().then(resolve, reject);
-    return () => {};
-  });
-}
-
-function drained(res: Response, signal: AbortSignal): Promise<void> {
-  return untilAborted(signal, (resolve) => {
-    res.once("drain", resolve);
-    return () => res.off("drain", resolve);
-  });
-}
-
-/** Racing a promise that lives as long as the stream would keep every loser of the race. */
-function untilAborted<T>(
-  signal: AbortSignal,
-  begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const settle = (finish: () => void) => {
-      signal.removeEventListener("abort", onAbort);
-      release();
-      finish();
-    };
-    const onAbort = () => settle(() => reject(signal.reason));
-    signal.addEventListener("abort", onAbort, { once: true });
-    const release = begin(
-      (value) => settle(() => resolve(value)),
-      (error) => settle(() => reject(error)),
-    );
-  });
 }
 
 function breakOff(res: Response): void {

@@ -391,6 +391,7 @@ describe("topics", () => {
     ["someone else's", () => `account/${ada.id}`],
     ["nobody's", () => "account/0190163d8694739b8b1fcb8dd4e60777"],
     ["of another kind", () => "system/log"],
+    ["that looks like a path", () => "account/../x"],
   ])("of %s are forbidden", async (_, topic) => {
     const stream = await openStream(backstay, ben.token, { topics: ["account/me", topic()] });
     expect((await stream.next()).end?.refused).toEqual({
@@ -426,7 +427,7 @@ describe("topics", () => {
     expect((await resumed.event()).id).toBe(second.id);
   });
 
-  it.each(["account", "account/", "/x", "account/a b", "account/>", "Account/x", "account/*", "account/../x"])(
+  it.each(["account", "account/", "/x", "account/a b", "account/>", "Account/x", "account/*", "account//x"])(
     "are refused when one is %s",
     async (topic) => {
       const stream = await openStream(backstay, ben.token, { topics: [topic] });
@@ -536,10 +537,13 @@ describe("a reader that is too slow", () => {
 
     const { events, end } = await slow.read();
     expect(end.error).toMatchObject({ code: "resource_exhausted" });
-    expect(JSON.stringify(end)).toContain("SLOW_READER");
+    expect(end.error?.details[0]?.debug).toMatchObject({ reason: "SLOW_READER" });
     expect(events.length).toBeLessThan(60);
     const ids = events.map(({ id }) => id);
-    const resumed = await standingStream(backstay, ben.token, { afterCursor: events.at(-1)?.cursor ?? slow.cursor });
+    // The error says where to resume, also to who read nothing of the stream.
+    const afterCursor = end.error?.details[0]?.debug.metadata.cursor;
+    expect(afterCursor).toBe(events.at(-1)?.cursor ?? slow.cursor);
+    const resumed = await standingStream(backstay, ben.token, { afterCursor: afterCursor! });
     while (ids.length < 60) ids.push((await resumed.event()).id);
     expect(ids).toEqual(fastIds);
   });
@@ -577,7 +581,7 @@ describe("a reader that is too slow", () => {
       cursor,
       async read() {
         const events: { id: string; cursor: string }[] = [];
-        const ended = new Promise<{ error?: { code: string } }>((resolve) => {
+        const ended = new Promise<{ error?: ErrorJson }>((resolve) => {
           stream.on("data", (chunk: Buffer) => {
             bytes = Buffer.concat([bytes, chunk]);
             for (let frame = take(); frame !== undefined; frame = take()) {
@@ -592,6 +596,12 @@ describe("a reader that is too slow", () => {
     };
   }
 });
+
+/** An error at the end of a stream. */
+interface ErrorJson {
+  code: string;
+  details: { debug: { reason: string; metadata: { cursor: string } } }[];
+}
 
 /** Whether a stream of the person finds a place; it leaves it again. */
 async function standsOrNot(person: Person): Promise<boolean> {

@@ -1,0 +1,59 @@
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { parseId } from "../../kernel/ids.js";
+import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
+import { readPage } from "../../platform/db/index.js";
+import { accountTopic } from "../../platform/events/index.js";
+import { callerAccount } from "../accounts/index.js";
+import { followedTopic, topicName } from "./rights.js";
+import * as store from "./store-presence.js";
+
+const DEFAULT_PAGE = 100;
+
+export interface ListPresenceInput {
+  topic: string;
+  accountIds: string[];
+  pageSize: number;
+  pageToken: string;
+}
+
+/** Somebody who is there. */
+export interface Present {
+  accountId: string;
+  since: Date;
+  /** JSON of what was said on joining. */
+  data: string | null;
+}
+
+export interface PresencePage {
+  presences: Present[];
+  nextPageToken: string;
+}
+
+/** Who is in a topic, or who of some accounts is there at all. */
+export async function listPresence(ctx: Ctx, input: ListPresenceInput): Promise<PresencePage> {
+  if ((input.topic === "") === (input.accountIds.length === 0)) {
+    throw new DomainError("INVALID_FIELD", "Name either a topic or accounts.", { field: "topic" });
+  }
+  const topic = input.topic && topicName(ctx, input.topic, "topic");
+  const query = { list: "presence", topic };
+  const [from] = decodePageToken(ctx.key, query, input.pageToken) ?? [];
+  const grace = ctx.settings.events.presenceGrace;
+  if (topic === "") return { presences: await findAccounts(ctx, input.accountIds, grace), nextPageToken: "" };
+
+  const { presence } = await followedTopic(ctx, topic, "topic");
+  if (!presence) throw new DomainError("TOPIC_FORBIDDEN", undefined, { field: "topic" });
+  const { rows, next } = await readPage<Present>(input.pageSize || DEFAULT_PAGE, [], (_, limit) =>
+    store.listTopic(ctx, { topic, after: from as string | undefined, grace, limit }),
+  );
+  return {
+    presences: rows,
+    nextPageToken: next === undefined ? "" : encodePageToken(ctx.key, query, [next.accountId]),
+  };
+}
+
+function findAccounts(ctx: Ctx, asked: string[], grace: number): Promise<Present[]> {
+  const ids = asked.map((text) => (text === "me" ? callerAccount(ctx) : parseId(text)));
+  const accountIds = [...new Set(ids.filter((id) => id !== undefined))];
+  return store.findPlaces(ctx, { topics: accountIds.map(accountTopic), accountIds, grace });
+}

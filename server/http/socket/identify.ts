@@ -1,0 +1,81 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
+import { Call, type CallRequest } from "../../rpc/call.js";
+import type { Method } from "../../rpc/methods.js";
+import { signatureReader } from "../../rpc/sent-signature.js";
+import { sentSession } from "../../rpc/session-cookie.js";
+
+const BEARER = "bearer.";
+
+/** The calls that a socket makes besides those of the methods of the contract. */
+export interface SocketCalls {
+  /** Opens one: as an account by whatever proves it, or as nobody when nothing does. */
+  opening(req: IncomingMessage): Call;
+  /** Identifies anew by a token. */
+  signingIn(request: CallRequest, token: string): Call;
+  /** What an app answers at a path. */
+  answering(request: CallRequest): Call;
+}
+
+/** `model`: a method whose descriptor those calls borrow, since they have none of their own. */
+export function socketCalls(model: Method, signatureName: string): SocketCalls {
+  const signatures = signatureReader(signatureName);
+  const method = (name: string, access: Access, rateClass: RateClass): Method => ({
+    ...model,
+    name,
+    access,
+    rateClass,
+    stream: false,
+    streamsRequests: false,
+    longLived: false,
+    // Nobody but its opener sees what comes over a socket, and pages of foreign origins open none.
+    readOnly: true,
+    handler: () => {
+      throw new Error(`${name} is no method that runs`);
+    },
+  });
+  const asAccount = method("socket/open", Access.ACCOUNT, RateClass.READ);
+  const asNobody = method("socket/open", Access.PUBLIC, RateClass.READ);
+  const signIn = method("socket/auth", Access.ACCOUNT, RateClass.READ);
+  const app = method("socket/frame", Access.PUBLIC, RateClass.FREE);
+
+  return {
+    opening(req) {
+      const request = openingRequest(req);
+      const { authorization, cookie } = request.headers;
+      const hasSession = cookie !== undefined && sentSession(request) !== undefined;
+      const isProved = authorization !== undefined || hasSession || signatures.sent(request) !== undefined;
+      return new Call(isProved ? asAccount : asNobody, "socket", request);
+    },
+
+    signingIn({ headers, socket, url }, token) {
+      const signed = { ...headers, authorization: `Bearer ${token}` };
+      const request = { method: "GET", url, headers: signed, socket: socket ?? null };
+      return new Call(signIn, "socket", request);
+    },
+
+    answering: (request) => new Call(app, "socket", request),
+  };
+}
+
+/** The request with its token where programs send it, and without a cookie that no page of an origin stands behind. */
+function openingRequest(req: IncomingMessage): CallRequest {
+  const { method, url, socket } = req;
+  const headers = { ...req.headers };
+  const token = protocolsOf(req).find((protocol) => protocol.startsWith(BEARER));
+  if (token !== undefined) headers.authorization ??= `Bearer ${token.slice(BEARER.length)}`;
+  if (headers.origin === undefined) delete headers.cookie;
+  return { method, url, headers, socket: socket as CallRequest["socket"] & object };
+}
+
+/**
+ * What is kept of the headers for a socket's calls: where it was opened, and that whatever comes over it was sent by a script,
+ * never by a link or a form, since a page of another site cannot open one.
+ */
+export function keptHeaders({ host, origin }: IncomingHttpHeaders): IncomingHttpHeaders {
+  return { host, ...(origin && { origin }), "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors" };
+}
+
+function protocolsOf({ headers }: IncomingMessage): string[] {
+  return headers["sec-websocket-protocol"]?.split(",").map((protocol) => protocol.trim()) ?? [];
+}

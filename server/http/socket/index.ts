@@ -1,0 +1,2 @@
+export { createSocketDoor } from "./door.js";
+export type { SocketOptions } from "./options.js";

@@ -1,0 +1,25 @@
+import type { Ports } from "../../context.js";
+import type { Caller } from "../../kernel/caller.js";
+import type { SocketPaths } from "../../kernel/sockets.js";
+import type { IsAllowedOrigin } from "../../rpc/origins.js";
+
+/** What the sockets of a node need of the house. */
+export interface SocketOptions {
+  readonly ports: Pick<Ports, "bus" | "clock" | "draining" | "ids" | "key">;
+  /** The path that is always there, besides those that an app has declared. */
+  readonly path: string;
+  readonly paths: SocketPaths;
+  /** Most sockets of one IPv4 address or IPv6 /64. */
+  readonly perAddress: number;
+  /** The header, and query parameter, of a signature. */
+  readonly signatureName: string;
+  readonly isAllowedOrigin: IsAllowedOrigin;
+  /** Calls back when the caller's sign-in is revoked anywhere; returns what ends that. */
+  readonly onRevoked: (caller: Caller, listener: () => void) => () => void;
+  /** Whether what proved the caller still stands. */
+  readonly isSignedIn: (caller: Caller) => Promise<boolean>;
+  /** Says that one more socket of an account is open; returns what ends that. */
+  readonly enterPresence: (accountId: string) => () => void;
+  /** How often peers are asked whether they are there, in milliseconds; 30 s when absent. */
+  readonly pingMs?: number | undefined;
+}
