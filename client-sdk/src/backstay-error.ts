@@ -66,7 +66,8 @@ export class BackstayError extends Error {
 
   /**
    * The exact reason, such as `LOGIN_TAKEN`; empty when the server gave none, as for a network failure. Made by the
-   * client itself: `EVENT_GAP`, `SIGNED_OUT`, `FIXED_TOKEN`.
+   * client itself: `EVENT_GAP`, `SIGNED_OUT`, `FIXED_TOKEN`, `NO_WEB_SOCKET`, `STREAMS_UNREADABLE`, `SOCKET_UNOPENED`,
+   * `SOCKET_CLOSED`, `SEND_BACKLOG`.
    */
   readonly reason: string;
 
@@ -110,10 +111,11 @@ export class BackstayError extends Error {
   }
 }
 
-/** Turns whatever a transport threw into a BackstayError; one that is already one stays as it is. */
+/** Turns whatever a transport threw into a BackstayError; one that is already one, or wraps one, stays as it is. */
 export function toBackstayError(thrown: unknown): BackstayError {
   if (thrown instanceof BackstayError) return thrown;
   const error = ConnectError.from(thrown);
+  if (error.cause instanceof BackstayError) return error.cause;
   const [info] = error.findDetails(ErrorInfoSchema);
   const [retry] = error.findDetails(RetryInfoSchema);
   return new BackstayError(error.rawMessage || codeName(error.code), {
@@ -128,6 +130,34 @@ export function toBackstayError(thrown: unknown): BackstayError {
     requestId: error.metadata.get("x-request-id") ?? "",
     cause: error,
   });
+}
+
+/** The error of an answer in JSON as REST writes it: a google.rpc.Status. */
+export function errorFromStatus(status: Readonly<Record<string, unknown>>): BackstayError {
+  const details = (Array.isArray(status.details) ? status.details : []) as StatusDetail[];
+  const detail = (type: string) => details.find((each) => each["@type"]?.endsWith(`/google.rpc.${type}`));
+  const info = detail("ErrorInfo");
+  const code = CODES[Number(status.code)] ?? "unknown";
+  const seconds = Number.parseFloat(detail("RetryInfo")?.retryDelay ?? "");
+  return new BackstayError(String(status.message || code), {
+    code: code === "ok" ? "unknown" : code,
+    reason: info?.reason ?? "",
+    fields: (detail("BadRequest")?.fieldViolations ?? []).map(({ field = "", description = "" }) => ({
+      field,
+      description,
+    })),
+    metadata: info?.metadata ?? {},
+    retryAfterMs: Number.isNaN(seconds) ? undefined : seconds * 1_000,
+  });
+}
+
+/** What a detail of google.rpc may have. */
+interface StatusDetail {
+  "@type"?: string;
+  reason?: string;
+  metadata?: Record<string, string>;
+  fieldViolations?: Partial<FieldError>[];
+  retryDelay?: string;
 }
 
 // fetch reports every network failure, before the response or in the middle of its body, as a TypeError, which connect

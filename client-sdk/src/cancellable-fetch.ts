@@ -1,3 +1,8 @@
+import { BackstayError } from "./backstay-error.js";
+
+/** The reason of the error when a streamed answer cannot be read as it comes, as on phones. */
+export const STREAMS_UNREADABLE = "STREAMS_UNREADABLE";
+
 /**
  * A fetch whose streams end when their signal fires. Node's fetch forgets the signal of a response that is being read once
  * the garbage collector has run; cancelling the body it does not forget.
@@ -7,7 +12,8 @@ export function cancellableFetch(fetch: typeof globalThis.fetch): typeof globalT
     const response = await fetch(input, init);
     const signal = init?.signal;
     const type = response.headers.get("content-type") ?? "";
-    if (!signal || !response.body || !type.startsWith("application/connect+")) return response;
+    if (!signal || !type.startsWith("application/connect+")) return response;
+    if (!response.body) throw unreadable();
     return new Response(readUntil(response.body, signal), response);
   };
 }
@@ -34,5 +40,12 @@ function readUntil(body: ReadableStream<Uint8Array>, signal: AbortSignal): Reada
       stop();
       return reader.cancel(reason);
     },
+  });
+}
+
+function unreadable(): BackstayError {
+  return new BackstayError("fetch brings no body that can be read as it comes", {
+    code: "unimplemented",
+    reason: STREAMS_UNREADABLE,
   });
 }

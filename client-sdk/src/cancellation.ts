@@ -68,3 +68,35 @@ export async function delay(ms: number, signal: AbortSignal): Promise<void> {
     clearTimeout(timer);
   }
 }
+
+/** A wait that can be cut short. */
+export interface Pause {
+  /** Resolves after `ms` milliseconds or when it is cut; rejects as soon as the signal is aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+  /** Ends the wait that is going on. False: there is none. */
+  cut(): boolean;
+}
+
+/** Makes one. */
+export function createPause(): Pause {
+  let waiting: AbortController | undefined;
+  return {
+    async wait(ms, signal) {
+      const controller = new AbortController();
+      const unlink = linkAbort(signal, controller);
+      waiting = controller;
+      try {
+        await delay(ms, controller.signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+      } finally {
+        waiting = undefined;
+        unlink();
+      }
+    },
+    cut() {
+      waiting?.abort();
+      return waiting !== undefined;
+    },
+  };
+}

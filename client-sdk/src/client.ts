@@ -1,5 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
+import { type AppSocket, openAppSocket, type SocketOptions } from "./app-socket.js";
 import { type AuthClient, createAuthClient, storedTokens } from "./auth.js";
 import type { Backoff } from "./backoff.js";
 import { createCall, type RetryPolicy } from "./call.js";
@@ -11,7 +12,11 @@ import { MessageService } from "./gen/backstay/messages/v1/messages_pb.js";
 import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
 import { createServiceClient, type ServiceClient } from "./service-client.js";
 import { fixedSession, storedSession } from "./session.js";
+import { createSubscribeLine } from "./subscribe-line.js";
+import { openSubscribeSocket } from "./subscribe-socket.js";
+import { type OpenSubscribeStream, openSubscribeStream } from "./subscribe-stream.js";
 import { defaultStore, type TokenStore } from "./token-store.js";
+import { findWebSocket, socketUrl, type WebSocketConstructor } from "./web-socket.js";
 
 const TIMEOUT_MS = 30_000;
 const RETRY: RetryPolicy = { attempts: 4, minDelayMs: 100, maxDelayMs: 2_000 };
@@ -19,6 +24,9 @@ const RECONNECT: Backoff = { minDelayMs: 250, maxDelayMs: 10_000 };
 
 // The server answers a repeated refresh for 10 s and takes a later one for theft: the last attempt must begin before.
 const REFRESH_TIMEOUT_MS = 8_000;
+
+const SOCKET_PATH = "/ws";
+const CHECK_TIMEOUT_MS = 5_000;
 
 /** How a client behaves. Everything has a default. */
 export interface ClientOptions {
@@ -40,6 +48,15 @@ export interface ClientOptions {
   reconnect?: Partial<Backoff> | undefined;
   /** Sends requests instead of the global fetch. */
   fetch?: typeof globalThis.fetch | undefined;
+  /**
+   * How subscriptions connect: by a streamed answer (`stream`), by a WebSocket (`socket`), or by whichever works here
+   * (`auto`, the default): a stream first; where it cannot be read, or says nothing for 5 s, a WebSocket.
+   */
+  live?: "auto" | "stream" | "socket" | undefined;
+  /** The class of WebSockets when there is no global one, as on Node 20: that of the package `ws`. */
+  webSocket?: WebSocketConstructor | undefined;
+  /** Where the server takes WebSockets, when it is configured otherwise: `/ws`. */
+  socketPath?: string | undefined;
 }
 
 /** A client of one Backstay server. */
@@ -54,6 +71,17 @@ export interface BackstayClient {
   readonly system: ServiceClient<typeof SystemService>;
   /** Live events. */
   readonly events: EventsClient;
+  /**
+   * Opens a WebSocket at a path of the server, or of the app that runs on it; absent is `/ws`. It reconnects by itself and
+   * stays signed in as the client is. Throws `NO_WEB_SOCKET` where there is none.
+   *
+   * ```ts
+   * const socket = client.socket("/project/ws", { query: { id: "1" }, onMessage: show });
+   * socket.send("/v1/messages?pageSize=3");
+   * socket.send({ op: "/project/update", project: { id: 1, name: "Test2" } });
+   * ```
+   */
+  socket(path?: string, options?: SocketOptions): AppSocket;
 }
 
 /**
@@ -87,11 +115,33 @@ export function createClient(url: string, options: ClientOptions = {}): Backstay
       : fixedSession(options.token);
   const call = createCall({ transport, session, retry, timeoutMs });
 
+  const reconnect = { ...RECONNECT, ...options.reconnect };
+  const socketPath = options.socketPath ?? SOCKET_PATH;
+  const sockets = {
+    webSocket: () => findWebSocket(options.webSocket),
+    session,
+    checkToken: (token: string) => {
+      const parts = { transport, session: fixedSession(token), retry: { ...retry, attempts: 1 } };
+      return createCall({ ...parts, timeoutMs: CHECK_TIMEOUT_MS })(AuthService.method.getCurrent, {});
+    },
+  };
+
+  const byStream: OpenSubscribeStream = (init) => openSubscribeStream(transport, init);
+  const bySocket: OpenSubscribeStream = (init) => openSubscribeSocket(sockets, socketUrl(url, socketPath), init);
+  const byEither = createSubscribeLine(byStream, bySocket);
+  const open: Record<NonNullable<ClientOptions["live"]>, OpenSubscribeStream> = {
+    auto: (init) => (sockets.webSocket() ? byEither(init) : byStream(init)),
+    stream: byStream,
+    socket: bySocket,
+  };
+
   return {
     accounts: createServiceClient(AccountService, call),
     auth: createAuthClient(call, session),
     messages: createServiceClient(MessageService, call),
     system: createServiceClient(SystemService, call),
-    events: createEventsClient({ transport, session, reconnect: { ...RECONNECT, ...options.reconnect } }),
+    events: createEventsClient({ open: open[options.live ?? "auto"], session, reconnect, call, timeoutMs }),
+    socket: (path = socketPath, how = {}) =>
+      openAppSocket({ ...sockets, server: url, reconnect, timeoutMs }, path, how),
   };
 }

@@ -1,71 +1,22 @@
-import type { Transport } from "@connectrpc/connect";
-import type { Backoff } from "./backoff.js";
-import { BackstayError } from "./backstay-error.js";
-import { linkAbort } from "./cancellation.js";
-import type { Event } from "./gen/backstay/events/v1/events_pb.js";
-import { type EventGap, type ResumeParts, resume, type SubscriptionStatus } from "./resume.js";
-import type { Session } from "./session.js";
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import type { Call } from "./call.js";
+import { type Event, EventService } from "./gen/backstay/events/v1/events_pb.js";
+import { type EventsHandle, listen, type OnOptions } from "./on.js";
+import { createServiceClient, type ServiceClient } from "./service-client.js";
+import {
+  createSubscription,
+  type SubscribeInit,
+  type SubscribeOptions,
+  type Subscription,
+  type SubscriptionParts,
+} from "./subscription.js";
 
-const SILENCE_MS = 40_000;
-
-/** Which events to follow. */
-export interface SubscribeInit {
-  /** Topics such as `account/<id>`, at most 16; absent is the caller's own. Others are for administrators. */
-  topics?: readonly string[] | undefined;
-  /** Types, exact (`message.add`) or by prefix (`message.*`), at most 32; absent is all. */
-  types?: readonly string[] | undefined;
-  /**
-   * Where to begin: the `cursor` of a subscription or an event to get what came after it, `"earliest"` for everything
-   * that is kept, absent for what happens from now on.
-   */
-  afterCursor?: string | undefined;
-}
-
-/** How to follow them. */
-export interface SubscribeOptions {
-  /** Ends the subscription and its connection at once; the iteration ends as if there were no more events. */
-  signal?: AbortSignal | undefined;
-  /** More request headers, by name. */
-  headers?: Readonly<Record<string, string>> | undefined;
-  /** Told whenever the connection comes and goes. For showing it: there is nothing to be done. */
-  onStatus?: ((status: SubscriptionStatus) => void) | undefined;
-  /**
-   * Told when events are missing because they are no longer kept: load afresh what they would have changed. The next
-   * event waits for the returned promise. Without it a gap ends the iteration with the reason `EVENT_GAP`.
-   */
-  onGap?: ((gap: EventGap) => void | Promise<void>) | undefined;
-  /** How long the server may be silent before the client reconnects, in milliseconds; 40,000. It speaks every 15 s. */
-  heartbeatTimeoutMs?: number | undefined;
-}
-
-/** Events as they happen, for `for await`. One consumer at a time; leaving the loop ends it. */
-export interface Subscription {
-  /**
-   * Where to resume to get everything that has not been handed out yet; empty until the stream stands. Read in the body
-   * of the loop it is after the event in hand, so store it when that event is dealt with. Who deals with several events
-   * at a time stores `event.cursor` of the last one before which none is open.
-   */
-  readonly cursor: string;
-  /**
-   * Connects, if that has not begun, and resolves when the stream stands: what happens from then on will come.
-   * Rejects with what would end the iteration.
-   *
-   * ```ts
-   * const events = client.events.subscribe();
-   * await events.ready();
-   * await client.messages.sendMessage({ recipientId, text });
-   * ```
-   */
-  ready(): Promise<void>;
-  /** The next event; `done` when the subscription was ended. */
-  next(): Promise<IteratorResult<Event, undefined>>;
-  /** Ends the subscription and its connection at once. */
-  return(): Promise<IteratorResult<Event, undefined>>;
-  [Symbol.asyncIterator](): Subscription;
-}
+// What a server waits and gathers at most when it is not told, and not configured otherwise.
+const POLL_WAIT_MS = 600_000;
+const POLL_GATHER_MS = 60_000;
 
 /** Live events. */
-export interface EventsClient {
+export interface EventsClient extends Pick<ServiceClient<typeof EventService>, "publish" | "listPresence" | "poll"> {
   /**
    * Follows events: each once, in order, over drops, server restarts and sleep. The connection is made by the first
    * `next()` or `ready()`. It ends with a {@link BackstayError} only when there is no point in going on: `EVENT_GAP`;
@@ -77,89 +28,35 @@ export interface EventsClient {
    * ```
    */
   subscribe(request?: SubscribeInit, options?: SubscribeOptions): Subscription;
+  /**
+   * The same with a callback, from now on: each event once, in order, the next when the promise that was returned for the
+   * one before has settled. What the callback throws is reported as uncaught, and the next event follows. `types` are
+   * one or several, exact (`message.add`) or by prefix (`message.*`); `*` is all.
+   *
+   * ```ts
+   * const listening = client.events.on("counter.*", (event) => badge(event.data), { onStatus: (s) => bar(s.status) });
+   * listening.close();
+   * ```
+   */
+  on(types: string | readonly string[], callback: (event: Event) => unknown, options?: OnOptions): EventsHandle;
 }
 
-/** Makes `client.events`. */
-export function createEventsClient(parts: {
-  transport: Transport;
-  session: Session;
-  reconnect: Backoff;
-}): EventsClient {
+/** Makes `client.events`; `timeoutMs` is the client's for calls. */
+export function createEventsClient(parts: SubscriptionParts & { call: Call; timeoutMs: number }): EventsClient {
+  const { publish, listPresence, poll } = createServiceClient(EventService, parts.call);
   return {
-    subscribe(request = {}, options = {}) {
-      // Made here once to refuse a malformed header now, rather than with every connection.
-      const headers = new Headers(options.headers);
-      const position = { cursor: request.afterCursor ?? "" };
-      const stop = new AbortController();
-      const events = handOut(
-        {
-          ...parts,
-          request: { topics: [...(request.topics ?? [])], types: [...(request.types ?? [])] },
-          headers,
-          silenceMs: options.heartbeatTimeoutMs ?? SILENCE_MS,
-          position,
-          stop: stop.signal,
-          onStatus: options.onStatus,
-        },
-        { stop, signal: options.signal, onGap: options.onGap },
-      );
-
-      let opening: ReturnType<typeof events.next> | undefined;
-      const open = () => {
-        opening ??= events.next();
-        return opening;
-      };
-      return {
-        get cursor() {
-          return position.cursor;
-        },
-        async ready() {
-          if ((await open()).done) throw new BackstayError("the subscription has ended", { code: "canceled" });
-        },
-        async next() {
-          await open();
-          return (await events.next()) as IteratorResult<Event, undefined>;
-        },
-        async return() {
-          stop.abort();
-          await events.return(undefined);
-          return { done: true, value: undefined };
-        },
-        [Symbol.asyncIterator]() {
-          return this;
-        },
-      };
+    publish,
+    listPresence,
+    poll(request = {}, options = {}) {
+      // Waiting is what the call is for: its time-out is for what comes on top of that.
+      const waits = ms(request.wait, POLL_WAIT_MS) + ms(request.gather, POLL_GATHER_MS);
+      return poll(request, { timeoutMs: parts.timeoutMs && parts.timeoutMs + waits, ...options });
     },
+    subscribe: (request = {}, options = {}) => createSubscription(parts, request, options),
+    on: (types, callback, options = {}) => listen(parts, types, callback, options),
   };
 }
 
-/** First undefined, when the stream stands, then the events. */
-async function* handOut(
-  parts: ResumeParts,
-  { stop, signal, onGap }: { stop: AbortController } & Pick<SubscribeOptions, "signal" | "onGap">,
-): AsyncGenerator<Event | undefined, undefined> {
-  const unlink = linkAbort(signal, stop);
-  let stands = false;
-  try {
-    for await (const item of resume(parts)) {
-      if (item.kind === "gap") {
-        await passGap(item.gap, onGap);
-        continue;
-      }
-      if (!stands) yield undefined;
-      stands = true;
-      if (item.kind === "event") yield item.event;
-    }
-  } finally {
-    unlink();
-  }
-}
-
-async function passGap(gap: EventGap, onGap: SubscribeOptions["onGap"]): Promise<void> {
-  if (onGap) return onGap(gap);
-  throw new BackstayError("events are missing: they are no longer kept", {
-    code: "out_of_range",
-    reason: "EVENT_GAP",
-    metadata: { ...gap },
-  });
+function ms(duration: Partial<Duration> | undefined, otherwise: number): number {
+  return duration ? durationMs({ seconds: 0n, nanos: 0, ...duration } as Duration) : otherwise;
 }

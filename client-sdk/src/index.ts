@@ -1,11 +1,12 @@
-export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+export { durationFromMs, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+export type { AppSocket, SocketMessage, SocketOptions } from "./app-socket.js";
 export type { AuthClient } from "./auth.js";
 export type { Backoff } from "./backoff.js";
 export { BackstayError, type BackstayErrorInit, type ErrorCode, type FieldError } from "./backstay-error.js";
 export type { CallOptions, RetryPolicy } from "./call.js";
 export { type BackstayClient, type ClientOptions, createClient } from "./client.js";
 export { eventData } from "./event-data.js";
-export type { EventsClient, SubscribeInit, SubscribeOptions, Subscription } from "./events.js";
+export type { EventsClient } from "./events.js";
 export {
   type Account,
   AccountSchema,
@@ -16,7 +17,14 @@ export {
   type UpdateAccountResponse,
 } from "./gen/backstay/accounts/v1/accounts_pb.js";
 export type { CompleteSetupResponse, GetCurrentResponse, SignInResponse } from "./gen/backstay/auth/v1/auth_pb.js";
-export { type Event, EventSchema } from "./gen/backstay/events/v1/events_pb.js";
+export {
+  type Event,
+  EventSchema,
+  type ListPresenceResponse,
+  type PollResponse,
+  type Presence,
+  type PublishResponse,
+} from "./gen/backstay/events/v1/events_pb.js";
 export {
   type ListMessagesResponse,
   type MarkReadResponse,
@@ -25,7 +33,10 @@ export {
   type SendMessageResponse,
 } from "./gen/backstay/messages/v1/messages_pb.js";
 export type { GetInfoResponse, PingResponse } from "./gen/backstay/system/v1/system_pb.js";
+export type { EventsHandle, OnOptions } from "./on.js";
 export type { EventGap, SubscriptionStatus } from "./resume.js";
 export type { ServiceClient } from "./service-client.js";
 export type { AuthChange } from "./session.js";
+export type { SubscribeInit, SubscribeOptions, Subscription } from "./subscription.js";
 export { localStorageStore, memoryStore, type StoredTokens, type TokenStore } from "./token-store.js";
+export type { WebSocketConstructor, WebSocketLike } from "./web-socket.js";

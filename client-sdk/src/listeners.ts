@@ -26,8 +26,13 @@ export function callSafely<T>(listener: ((value: T) => void) | undefined, value:
   try {
     listener?.(value);
   } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+    reportUncaught(error);
   }
+}
+
+/** Hands an error that nobody waits for to the page or process, as an uncaught one. */
+export function reportUncaught(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

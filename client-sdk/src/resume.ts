@@ -1,35 +1,24 @@
-import type { Transport } from "@connectrpc/connect";
-import { type Backoff, backoffMs } from "./backoff.js";
+import type { Backoff } from "./backoff.js";
 import { BackstayError, toBackstayError } from "./backstay-error.js";
-import { isStaleToken } from "./call.js";
-import { delay, orAbort } from "./cancellation.js";
+import { createPause, linkAbort, orAbort } from "./cancellation.js";
 import type { Event } from "./gen/backstay/events/v1/events_pb.js";
 import { callSafely } from "./listeners.js";
 import { recentIds } from "./recent-ids.js";
+import { createRecovery, type Recovery } from "./recovery.js";
 import { type Session, signedOut } from "./session.js";
-import { openSubscribeStream, type SubscribeStream } from "./subscribe-stream.js";
+import type { OpenSubscribeStream, SubscribeStream, SubscribeStreamInit } from "./subscribe-stream.js";
+import { watchWake } from "./wake.js";
 
 const REMEMBERED_EVENTS = 1_000;
 
-/** Errors that a new connection may not meet. An error of the server's own (`internal`) is hoped to pass as well. */
-const PASSING = new Set([
-  "unavailable",
-  "aborted",
-  "canceled",
-  "deadline_exceeded",
-  "unknown",
-  "internal",
-  "data_loss",
-]);
-
-/** Where a subscription stands. */
+/** Where a subscription, or a socket, stands. */
 export interface SubscriptionStatus {
   /**
-   * `connecting`: the first connection is on its way. `live`: events arrive as they happen. `reconnecting`: the
-   * connection ended and the next follows. `closed`: it is over.
+   * `connecting`: the first connection is on its way. `live`: events, or messages, arrive as they happen. `reconnecting`:
+   * the connection ended and the next follows. `closed`: it is over.
    */
   status: "connecting" | "live" | "reconnecting" | "closed";
-  /** Why it reconnects; absent when the server asked for it, and in the other states. */
+  /** Why it reconnects, absent when the server asked for it; why it is over, absent when that was wanted. */
   error?: BackstayError;
   /** How long until it reconnects, in milliseconds; only while reconnecting. */
   delayMs?: number;
@@ -48,10 +37,10 @@ export type SubscriptionItem = { kind: "ready" } | { kind: "gap"; gap: EventGap 
 
 /** What a subscription consists of. */
 export interface ResumeParts {
-  transport: Transport;
+  open: OpenSubscribeStream;
   session: Session;
   reconnect: Backoff;
-  request: { topics: string[]; types: string[] };
+  request: Omit<SubscribeStreamInit["request"], "afterCursor">;
   headers: Headers;
   /** How long the server may say nothing before the connection counts as broken, in milliseconds. */
   silenceMs: number;
@@ -64,11 +53,9 @@ export interface ResumeParts {
 
 interface Progress {
   isNew(id: string): boolean;
-  /** In a row, without hearing more than that the connection stands. */
-  failures: number;
-  /** A renewed token has not been heard to work yet. */
-  renewed: boolean;
-  bearer: string | undefined;
+  recovery: Recovery;
+  /** When the connection was begun, or last said something, in milliseconds since 1970. */
+  heardAt: number;
 }
 
 /**
@@ -77,53 +64,69 @@ interface Progress {
  */
 export async function* resume(parts: ResumeParts): AsyncGenerator<SubscriptionItem, undefined> {
   const { session, stop } = parts;
-  const progress: Progress = { isNew: recentIds(REMEMBERED_EVENTS), failures: 0, renewed: false, bearer: undefined };
+  const recovery = createRecovery(parts);
+  const progress: Progress = { isNew: recentIds(REMEMBERED_EVENTS), recovery, heardAt: 0 };
   const end = new AbortController();
   const unsubscribe = session.onChange(({ event }) => {
     // Whoever signs in next must not get the events of who was before.
     if (event !== "refreshed") end.abort(signedOut());
   });
+  const pause = createPause();
+  let line = new AbortController();
+  const unwatch = watchWake((networkChanged) => {
+    // The server speaks more than twice in the time it may be silent. Timers sleep with the machine, its clock does not.
+    const silent = Date.now() - progress.heardAt > parts.silenceMs / 2;
+    if (!pause.cut() && (networkChanged || silent)) line.abort(wokenUp());
+  });
   const onStop = () => {
     unsubscribe();
+    unwatch();
     end.abort();
   };
   stop.addEventListener("abort", onStop, { once: true });
   if (stop.aborted) onStop();
 
   callSafely(parts.onStatus, { status: "connecting" });
+  const last: SubscriptionStatus = { status: "closed" };
   try {
     for (;;) {
       let next: { delayMs: number; error?: BackstayError };
       let stream: SubscribeStream | undefined;
+      line = new AbortController();
+      const unlink = linkAbort(end.signal, line);
+      progress.heardAt = Date.now();
       try {
-        progress.bearer = await orAbort(session.bearer(), end.signal);
-        const headers = new Headers(parts.headers);
-        if (progress.bearer) headers.set("authorization", `Bearer ${progress.bearer}`);
-        stream = openSubscribeStream(parts.transport, {
+        const bearer = await orAbort(session.bearer(), end.signal);
+        stream = parts.open({
           request: { ...parts.request, afterCursor: parts.position.cursor },
-          headers,
-          signal: end.signal,
+          headers: parts.headers,
+          bearer,
+          signal: line.signal,
           silenceMs: parts.silenceMs,
         });
         next = { delayMs: yield* follow(stream, parts, progress) };
       } catch (thrown) {
         if (end.signal.aborted) throw end.signal.reason;
-        next = await recover(toBackstayError(thrown), parts, progress);
+        const error = toBackstayError(thrown);
+        next = line.signal.aborted ? { delayMs: 0, error } : await recovery.after(error, stream?.bearer);
       } finally {
+        unlink();
         stream?.close();
       }
       callSafely(parts.onStatus, { status: "reconnecting", ...next });
-      await delay(next.delayMs, end.signal).catch(() => {
+      await pause.wait(next.delayMs, end.signal).catch(() => {
         throw end.signal.reason;
       });
     }
   } catch (thrown) {
     if (stop.aborted) return undefined;
-    throw toBackstayError(thrown);
+    last.error = toBackstayError(thrown);
+    throw last.error;
   } finally {
     unsubscribe();
+    unwatch();
     stop.removeEventListener("abort", onStop);
-    callSafely(parts.onStatus, { status: "closed" });
+    callSafely(parts.onStatus, last);
   }
 }
 
@@ -136,8 +139,8 @@ async function* follow(
   for (;;) {
     const item = await stream.next();
     if (!item) throw new BackstayError("the stream ended without a goodbye", { code: "unavailable" });
-    progress.renewed = false;
-    if (item.case !== "ready") progress.failures = 0;
+    progress.heardAt = Date.now();
+    progress.recovery.heard(item.case !== "ready");
     switch (item.case) {
       case "ready":
         // A position that is known stays: a gap may still follow, and must not be passed by breaking off before it.
@@ -154,6 +157,7 @@ async function* follow(
         break;
       case "event":
         if (item.value.id && !progress.isNew(item.value.id)) break;
+        // An event of the moment only has no cursor.
         position.cursor = item.value.cursor || position.cursor;
         yield { kind: "event", event: item.value };
         break;
@@ -165,27 +169,6 @@ async function* follow(
   }
 }
 
-/** What to do about a broken connection: how long to wait before the next. Rejects when there is no point in one. */
-async function recover(
-  error: BackstayError,
-  { session, stop, reconnect }: ResumeParts,
-  progress: Progress,
-): Promise<{ delayMs: number; error: BackstayError }> {
-  let reason = error;
-  if (isStaleToken(error) && progress.bearer && !progress.renewed) {
-    try {
-      progress.renewed = await orAbort(session.renew(progress.bearer), stop);
-      if (progress.renewed) return { delayMs: 0, error };
-    } catch (thrown) {
-      reason = toBackstayError(thrown);
-    }
-  }
-  if (!isPassing(reason)) throw reason;
-  progress.failures++;
-  return { delayMs: backoffMs(reconnect, progress.failures) + (reason.retryAfterMs ?? 0), error: reason };
-}
-
-function isPassing({ code, reason, retryAfterMs }: BackstayError): boolean {
-  if (code === "resource_exhausted") return reason === "SLOW_READER" || retryAfterMs !== undefined;
-  return PASSING.has(code);
+function wokenUp(): BackstayError {
+  return new BackstayError("the machine slept, or its network is another", { code: "unavailable" });
 }

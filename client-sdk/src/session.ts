@@ -3,7 +3,8 @@ import { createListeners } from "./listeners.js";
 import type { StoredTokens, TokenStore } from "./token-store.js";
 import { withLock } from "./with-lock.js";
 
-const RENEW_BEFORE_MS = 30_000;
+/** How long before its end a token is renewed, in milliseconds. */
+export const RENEW_BEFORE_MS = 30_000;
 const RENEW_AGAIN_MS = 5_000;
 
 /** What happened to the client's sign-in. */

@@ -35,7 +35,7 @@ beforeAll(async () => {
   ada = await backstay.signUp();
   app = createServer(async (req, res) => {
     if (req.url === "/") {
-      const script = `import * as sdk from "@backstay/client"; window.client = sdk.createClient("${backstay.url}");`;
+      const script = `import * as sdk from "@backstay/client"; window.sdk = sdk; window.client = sdk.createClient("${backstay.url}");`;
       const map = JSON.stringify({ imports: IMPORTS });
       res.setHeader("content-type", "text/html");
       res.end(`<script type="importmap">${map}</script><script type="module">${script}</script>`);
@@ -78,4 +78,62 @@ it("is still signed in after the page was loaded again", async () => {
     return (await client.auth.getCurrent()).account?.id;
   });
   expect(id).toBe(ada.id);
+});
+
+it("opens a socket from a page of another origin, and asks by it as whoever is signed in", async () => {
+  const answer = await page.evaluate(async () => {
+    const { client } = window as never as { client: typeof ada.client };
+    const socket = client.socket();
+    const mine = await socket.request("/v1/accounts/me");
+    socket.close();
+    return mine as { account: { id: string } };
+  });
+  expect(answer.account.id).toBe(ada.id);
+});
+
+it("goes on by WebSocket where the page's fetch brings no body to read as it comes", async () => {
+  const ben = await backstay.signUp();
+  const text = page.evaluate(async (url) => {
+    const { sdk } = window as never as { sdk: typeof import("@backstay/client") };
+    const statuses: string[] = [];
+    const bodyless: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      return Object.defineProperty(response, "body", { value: undefined });
+    };
+    const client = sdk.createClient(url, { fetch: bodyless });
+    const stream = client.events.subscribe({}, { onStatus: ({ status }) => statuses.push(status) });
+    await stream.ready();
+    document.title = "ready by socket";
+    const { value: event } = await stream.next();
+    await stream.return();
+    return [event?.data?.text, ...statuses];
+  }, backstay.url);
+  await page.waitForFunction(() => document.title === "ready by socket");
+  await ben.client.messages.sendMessage({ recipientId: ada.id, text: "Hello socket" });
+  expect(await text).toEqual(["Hello socket", "connecting", "live", "closed"]);
+});
+
+it.each(["stream", "socket"] as const)("by %s: is back as soon as the network is, whatever the pause", async (live) => {
+  const ben = await backstay.signUp();
+  const got = page.evaluate(
+    async ([url, way]) => {
+      const { sdk } = window as never as { sdk: typeof import("@backstay/client") };
+      const hour = { minDelayMs: 3_600_000, maxDelayMs: 3_600_000 };
+      const client = sdk.createClient(url, { live: way, reconnect: hour });
+      const texts: unknown[] = [];
+      document.title = "not yet";
+      const events = client.events.subscribe({ types: ["message.add"] });
+      await events.ready();
+      document.title = `ready by ${way}`;
+      for await (const { data } of events) if (texts.push(data?.text) === 2) break;
+      return texts;
+    },
+    [backstay.url, live] as const,
+  );
+  await page.waitForFunction((way) => document.title === `ready by ${way}`, live);
+  await ben.client.messages.sendMessage({ recipientId: ada.id, text: "before" });
+  await page.context().setOffline(true);
+  await ben.client.messages.sendMessage({ recipientId: ada.id, text: "meanwhile" });
+  await page.context().setOffline(false);
+  expect(await got).toEqual(["before", "meanwhile"]);
 });

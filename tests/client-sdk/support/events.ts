@@ -27,3 +27,8 @@ export async function take(events: Subscription, count: number): Promise<string[
 export function ids(from: number, to: number): string[] {
   return Array.from({ length: to - from + 1 }, (_, i) => `event-${from + i}`);
 }
+
+/** An event of the moment: it has no cursor. */
+export function momentary(id: string) {
+  return { case: "event" as const, value: { id, cursor: "", type: "presence.join", topic: "room/lobby" } };
+}

@@ -1,9 +1,10 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { DescMessage, DescMethodUnary, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { type ConnectError, type ConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
+import { type WebSocket, WebSocketServer } from "ws";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import {
@@ -37,17 +38,38 @@ export interface ServedStream extends ServedCall {
   closed: Promise<void>;
 }
 
+/** One WebSocket as it reached the server, which says what the test wants. */
+export interface ServedSocket {
+  /** Path and query. */
+  url: string;
+  /** The token among the sub-protocols. */
+  bearer: string | undefined;
+  /** The next frame that nobody took yet: an object, or the text of a URL. */
+  nextFrame(): Promise<Record<string, unknown> | string>;
+  say(frame: object): void;
+  close(code?: number, reason?: string): void;
+  /** Breaks the connection. */
+  drop(): void;
+  /** The client is gone, with this code. */
+  closed: Promise<number>;
+}
+
 const socketKey = createContextKey<Socket | undefined>(undefined);
 
 /** Starts a server on a free port that answers as it is told, for a test; it is stopped when the test has finished. */
 export async function startScriptedServer() {
   const calls: ServedCall[] = [];
   const streams = createQueue<ServedStream>();
+  const sockets = createQueue<ServedSocket>();
+  const upgrades: string[] = [];
+  const held: Socket[] = [];
+  let refusal: number | "hold" | undefined;
   const handlers = new Map<string, (request: never, call: ServedCall) => unknown>();
 
   function routes(router: ConnectRouter) {
-    for (const service of [AccountService, AuthService, MessageService, SystemService] as DescService[]) {
+    for (const service of [AccountService, AuthService, EventService, MessageService, SystemService] as DescService[]) {
       for (const method of service.methods) {
+        if (method.methodKind !== "unary") continue;
         router.rpc(method as DescMethodUnary, async (request, context) => {
           const call = serve(method.name, context.requestHeader, context.values.get(socketKey), context.signal);
           calls.push(call);
@@ -86,8 +108,17 @@ export async function startScriptedServer() {
       contextValues: (request) => createContextValues().set(socketKey, request.socket as Socket),
     }),
   );
+  const webSockets = new WebSocketServer({ noServer: true, handleProtocols: () => "backstay.v1" });
+  server.on("upgrade", (request, socket: Socket, head) => {
+    upgrades.push(request.url ?? "");
+    if (refusal === "hold") return void held.push(socket);
+    if (refusal !== undefined) return socket.end(`HTTP/1.1 ${refusal} Refused\r\nconnection: close\r\n\r\n`);
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => sockets.push(serveSocket(webSocket, request)));
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const stop = async () => {
+    for (const webSocket of webSockets.clients) webSocket.terminate();
+    for (const socket of held) socket.destroy();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
@@ -108,10 +139,42 @@ export async function startScriptedServer() {
     callsOf: (method: { name: string }) => calls.filter((call) => call.method === method.name),
     /** The next Subscribe that nobody took yet. */
     nextStream: () => streams.take(),
+    /** The next WebSocket that nobody took yet. */
+    nextSocket: () => sockets.take(),
+    /** Where WebSockets were asked for so far, also those that were refused. */
+    upgrades,
+    /** Leaves WebSockets without an answer. */
+    holdSockets() {
+      refusal = "hold";
+    },
+    /** Refuses WebSockets with an HTTP status; undefined takes them again. */
+    refuseSockets(status: number | undefined) {
+      refusal = status;
+    },
     stop,
   };
 }
 
 function serve(method: string, headers: Headers, socket: Socket | undefined, signal: AbortSignal): ServedCall {
   return { method, headers, signal, drop: () => void socket?.destroy() };
+}
+
+function serveSocket(socket: WebSocket, { url = "", headers }: IncomingMessage): ServedSocket {
+  const frames = createQueue<Record<string, unknown> | string>();
+  const closed = deferred<number>();
+  const protocols = (headers["sec-websocket-protocol"] ?? "").split(",").map((each) => each.trim());
+  socket.on("message", (data) => {
+    const text = String(data);
+    frames.push(text.startsWith("/") ? text : (JSON.parse(text) as Record<string, unknown>));
+  });
+  socket.on("close", closed.resolve);
+  return {
+    url,
+    bearer: protocols.find((each) => each.startsWith("bearer."))?.slice("bearer.".length),
+    nextFrame: frames.take,
+    say: (frame) => socket.send(JSON.stringify(frame)),
+    close: (code, reason) => socket.close(code, reason),
+    drop: () => socket.terminate(),
+    closed: closed.promise,
+  };
 }
