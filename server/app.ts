@@ -4,45 +4,90 @@ import { type CompatOptions, createCompatDoor } from "./compat/door.js";
 import { type Config, ConfigError, toSettings, VERSION } from "./config.js";
 import type { Ports } from "./context.js";
 import { accountsDomain } from "./domains/accounts/index.js";
-import { authDomain, offerSetup } from "./domains/auth/index.js";
-import { eventsDomain } from "./domains/events/index.js";
+import { authDomain, isSignedIn, offerSetup, onRevoked } from "./domains/auth/index.js";
+import {
+  type AppEvent,
+  createPresence,
+  eventsDomain,
+  publishEvent,
+  RECHECK,
+  type Recheck,
+} from "./domains/events/index.js";
 import { messagesDomain } from "./domains/messages/index.js";
 import { systemDomain } from "./domains/system/index.js";
-import { createHealth } from "./http/health.js";
+import { createGround, type Ground, type GroundWork } from "./ground.js";
+import { createHealth, type Missing } from "./http/health.js";
 import type { Listener } from "./http/listener/index.js";
 import { openApiJson } from "./http/openapi/index.js";
 import { createPort } from "./http/port.js";
 import { type Clock, systemClock } from "./kernel/clock.js";
+import { declaredTopics } from "./kernel/declared-topics.js";
 import { uuidV7Ids } from "./kernel/ids.js";
 import { instanceKey, sameBytes, sha256 } from "./kernel/instance-key.js";
+import {
+  type NotifyTarget,
+  SOCKET_NOTICES,
+  type SocketNotice,
+  type SocketPaths,
+  socketPaths,
+} from "./kernel/sockets.js";
+import type { Topics } from "./kernel/topics.js";
 import type { Authenticator, Manifest } from "./manifest.js";
+import type { Bus } from "./platform/bus/bus.js";
+import { ipcBus, type Peer } from "./platform/bus/ipc.js";
 import { memoryBus } from "./platform/bus/memory.js";
+import { natsBus } from "./platform/bus/nats.js";
 import { memoryCaches } from "./platform/cache/memory.js";
-import { type EmbeddedPostgres, embeddedPostgres } from "./platform/db/embedded/launcher.js";
+import { embeddedPostgres } from "./platform/db/embedded/launcher.js";
 import { pruneKeys } from "./platform/db/index.js";
 import { checkInstallation } from "./platform/db/installation.js";
-import { migrate } from "./platform/db/migrate.js";
-import { type PostgresOptions, postgresDatabase } from "./platform/db/postgres.js";
+import { postgresDatabase } from "./platform/db/postgres.js";
+import { busCarrier, type EventCarrier, noCarrier } from "./platform/events/carrier.js";
+import { accountTopic } from "./platform/events/index.js";
+import { natsCarrier } from "./platform/events/nats.js";
 import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
-import { openHome } from "./platform/home.js";
-import { createLog, describeError } from "./platform/log.js";
+import { type Home, openHome } from "./platform/home.js";
+import type { Link } from "./platform/link.js";
+import { createLog, describeError, type Log } from "./platform/log.js";
+import { natsLink } from "./platform/nats.js";
 import { methodTable } from "./rpc/methods.js";
 import { allowedOrigins } from "./rpc/origins.js";
-import { createPipeline } from "./rpc/pipeline.js";
+import { createPipeline, type Pipeline } from "./rpc/pipeline.js";
 
+export type { Ground, GroundWork } from "./ground.js";
+export { shareNotices } from "./platform/bus/ipc.js";
 export { HomeTaken, readAdminToken, readRunning } from "./platform/home.js";
 
 /** The domains, leaves first. */
 const DOMAINS: readonly Manifest[] = [systemDomain, accountsDomain, authDomain, messagesDomain, eventsDomain];
 
+const SERVICES = DOMAINS.flatMap((domain) => domain.services);
+
 const PRUNE_EVERY = 5 * 60_000;
-const SUPERVISE_EVERY = 500;
 const DRAIN_MS = 8_000;
 
-/** What a test may put in place of the real thing. */
+/** What the house is made with: an app's declarations, a worker's part, and what a test puts in place of the real thing. */
 export interface Overrides {
   clock?: Clock;
+  /** What an app has declared. */
+  topics?: Topics;
+  sockets?: SocketPaths;
+  /** How often peers of sockets are asked whether they are there, in milliseconds. */
+  socketPingMs?: number;
+  /** Set in one of several processes that serve together. */
+  worker?: WorkerPart;
+}
+
+/** One process's part among those of a parent, which holds the home and the database. */
+export interface WorkerPart {
+  /** From 1 on. */
+  number: number;
+  ground: Ground;
+  /** Whether it forgets what is past keeping; one does. */
+  prunes: boolean;
+  /** Whether it makes the link for the first administrator. */
+  offersSetup: boolean;
 }
 
 /** A running installation, or one that could run. */
@@ -56,25 +101,74 @@ export interface Started {
   url: string;
   /** What holds the data, in words. */
   database: string;
+  /** What carries notices to other processes, in words. */
+  bus: string;
   /** Applied migrations, in their order. */
   migrated: string[];
   /** A link that makes the first administrator; absent when there is one. */
   setupUrl: string | undefined;
   /** What an operator should be told. */
   notes: string[];
+  /** What the app's own code may ask. */
+  control: Control;
+}
+
+/** What an app's code may ask of the running server. */
+export interface Control {
+  /** Sends an object to the sockets that all of the target fits, on every node. */
+  notify(target: NotifyTarget, message: object): void;
+  /** Publishes to any topic; the server's own types are refused. Rejects with the DomainErrors of Publish. */
+  publish(event: AppEvent): Promise<{ id: string }>;
+  /** Has the rules of a topic, or of all, asked again for those who follow it, on every node. */
+  recheck(topic?: string): void;
 }
 
 /** What a running server answers at `/openapi.json`. */
 export function describeApi(): string {
-  const services = DOMAINS.flatMap((domain) => domain.services);
-  return openApiJson(methodTable(services).values(), VERSION);
+  return openApiJson(methodTable(SERVICES).values(), VERSION);
+}
+
+/** The home and the database alone, for a parent whose workers serve. */
+export function prepareGround(config: Config): GroundWork & { log: Log } {
+  const home = openHome(config.home);
+  const log = logOf(config, home, 0);
+  return { ...groundOf(config, home, log), log };
+}
+
+/** What several servers of this machine stand on: a home that is taken, its key, and a PostgreSQL they reach by TCP. */
+export interface SharedGround {
+  databaseUrl: string;
+  /** The version of PostgreSQL. */
+  version: string;
+  /** The instance key, as the setting `secret` takes it. */
+  secret: string;
+  stop(): Promise<void>;
+}
+
+/** Prepares that, for development: every local user gets into the database. Throws HomeTaken. */
+export async function shareGround(path: string, port: number): Promise<SharedGround> {
+  const home = openHome(path);
+  home.take();
+  const postgres = embeddedPostgres({ home: path, log: () => {}, listenPort: port });
+  const stop = async () => {
+    await postgres.stop();
+    home.release();
+  };
+  try {
+    const { user, port: listens, database, version } = await postgres.start();
+    const databaseUrl = `postgres://${user}@127.0.0.1:${listens}/${database}`;
+    return { databaseUrl, version, secret: home.secret().toString("hex"), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 /** Puts the house together. This is the only place that names implementations. */
 export function createApp(config: Config, overrides: Overrides = {}): App {
+  const { worker } = overrides;
   const home = openHome(config.home);
-  const logFile = config["log.file"] || (config.development ? home.logFile() : "");
-  const log = createLog({ level: config["log.level"], ...(logFile && { file: logFile }) });
+  const log = logOf(config, home, worker?.number);
   const stops: (() => Promise<void> | void)[] = [];
   const draining = new AbortController();
   // Every open stream listens to it.
@@ -84,13 +178,9 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   let stopping: Promise<void> | undefined;
 
   const start = async (): Promise<Started> => {
-    home.take();
-    stops.push(() => home.release());
+    const { target, database: described, migrated, notes } = worker?.ground ?? (await layGround());
+    draining.signal.throwIfAborted();
     const key = instanceKey(config.secret ? Buffer.from(config.secret, "hex") : home.secret());
-    const { target, database: described, notes } = await findDatabase();
-    draining.signal.throwIfAborted();
-    const migrated = await migrate(target);
-    draining.signal.throwIfAborted();
 
     const database = postgresDatabase({
       target,
@@ -103,19 +193,26 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     await database.start();
     await checkInstallation({ db: database }, key.fingerprint);
 
-    const bus = memoryBus((error) => log.error(describeError(error), "bus listener failed"));
-    const events = relay({ database, bus, log });
+    const between = betweenNodes(config, key.fingerprint, worker, log);
+    const { bus, carrier, link } = between;
+    const events = relay({ database, bus, carrier, log });
+    const settings = toSettings(config);
+    const [clock, ids] = [overrides.clock ?? systemClock, uuidV7Ids()];
+    const grace = settings.events.presenceGrace;
+    const presence = createPresence({ database, events, ids, clock, log, grace });
     const ports: Ports = {
       database,
       bus,
       events,
       log,
       key,
-      clock: overrides.clock ?? systemClock,
-      ids: uuidV7Ids(),
+      clock,
+      ids,
       caches: memoryCaches(bus),
       hasher: argon2Hasher(),
-      settings: toSettings(config),
+      topics: overrides.topics ?? declaredTopics(),
+      presence,
+      settings,
       draining: draining.signal,
       erase: async (ctx, accountId) => {
         for (const domain of DOMAINS) await domain.erase?.(ctx, accountId);
@@ -124,71 +221,66 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     stops.push(async () => {
       await events.stop();
       await bus.stop();
+      await link?.stop();
     });
+    await link?.start();
     await bus.start();
     await events.start();
-    startPruning(ports);
+    stops.push(() => presence.stop());
+    await presence.start();
+    if (worker?.prunes ?? true) startPruning(ports);
 
     draining.signal.throwIfAborted();
-    const listener = openPort(ports);
+    const pipeline = pipelineOf(ports);
+    const listener = openPort(ports, pipeline, between);
     stops.push(() => listener.drain(DRAIN_MS));
     const address = await listener.start();
     draining.signal.throwIfAborted();
     open = true;
     const url = urlOf(config, address.port);
-    home.announce(url);
-    const token = await offerSetup(ports);
+    ground?.announce(url);
+    const token = (worker?.offersSetup ?? true) ? await offerSetup(ports) : undefined;
     log.info({ url, version: config.version }, "ready");
-    return { url, database: described, migrated, notes, setupUrl: token && `${url}/setup#${token}` };
-  };
-
-  const findDatabase = async (): Promise<{
-    target: PostgresOptions["target"];
-    database: string;
-    notes: string[];
-  }> => {
-    const url = config["database.url"];
-    if (url !== "") return { target: { url }, database: `PostgreSQL at ${new URL(url).host}`, notes: [] };
-    const embedded: EmbeddedPostgres = embeddedPostgres({
-      home: config.home,
-      log: (message, facts = {}) => log.info(facts, message),
-    });
-    stops.push(() => embedded.stop());
-    const { host, port, user, database, dataDir, version, note } = await embedded.start();
-    superviseDatabase(embedded);
-    const words = `embedded PostgreSQL ${version} in ${dataDir}`;
-    return { target: { host, port, user, database }, database: words, notes: note === undefined ? [] : [note] };
-  };
-
-  /** Brings a database that died back: until then calls answer `unavailable`. */
-  const superviseDatabase = (embedded: EmbeddedPostgres) => {
-    const look = () => {
-      if (!embedded.isDown()) return;
-      log.warn({}, "the embedded PostgreSQL died and is started again");
-      embedded.start().catch((error) => log.error(describeError(error), "the embedded PostgreSQL does not start"));
+    return {
+      url,
+      database: described,
+      migrated,
+      notes,
+      setupUrl: token && `${url}/setup#${token}`,
+      bus: between.describe(),
+      control: controlOf(ports),
     };
-    const timer = setInterval(look, SUPERVISE_EVERY);
-    stops.push(() => clearInterval(timer));
   };
 
-  const openPort = (ports: Ports): Listener => {
-    const pipeline = createPipeline(ports, {
+  let ground: GroundWork | undefined;
+  const layGround = (): Promise<Ground> => {
+    const work = groundOf(config, home, log);
+    ground = work;
+    stops.push(() => work.stop());
+    return work.start();
+  };
+
+  const pipelineOf = (ports: Ports): Pipeline =>
+    createPipeline(ports, {
       authenticate: withOperator(home.adminToken(), authDomain.authenticator!),
       isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
       messageBytes: config["limits.message_bytes"],
       limitRates: config["limits.rate"],
     });
+
+  const openPort = (ports: Ports, pipeline: Pipeline, between: BetweenNodes): Listener => {
     return createPort({
       host: config.host,
       port: config.port,
       tls: readTls(config),
-      services: DOMAINS.flatMap((domain) => domain.services),
+      services: SERVICES,
       pipeline,
       paths: config.compat ? (methods) => createCompatDoor(methods, pipeline, compatOf(config)) : undefined,
       reflection: config["grpc.reflection"],
       health: createHealth(
         () => open,
         () => ports.database.run("select 1", []),
+        () => missingOf(between, ports),
       ),
       log,
       onFailure: (error) => log.error(describeError(error), "a door failed"),
@@ -198,6 +290,18 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       ignoreUnknownFields: config["json.unknown_fields"] === "ignore",
       maxConnections: config["limits.connections"],
       maxConnectionsPerAddress: config["limits.connections_per_address"],
+      sockets: {
+        ports,
+        path: config["events.ws_path"],
+        paths: overrides.sockets ?? socketPaths(),
+        perAddress: config["limits.sockets_per_address"],
+        signatureName: config["auth.signature_name"],
+        isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
+        onRevoked: (caller, listener) => onRevoked(ports, caller, listener),
+        isSignedIn: (caller) => isSignedIn({ db: ports.database, caller }),
+        enterPresence: (accountId) => ports.presence.enter(accountTopic(accountId), accountId),
+        pingMs: overrides.socketPingMs,
+      },
     });
   };
 
@@ -251,6 +355,62 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       return stopping;
     },
   };
+}
+
+/** What the app's own code may ask. */
+function controlOf(ports: Ports): Control {
+  return {
+    notify: (target, message) => ports.bus.publish(SOCKET_NOTICES, { target, message } satisfies SocketNotice),
+    recheck: (topic) => ports.bus.publish(RECHECK, (topic === undefined ? {} : { topic }) satisfies Recheck),
+    publish: async (event) => ({ id: (await publishEvent(ports, event)).id }),
+  };
+}
+
+/** What carries notices and events to the other processes of this installation. */
+interface BetweenNodes {
+  readonly bus: Bus;
+  readonly carrier: EventCarrier;
+  /** The connection under both, when there is one. */
+  readonly link?: Link<unknown>;
+  /** What is away, by name. */
+  readonly away: () => string[];
+  /** What it is, in words. */
+  readonly describe: () => string;
+}
+
+function betweenNodes(config: Config, installation: string, worker: WorkerPart | undefined, log: Log): BetweenNodes {
+  const onError = (error: unknown) => log.error(describeError(error), "bus listener failed");
+  if (config["nats.url"] !== "") {
+    const prefix = config["nats.prefix"];
+    const link = natsLink({ urls: config["nats.url"].split(","), log });
+    const [retention, maxBytes] = [config["events.retention"], config["nats.stream_bytes"]];
+    const carrier = natsCarrier({ link, log, prefix, installation, retention, maxBytes });
+    const bus = natsBus({ link, prefix, onError });
+    const away = () => (bus.isConnected() && carrier.isConnected() ? [] : ["nats"]);
+    return { bus, carrier, link, away, describe: link.describe };
+  }
+  const away = () => [];
+  if (worker === undefined) return { bus: memoryBus(onError), carrier: noCarrier, away, describe: () => "in-process" };
+  const bus = ipcBus(process as Peer, onError);
+  const carrier = busCarrier(bus, String(worker.number));
+  return { bus, carrier, away, describe: () => "between the workers of this machine" };
+}
+
+/** What this node is without, while it serves all the same. */
+function missingOf(between: BetweenNodes, { events }: Ports): Missing {
+  const { outboxMs, uncarriedMs } = events.lag();
+  return { away: between.away(), eventLagMs: Math.round(Math.max(outboxMs, uncarriedMs)) };
+}
+
+function groundOf(config: Config, home: Home, log: Log): GroundWork {
+  return createGround(config, home, log, () =>
+    embeddedPostgres({ home: config.home, log: (message, facts = {}) => log.info(facts, message) }),
+  );
+}
+
+function logOf(config: Config, home: Home, worker?: number): Log {
+  const file = config["log.file"] || (config.development ? home.logFile() : "");
+  return createLog({ level: config["log.level"], ...(file && { file }), ...(worker !== undefined && { worker }) });
 }
 
 /** The installation's own command line is known by its token; everyone else by theirs. */

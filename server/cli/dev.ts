@@ -1,14 +1,28 @@
 import { resolve } from "node:path";
-import type { Started } from "../app.js";
+import type { Overrides, Started } from "../app.js";
 import type { Config } from "../config.js";
-import { runServer } from "../main.js";
+import { type Running, runServer } from "../main.js";
+import { loadAppCode, runWithCode } from "./app-code.js";
 import { type DemoAccount, signInDemo } from "./demo.js";
+import { ONE_PROCESS } from "./serve.js";
 import { explainStart } from "./start-errors.js";
 
-/** Runs the server for development and shows how to use it. Tokens go to the screen only, never to the log. */
-export async function runDev(config: Config, flags: { json?: true; demo: boolean }): Promise<void> {
+/** Runs the server for development, with the app of this folder if there is one. */
+export async function runDev(config: Config, flags: DevFlags): Promise<void> {
+  await runWithCode(await loadAppCode(process.cwd()), (declared) => startDev(config, flags, declared));
+}
+
+interface DevFlags {
+  json?: true;
+  demo: boolean;
+}
+
+/** Starts the server and shows how to use it. Tokens go to the screen only, never to the log. */
+export async function startDev(config: Config, flags: DevFlags, overrides?: Overrides): Promise<Running> {
   const began = performance.now();
-  const { started, ended } = await runServer(config).catch((error) => explainStart(error, config));
+  const running = await runServer(config, overrides).catch((error) => explainStart(error, config));
+  const { started } = running;
+  if (config.workers > 1) started.notes.push(ONE_PROCESS);
   const demo = flags.demo ? await signInOrNote(started.url, config.home, started.notes) : [];
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (flags.json || !process.stdout.isTTY) {
@@ -17,7 +31,7 @@ export async function runDev(config: Config, flags: { json?: true; demo: boolean
     console.log(screen(config, started, demo, seconds));
   }
   console.log(flags.json ? JSON.stringify({ ready: true, url: started.url }) : `backstay ready ${started.url}`);
-  await ended;
+  return running;
 }
 
 /** The demo accounts; what keeps them from signing in is a note on the screen, not the end of the server. */
@@ -31,12 +45,12 @@ async function signInOrNote(url: string, home: string, notes: string[]): Promise
 }
 
 function facts(config: Config, started: Started, demo: DemoAccount[]) {
-  const { url, database, setupUrl, notes } = started;
-  return { version: config.version, url, database, bus: "in-process", home: config.home, notes, setupUrl, demo };
+  const { url, database, bus, setupUrl, notes } = started;
+  return { version: config.version, url, database, bus, home: config.home, notes, setupUrl, demo };
 }
 
 function screen(config: Config, started: Started, demo: DemoAccount[], seconds: string): string {
-  const { url, database, setupUrl, notes } = started;
+  const { url, database, bus, setupUrl, notes } = started;
   const [ada, ben] = demo;
   const lines = [
     "",
@@ -45,6 +59,7 @@ function screen(config: Config, started: Started, demo: DemoAccount[], seconds: 
     `  API      ${url}   Connect, gRPC, gRPC-Web and REST`,
     `  Data     ${database}`,
     `           reset: stop the server, then remove ${config.home}`,
+    ...(config["nats.url"] === "" ? [] : [`  Bus      ${bus}`]),
     `  Log      ${config["log.file"] || `${config.home}/log/backstay.log`}`,
     ...notes.map((note) => `  Note     ${note}`),
     ...(setupUrl ? [`  Admin    ${setupUrl}   (works once, for 30 minutes)`] : []),

@@ -1,5 +1,8 @@
-import { Command, CommanderError } from "commander";
-import { ConfigError, flagOf, readConfig, SETTINGS, type SettingName, VERSION } from "../config.js";
+import { resolve } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { theRegistry } from "../backend/backend.js";
+import { flagOf, readConfig, SETTINGS, type SettingName, VERSION } from "../config.js";
+import { tellError } from "./errors.js";
 
 /** The command line. Each command's code is loaded when it is called. */
 export async function main(argv: string[]): Promise<void> {
@@ -22,6 +25,19 @@ export async function main(argv: string[]): Promise<void> {
     .action(async (flags) => {
       const { runServe } = await import("./serve.js");
       await runServe(configOf(flags, false), flags);
+    });
+
+  program
+    .command("cluster")
+    .description("run several servers for development, on one PostgreSQL and one NATS of their own")
+    .option("--nodes <count>", "how many", wholeNumber(2, 16), 2)
+    .option("--port <port>", "the first one's port; 0 takes any free ones", wholeNumber(0, 65_000), 8000)
+    .option("--home <folder>", "the home; the cluster is in a folder of it", ".backstay")
+    .option("--json", "print single JSON lines, also on a terminal")
+    .option("--no-demo", "make no demo accounts")
+    .action(async (flags) => {
+      const { runCluster } = await import("./cluster.js");
+      await runCluster({ ...flags, home: resolve(flags.home) });
     });
 
   const user = program.command("user").description("accounts, through the running server");
@@ -59,8 +75,18 @@ export async function main(argv: string[]): Promise<void> {
   try {
     await program.parseAsync(argv);
   } catch (error) {
-    process.exitCode = explain(error);
+    process.exitCode = tellError(error);
   }
+  // An app's own timers and connections must not keep alive what has ended.
+  if (theRegistry().asked) process.exit();
+}
+
+function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
 }
 
 function withSettings(command: Command): Command {
@@ -75,14 +101,4 @@ function configOf(options: Record<string, unknown>, development: boolean) {
     if (typeof value === "string") flags[name] = value;
   }
   return readConfig({ flags, env: process.env, cwd: process.cwd(), development });
-}
-
-/** One line for the person, and the exit code. */
-function explain(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const { message, code } = error as NodeJS.ErrnoException;
-  if (code === "BACKSTAY_STOPPED") return 0;
-  console.error(`backstay: ${message}`);
-  if (error instanceof ConfigError) return 3;
-  return code === "BACKSTAY_UNREACHABLE" ? 4 : 1;
 }

@@ -19,3 +19,8 @@ export function explainStart(error: unknown, config: Config): never {
   }
   throw error;
 }
+
+/** The same for several servers at once, whose home has no URL of its own. */
+export function explainHome(error: unknown, home: string): unknown {
+  return error instanceof HomeTaken ? new Error(`${home} is in use by process ${error.pid}`) : error;
+}

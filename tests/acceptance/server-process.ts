@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BIN = join(ROOT, "server/cli/bin.mjs");
 
-/** No process of a test outlives this, whatever happens to the test. */
+/** No process of a test outlives this, whatever happens to the test, unless it says so. */
 const LIFETIME_MS = 120_000;
 
 /** How the process ended. */
@@ -45,6 +45,8 @@ export interface Facts {
   database: string;
   setupUrl?: string;
   home?: string;
+  workers?: number;
+  bus?: string;
   demo?: { login: string; id: string; token: string }[];
 }
 
@@ -56,6 +58,12 @@ export interface HowToRun {
   input?: string;
   /** Flags of node itself. */
   nodeFlags?: string[];
+  /** How long it may live, in milliseconds. */
+  lifetimeMs?: number;
+  /** What runs in place of this checkout's `backstay`: the words after `node`. */
+  program?: string[];
+  /** What runs in place of `node`. */
+  executable?: string;
 }
 
 const running = new Set<ChildProcess>();
@@ -70,12 +78,23 @@ export async function makeHome(): Promise<string> {
 }
 
 /** Runs `backstay` with these words. */
-export function run(words: string[], { env = {}, cwd = ROOT, input, nodeFlags = [] }: HowToRun = {}): Backstay {
-  const child = spawn(process.execPath, [...nodeFlags, BIN, ...words], {
+export function run(
+  words: string[],
+  {
+    env = {},
+    cwd = ROOT,
+    input,
+    nodeFlags = [],
+    lifetimeMs = LIFETIME_MS,
+    program = [BIN],
+    executable = process.execPath,
+  }: HowToRun = {},
+): Backstay {
+  const child = spawn(executable, [...nodeFlags, ...program, ...words], {
     cwd,
     env: { ...cleanEnvironment(), ...env },
     stdio: ["pipe", "pipe", "pipe"],
-    timeout: LIFETIME_MS,
+    timeout: lifetimeMs,
     killSignal: "SIGKILL",
   });
   running.add(child);
@@ -178,7 +197,7 @@ export function databaseOf(home: string): { host: string; port: number; user: st
 /** Ours without what would configure a Backstay. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const env = Object.entries(process.env).filter(
-    ([name]) => !/^(BACKSTAY_|DATABASE_URL|NODE_OPTIONS|VITEST)/.test(name),
+    ([name]) => !/^(BACKSTAY_|DATABASE_URL|NATS_URL|NODE_ENV|NODE_OPTIONS|VITEST)/.test(name),
   );
   return Object.fromEntries(env);
 }
