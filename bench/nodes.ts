@@ -1,12 +1,12 @@
 /** `npm run bench -- nodes`: from a write to a stream, on the same node and from one node to another, with NATS and without. */
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { request } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { shareGround } from "../server/app.js";
+import { freePort } from "../server/cli/free-port.js";
 import { startNatsServer } from "../server/cli/nats-server.js";
 import { ROOT, type Server, startServer } from "./processes.js";
 
@@ -94,16 +94,6 @@ try {
   }
 } finally {
   for (const stop of stops.reverse()) await stop();
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function signUp(port: number, login: string): Promise<{ id: string; token: string }> {

@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type SharedGround, shareGround } from "../app.js";
 import { runUntilSignal } from "../main.js";
 import { type DemoAccount, signInDemo } from "./demo.js";
+import { freePort } from "./free-port.js";
 import { type NatsServer, startNatsServer } from "./nats-server.js";
 import { explainHome } from "./start-errors.js";
 
@@ -62,7 +60,7 @@ function createCluster(home: string, flags: ClusterFlags) {
   const start = async (): Promise<ClusterStarted> => {
     ground = await shareGround(home, await freePort());
     if (stopping) throw new Error("stopped while it started");
-    nats = await startNats(home);
+    nats = await startNatsServer({ storeDir: join(home, "var", "nats") });
     if (stopping) throw new Error("stopped while it started");
     const env = {
       ...process.env,
@@ -97,29 +95,6 @@ function createCluster(home: string, flags: ClusterFlags) {
       await end();
     },
   };
-}
-
-/** Starts the cluster's NATS; one that a killed cluster left is ended first, since two must not share a store. */
-async function startNats(home: string): Promise<NatsServer> {
-  const storeDir = join(home, "var", "nats");
-  const pidFile = join(home, "tmp", "nats.pid");
-  if (existsSync(pidFile)) {
-    const pid = Number(readFileSync(pidFile, "utf8"));
-    while (isNatsOf(pid, storeDir)) {
-      process.kill(pid, "SIGKILL");
-      await sleep(20);
-    }
-  }
-  return startNatsServer({ storeDir, flags: ["--pid", pidFile] });
-}
-
-/** Whether that process works in this folder: a number alone may be anybody's. */
-function isNatsOf(pid: number, storeDir: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes(storeDir);
-  } catch {
-    return false;
-  }
 }
 
 async function startNode(
@@ -212,15 +187,4 @@ function screen(home: string, { nodes, version, natsUrl }: ClusterStarted, demo:
     );
   }
   return lines.join("\n");
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,10 +1,11 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { freePort } from "./free-port.js";
 
 /** A private NATS server on loopback, with JetStream. */
 export interface NatsServer {
@@ -142,7 +143,8 @@ async function download(folder: string): Promise<void> {
 async function launch(program: string, flags: string[], port: number): Promise<ChildProcess> {
   if (await answers(port))
     throw new Error(`nats-server does not start: port ${port} of 127.0.0.1 is taken by another one`);
-  const child = spawn(program, flags, { stdio: ["ignore", "ignore", "pipe"] });
+  // In a group of its own, so that Ctrl-C reaches us, and we end it when nothing needs it any more.
+  const child = spawn(program, flags, { stdio: ["ignore", "ignore", "pipe"], detached: true });
   let said = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-2_000);
@@ -196,17 +198,6 @@ function answers(port: number): Promise<boolean> {
     socket.once("error", () => answer(false));
     socket.once("close", () => answer(false));
     socket.setTimeout(500, () => answer(false));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
   });
 }
 

@@ -187,12 +187,11 @@ it("starts a worker that was killed again, and streams resume by their cursor wi
   };
   /** Resumes whenever it breaks, until it has seen what it was told is all. */
   let all = Number.POSITIVE_INFINITY;
-  const followOn = async (): Promise<{ seen: string[]; broke: number }> => {
+  const followOn = async (first: Follower): Promise<{ seen: string[]; broke: number }> => {
     const seen: string[] = [];
-    let cursor = "";
+    let stream = first;
     let broke = 0;
-    while (seen.length < all) {
-      const stream = follow(server.url, ben.token, cursor);
+    for (;;) {
       const reached = new Promise<void>((resolve) => {
         const look = setInterval(() => {
           if (seen.length + stream.events.length < all) return;
@@ -205,12 +204,14 @@ it("starts a worker that was killed again, and streams resume by their cursor wi
       await stream.stop();
       if (how === "broken") broke++;
       seen.push(...stream.events.map(({ messageId }) => messageId));
-      cursor = stream.cursor;
+      if (how === "reached") return { seen, broke };
+      stream = follow(server.url, ben.token, stream.cursor);
     }
-    return { seen, broke };
   };
 
-  const followers = Array.from({ length: 4 }, followOn);
+  const streams = Array.from({ length: 4 }, () => follow(server.url, ben.token));
+  await Promise.all(streams.map(({ ready }) => ready));
+  const followers = streams.map(followOn);
   const load = Promise.all([0, 1].map(sendOn));
   const more = (count: number) => {
     const goal = acknowledged.length + count;
@@ -221,7 +222,7 @@ it("starts a worker that was killed again, and streams resume by their cursor wi
     const before = await pidOf(server, worker);
     process.kill(before, "SIGKILL");
     await more(20);
-    await expect.poll(() => starts(server, worker), { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => starts(server, worker), { timeout: 30_000 }).toBe(2);
     expect(await pidOf(server, worker)).not.toBe(before);
     await more(20);
   }

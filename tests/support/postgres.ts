@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import postgres from "postgres";
+import { freePort } from "../../server/cli/free-port.js";
 import type { Binaries } from "../../server/platform/db/embedded/binaries.js";
 import { ensureCluster, OWNER } from "../../server/platform/db/embedded/cluster.js";
 import { embeddedPostgres } from "../../server/platform/db/embedded/launcher.js";
@@ -151,16 +151,6 @@ async function inNewHome<T>(use: (home: string, port: number) => Promise<T>): Pr
       throw error;
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }
 
 async function removeHome(home: string, dataDir: string): Promise<void> {
