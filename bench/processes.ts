@@ -26,7 +26,11 @@ export async function startServer(args: string[]): Promise<Server> {
     // A group of its own: Ctrl-C reaches us, and we end it once and in order.
     detached: true,
   });
+  const kill = () => child.kill("SIGKILL");
+  // A bench that fails where nobody stops its servers takes them along.
+  process.once("exit", kill);
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  void ended.then(() => process.removeListener("exit", kill));
   const port = await readyPort(child, args[0] ?? "").catch(async (error) => {
     child.kill("SIGTERM");
     await ended;

@@ -39,7 +39,7 @@ export interface AppSocket {
   /**
    * Sends a URL, such as `/v1/messages?pageSize=3`, or an object of JSON with an `op`. While there is no connection up to 32
    * messages wait for it; what was sent just before one broke may be lost. Throws `SEND_BACKLOG` beyond that,
-   * `MESSAGE_TOO_LARGE` above 64 KiB, `SOCKET_CLOSED` after the end.
+   * `MESSAGE_TOO_LARGE` above 64 KiB, `NOT_A_PATH` for a text that does not begin with `/`, `SOCKET_CLOSED` after the end.
    */
   send(message: string | object): void;
   /**

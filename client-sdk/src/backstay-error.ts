@@ -67,7 +67,7 @@ export class BackstayError extends Error {
   /**
    * The exact reason, such as `LOGIN_TAKEN`; empty when the server gave none, as for a network failure. Made by the
    * client itself: `EVENT_GAP`, `SIGNED_OUT`, `FIXED_TOKEN`, `NO_WEB_SOCKET`, `STREAMS_UNREADABLE`, `SOCKET_UNOPENED`,
-   * `SOCKET_CLOSED`, `SEND_BACKLOG`.
+   * `SOCKET_CLOSED`, `SEND_BACKLOG`, `MESSAGE_TOO_LARGE`, `TOO_MANY_FRAMES`, `NOT_A_PATH`.
    */
   readonly reason: string;
 

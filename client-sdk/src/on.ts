@@ -41,9 +41,10 @@ export function listen(
     current = next;
     callSafely(options.onStatus, next);
   };
+  const wanted = [types].flat();
   const events = createSubscription(
     parts,
-    { ...options, types: [types].flat().filter((type) => type !== "*") },
+    { ...options, types: wanted.includes("*") ? [] : wanted },
     // The end is told here, with whatever brought it.
     { ...options, onStatus: (next) => next.status !== "closed" && tell(next) },
   );

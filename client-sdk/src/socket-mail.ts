@@ -1,6 +1,7 @@
 import { BackstayError, errorFromStatus } from "./backstay-error.js";
 import { randomKey } from "./random-key.js";
 import { type Frame, isRefusal } from "./socket-line.js";
+import { notAPath } from "./web-socket.js";
 
 /** What waits at most for the socket to open. The server takes 50 frames a second. */
 const MOST_WAITING = 32;
@@ -85,6 +86,7 @@ export function createSocketMail(): SocketMail {
 function write(message: string | object, settle: Settle | undefined): Letter {
   let letter: Letter;
   if (typeof message === "string") {
+    if (!message.startsWith("/")) throw notAPath(message);
     // As a browser writes it in a URL, which is how the answer names it.
     const text = message.replace(/[^\x21-\x7e]+/g, encodeURIComponent);
     letter = { text, id: undefined, path: text.split("?")[0], settle };

@@ -25,8 +25,17 @@ export function noWebSocket(): BackstayError {
   });
 }
 
-/** Where the socket at `path` is, on the server whose URL the client was given. Throws when that is no URL. */
+/** The error of a text that is to be a path of the server: anything else could name another host. */
+export function notAPath(text: string): BackstayError {
+  return new BackstayError(`a path begins with /, this is ${JSON.stringify(text.slice(0, 100))}`, {
+    code: "invalid_argument",
+    reason: "NOT_A_PATH",
+  });
+}
+
+/** Where the socket at `path` is, on the server whose URL the client was given. Throws when that is no URL, or no path. */
 export function socketUrl(server: string, path: string, query: Readonly<Record<string, string>> = {}): string {
+  if (!path.startsWith("/")) throw notAPath(path);
   const url = new URL(server.replace(/\/+$/, "") + path, globalThis.location?.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   url.hash = "";

@@ -190,3 +190,11 @@ test("an event of the moment is handed out, once, and does not move the position
   expect(resumed.request.afterCursor).toBe("c1");
   listening.close();
 });
+
+test("`*` among types is all of them", async () => {
+  const server = await startScriptedServer();
+  const { events } = hearing();
+  const listening = impatientClient(server.url).events.on(["*", "chat.line"], events.push);
+  expect((await server.nextStream()).request.types).toEqual([]);
+  listening.close();
+});

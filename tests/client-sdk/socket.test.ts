@@ -389,3 +389,12 @@ test("the signal closes it quietly, also before it is open", async () => {
   client.socket("/ws", { ...told, signal: AbortSignal.abort() });
   expect(await until("closed")).toEqual({ status: "closed" });
 });
+
+test("neither opens at, nor asks for, what is no path: it could name another host", async () => {
+  const { client } = await startSockets({ token: "secret-token" });
+  expect(() => client.socket("@elsewhere.example/ws")).toThrow(expect.objectContaining({ reason: "NOT_A_PATH" }));
+  const socket = client.socket("/ws");
+  expect(() => socket.send("v1/ping")).toThrow(expect.objectContaining({ reason: "NOT_A_PATH" }));
+  expect(await rejection(socket.request("v1/ping"))).toMatchObject({ reason: "NOT_A_PATH" });
+  socket.close();
+});
