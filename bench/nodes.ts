@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { shareGround } from "../server/app.js";
 import { freePort } from "../server/cli/free-port.js";
 import { startNatsServer } from "../server/cli/nats-server.js";
+import { post, signUp } from "./people.js";
 import { ROOT, type Server, startServer } from "./processes.js";
 
 const { values: flags } = parseArgs({
@@ -96,29 +97,8 @@ try {
   for (const stop of stops.reverse()) await stop();
 }
 
-async function signUp(port: number, login: string): Promise<{ id: string; token: string }> {
-  const secret = `secret-of-${login}`;
-  await post(port, "/v1/accounts", { login, secret, name: login });
-  const { account, tokens } = (await post(port, "/v1/auth/sign-in", { login, secret })) as {
-    account: { id: string };
-    tokens: { accessToken: string };
-  };
-  return { id: account.id, token: tokens.accessToken };
-}
-
 async function send(port: number, token: string, recipientId: string): Promise<void> {
   await post(port, "/v1/messages", { recipientId, text: String(performance.now()) }, token);
-}
-
-async function post(port: number, path: string, body: object, token?: string): Promise<unknown> {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) },
-    body: JSON.stringify(body),
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
-  return JSON.parse(text);
 }
 
 /** Follows the messages to an account; resolves when the stream stands, with what closes it. */

@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { signUp } from "./people.js";
 import { ROOT, type Server, startServer } from "./processes.js";
 import type { Saying, StreamTarget } from "./streams-readers.js";
 
@@ -10,7 +11,7 @@ const PUBLISH = "/backstay.events.v1.EventService/Publish";
 /** A Backstay with room for many streams. */
 export interface StreamSubject {
   readonly server: Server;
-  /** Makes an account and signs it in. */
+  /** Makes an account, signs it in and answers its token. */
   signUp(login: string): Promise<string>;
   stop(): Promise<void>;
 }
@@ -35,7 +36,7 @@ export async function startStreamSubject(node: readonly string[] = []): Promise<
     const server = await startServer([...node, bin, "serve", ...settings, ...many, ...streams]);
     return {
       server,
-      signUp: (login) => signUp(server.port, login),
+      signUp: async (login) => (await signUp(server.port, login)).token,
       async stop() {
         await server.stop();
         await rm(home, { recursive: true, force: true });
@@ -45,22 +46,6 @@ export async function startStreamSubject(node: readonly string[] = []): Promise<
     await rm(home, { recursive: true, force: true });
     throw error;
   }
-}
-
-async function signUp(port: number, login: string): Promise<string> {
-  const call = async (path: string, body: object) => {
-    const response = await fetch(`http://127.0.0.1:${port}/backstay.${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
-    return JSON.parse(text) as { tokens: { accessToken: string } };
-  };
-  const secret = `the secret of ${login}`;
-  await call("accounts.v1.AccountService/CreateAccount", { login, secret, name: login });
-  return (await call("auth.v1.AuthService/SignIn", { login, secret })).tokens.accessToken;
 }
 
 /** A stream by Connect JSON over HTTP/1.1, or by gRPC over HTTP/2. */

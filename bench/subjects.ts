@@ -5,6 +5,7 @@ import postgres from "postgres";
 import { type EmbeddedAddress, embeddedPostgres } from "../server/platform/db/embedded/launcher.js";
 import { readPidFile } from "../server/platform/db/embedded/pid-file.js";
 import { migrate } from "../server/platform/db/migrate.js";
+import { type Person, signUp } from "./people.js";
 import { databaseMiB, ROOT, residentMiB, type Server, startServer } from "./processes.js";
 
 const RECIPIENTS = 200;
@@ -21,7 +22,7 @@ export interface Subjects {
   readonly database: { version: string; pid: number };
   /** Accounts both databases have. */
   readonly recipients: readonly string[];
-  readonly senders: readonly { id: string; token: string }[];
+  readonly senders: readonly Person[];
   /** Milliseconds from spawn to ready line. */
   readonly start: { coldMs: number; warmMs: number };
   readonly idle: { backstayMiB: number; databaseMiB: number };
@@ -72,7 +73,7 @@ export async function startSubjects(options: { profileDir: string | undefined })
       grpcJs: await started(["--import", "tsx", join(ROOT, "bench/grpc-server.ts")]),
       database,
       recipients,
-      senders: await signUp(backstay.port),
+      senders: await Promise.all(Array.from({ length: SENDERS }, (_, n) => signUp(backstay.port, `sender-${n}`))),
       start: { coldMs: cold.startMs, warmMs: backstay.startMs },
       idle,
       async betweenRounds() {
@@ -110,28 +111,6 @@ async function seed(databases: { host: string; port: number; user: string; datab
     await sql.end();
   }
   return ids;
-}
-
-/** Makes accounts and signs them in, as any client does. */
-async function signUp(port: number): Promise<{ id: string; token: string }[]> {
-  const call = async (path: string, body: object) => {
-    const response = await fetch(`http://127.0.0.1:${port}/backstay.${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
-    return JSON.parse(text) as { account: { id: string }; tokens: { accessToken: string } };
-  };
-  const people = Array.from({ length: SENDERS }, (_, n) => ({ login: `sender-${n}`, secret: `secret-of-sender-${n}` }));
-  return Promise.all(
-    people.map(async ({ login, secret }) => {
-      await call("accounts.v1.AccountService/CreateAccount", { login, secret, name: login });
-      const { account, tokens } = await call("auth.v1.AuthService/SignIn", { login, secret });
-      return { id: account.id, token: tokens.accessToken };
-    }),
-  );
 }
 
 /** Waits until the relay has moved every event. */
