@@ -1,7 +1,10 @@
 /** `npm run bench -- soak`: whether a server that streams, loses streams and publishes for minutes keeps its memory. */
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { residentMiB } from "./processes.js";
+import { ROOT, residentMiB } from "./processes.js";
 import { publishing, startStreamSubject, streamTarget } from "./streams-subject.js";
 
 const { values: flags } = parseArgs({
@@ -15,14 +18,14 @@ const { values: flags } = parseArgs({
 const minutes = flags.quick ? 0.2 : Number(flags.minutes);
 const streams = flags.quick ? 100 : Number(flags.streams);
 
-/** MiB a minute over the second half: the first fills caches and pools. */
+/** MiB of living heap that a minute adds over the second half: the first fills caches and pools. */
 const GOAL = { mostMiBPerMinute: 1 };
 const ACCOUNTS = 20;
 const CHURN_MS = 50;
 const PUBLISH_MS = 20;
-const SAMPLE_MS = flags.quick ? 500 : 5_000;
+const SAMPLE_MS = flags.quick ? 1_000 : 15_000;
 
-const subject = await startStreamSubject();
+const subject = await startStreamSubject(["--expose-gc", "--import", join(ROOT, "bench/heap-on-signal.mjs")]);
 const open = new Set<net.Socket>();
 try {
   const { port, pid } = subject.server;
@@ -55,11 +58,15 @@ try {
     }, CHURN_MS),
     setInterval(() => void publish().catch(() => failed++), PUBLISH_MS),
   ];
-  const samples: { minute: number; mib: number }[] = [];
+  const samples: { minute: number; mib: number; resident: number }[] = [];
   const began = performance.now();
   while (performance.now() - began < minutes * 60_000) {
     await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
-    samples.push({ minute: (performance.now() - began) / 60_000, mib: residentMiB(pid) });
+    samples.push({
+      minute: (performance.now() - began) / 60_000,
+      mib: await livingHeapMiB(pid),
+      resident: residentMiB(pid),
+    });
   }
   for (const timer of timers) clearInterval(timer);
   const second = samples.slice(samples.length / 2);
@@ -72,7 +79,8 @@ try {
     opened: next,
     published,
     failed,
-    residentMiB: { first: round(samples[0]!.mib), middle: round(second[0]!.mib), last: round(second.at(-1)!.mib) },
+    heapMiB: { first: round(samples[0]!.mib), middle: round(second[0]!.mib), last: round(second.at(-1)!.mib) },
+    residentMiB: { first: round(samples[0]!.resident), last: round(second.at(-1)!.resident) },
     mibPerMinute,
     goal: { ...GOAL, met: mibPerMinute <= GOAL.mostMiBPerMinute && failed === 0 },
   };
@@ -80,6 +88,17 @@ try {
 } finally {
   for (const socket of open) socket.destroy();
   await subject.stop();
+}
+
+/** What is left of a server's heap after its garbage was collected. */
+async function livingHeapMiB(pid: number): Promise<number> {
+  const file = join(tmpdir(), `backstay-heap-${pid}`);
+  process.kill(pid, "SIGUSR2");
+  while (!existsSync(file) || readFileSync(file, "utf8") === "")
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  const bytes = Number(readFileSync(file, "utf8"));
+  rmSync(file);
+  return bytes / 2 ** 20;
 }
 
 /** By least squares: what a minute adds. */
@@ -92,5 +111,5 @@ function slope(points: readonly { minute: number; mib: number }[]): number {
 }
 
 function round(mib: number): number {
-  return Math.round(mib);
+  return Math.round(mib * 10) / 10;
 }
