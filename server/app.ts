@@ -4,7 +4,7 @@ import { type CompatOptions, createCompatDoor } from "./compat/door.js";
 import { type Config, ConfigError, toSettings, VERSION } from "./config.js";
 import type { Ports } from "./context.js";
 import { accountsDomain } from "./domains/accounts/index.js";
-import { authDomain, isSignedIn, offerSetup, onRevoked } from "./domains/auth/index.js";
+import { authDomain, isSignedIn, offerSetup, onRevoked, signedOut } from "./domains/auth/index.js";
 import {
   type AppEvent,
   createPresence,
@@ -26,6 +26,7 @@ import { uuidV7Ids } from "./kernel/ids.js";
 import { instanceKey, sameBytes, sha256 } from "./kernel/instance-key.js";
 import {
   type NotifyTarget,
+  notifyTarget,
   SOCKET_NOTICES,
   type SocketNotice,
   type SocketPaths,
@@ -115,7 +116,7 @@ export interface Started {
 
 /** What an app's code may ask of the running server. */
 export interface Control {
-  /** Sends an object to the sockets that all of the target fits, on every node. */
+  /** Sends an object to the sockets that all of the target fits, on every node. Throws TypeError as `notifyTarget` does. */
   notify(target: NotifyTarget, message: object): void;
   /** Publishes to any topic; the server's own types are refused. Rejects with the DomainErrors of Publish. */
   publish(event: AppEvent): Promise<{ id: string }>;
@@ -299,6 +300,13 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
         isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
         onRevoked: (caller, listener) => onRevoked(ports, caller, listener),
         isSignedIn: (caller) => isSignedIn({ db: ports.database, caller }),
+        signedOut: async (callers) => {
+          const { database } = ports;
+          const gone = await signedOut(callers.map((caller) => ({ caller, database, db: database })));
+          return new Set([...gone].map(({ caller }) => caller));
+        },
+        heartbeat: ports.settings.events.heartbeat,
+        signedLife: ports.settings.events.streamTtl,
         enterPresence: (accountId) => ports.presence.enter(accountTopic(accountId), accountId),
         pingMs: overrides.socketPingMs,
       },
@@ -360,7 +368,10 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
 /** What the app's own code may ask. */
 function controlOf(ports: Ports): Control {
   return {
-    notify: (target, message) => ports.bus.publish(SOCKET_NOTICES, { target, message } satisfies SocketNotice),
+    notify(target, message) {
+      const notice: SocketNotice = { target: notifyTarget(target), message };
+      ports.bus.publish(SOCKET_NOTICES, notice);
+    },
     recheck: (topic) => ports.bus.publish(RECHECK, (topic === undefined ? {} : { topic }) satisfies Recheck),
     publish: async (event) => ({ id: (await publishEvent(ports, event)).id }),
   };
@@ -385,7 +396,7 @@ function betweenNodes(config: Config, installation: string, worker: WorkerPart |
     const link = natsLink({ urls: config["nats.url"].split(","), log });
     const [retention, maxBytes] = [config["events.retention"], config["nats.stream_bytes"]];
     const carrier = natsCarrier({ link, log, prefix, installation, retention, maxBytes });
-    const bus = natsBus({ link, prefix, onError });
+    const bus = natsBus({ link, prefix, installation, onError });
     const away = () => (bus.isConnected() && carrier.isConnected() ? [] : ["nats"]);
     return { bus, carrier, link, away, describe: link.describe };
   }

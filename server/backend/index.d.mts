@@ -26,7 +26,8 @@ export interface Backend {
   stop(): Promise<void>;
   /**
    * Sends an object to the sockets that all parts of the target fit, on every node. It is of the moment: who is not connected
-   * does not get it. Throws before the server runs.
+   * does not get it. Throws before the server runs, and a TypeError for a target that has nothing, something unknown, or
+   * something of another type, such as an account that is undefined: everybody is `{ everyone: true }`.
    */
   notify(target: NotifyTarget, message: object): void;
   /**
@@ -85,12 +86,15 @@ export interface AppSocket {
   close(code?: number, reason?: string): void;
 }
 
-/** Which sockets are meant: those that all of these fit. */
+/** Which sockets are meant: those that all of these fit. At least one is given. */
 export interface NotifyTarget {
+  /** With or without dashes. */
   readonly accountId?: string;
   /** Parameters that the socket's query has, with these values. */
   readonly query?: Readonly<Record<string, string>>;
   readonly path?: string;
+  /** Every socket there is; given alone. */
+  readonly everyone?: true;
 }
 
 export interface PublishedEvent {

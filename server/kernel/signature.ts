@@ -32,7 +32,7 @@ export interface SignedCall {
   readonly request: SignedRequest;
   /** As it was sent; empty where the signature does not cover it. */
   readonly body: Uint8Array;
-  /** Whether the call changes something, so that its signature may be used but once. */
+  /** Whether its signature may be used but once, since the call changes something, or opens what may. */
   readonly once: boolean;
 }
 

@@ -1,3 +1,5 @@
+import { parseId } from "./ids.js";
+
 /** A WebSocket as an app sees it. */
 export interface AppSocket {
   /** Names it on all nodes. 32 lower-case hex digits. */
@@ -27,12 +29,14 @@ export interface SocketPaths {
   find(path: string): SocketHandler | undefined;
 }
 
-/** Which sockets are meant: those that all of these fit, on every node. */
+/** Which sockets are meant: those that all of these fit, on every node. At least one is given. */
 export interface NotifyTarget {
   readonly accountId?: string;
   /** Parameters that the socket's query has, with these values. */
   readonly query?: Readonly<Record<string, string>>;
   readonly path?: string;
+  /** Every socket there is; given alone. */
+  readonly everyone?: true;
 }
 
 /** What the bus carries to the sockets of every node. */
@@ -43,6 +47,42 @@ export interface SocketNotice {
 
 /** Where it carries that. */
 export const SOCKET_NOTICES = "sockets.notify";
+
+/**
+ * A target as an app gave it, with the account's id in our spelling. Throws TypeError for anything that would reach others than
+ * it says, such as an account that is undefined: everybody has to be asked for.
+ */
+export function notifyTarget(given: NotifyTarget): NotifyTarget {
+  const parts: unknown = given;
+  if (!isRecord(parts)) throw new TypeError("a notify target is an object");
+  const names = Object.keys(parts);
+  for (const name of names) {
+    const isRight = Object.hasOwn(PARTS, name) && PARTS[name as keyof NotifyTarget](parts[name]);
+    if (!isRight) throw new TypeError(`a notify target has ${EXPECTED}: ${name} is not so`);
+  }
+  if (names.length === 0) throw new TypeError(`a notify target has ${EXPECTED}; everybody is { everyone: true }`);
+  if (given.everyone && names.length > 1) throw new TypeError("a notify target has nothing beside everyone");
+  return given.accountId === undefined ? given : { ...given, accountId: parseId(given.accountId)! };
+}
+
+const EXPECTED = "an accountId (an id), a path (text), a query (names with texts), or everyone (true)";
+
+/** Whether a value is what each part of a target takes. */
+const PARTS: Readonly<Record<keyof NotifyTarget, (value: unknown) => boolean>> = {
+  accountId: (value) => typeof value === "string" && parseId(value) !== undefined,
+  path: (value) => typeof value === "string",
+  query: (value) => isRecord(value) && isTexts(Object.values(value)),
+  everyone: (value) => value === true,
+};
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** At least one text and nothing else. */
+function isTexts(values: unknown[]): boolean {
+  return values.length > 0 && values.every((value) => typeof value === "string");
+}
 
 export function socketPaths(): SocketPaths {
   const handlers = new Map<string, SocketHandler>();

@@ -102,7 +102,7 @@ export function createAdmission(
     } catch (error) {
       return refuse(call, error, "signature");
     }
-    const signed = { signature, request: signatures!.signed(request), once: !method.readOnly };
+    const signed = { signature, request: signatures!.signed(request), once: method.signedOnce };
     const covers = coversBody(signature, signed.request);
     if (covers && method.streamsRequests) throw new DomainError("CHECKSUM_MISMATCH", STREAMED);
     call.proof = (body) => {

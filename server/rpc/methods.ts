@@ -20,6 +20,8 @@ export interface Method {
   readonly longLived: boolean;
   /** Whether it changes nothing, so that it may be called by GET and repeated. */
   readonly readOnly: boolean;
+  /** Whether a signature proves one call of it and no second. */
+  readonly signedOnce: boolean;
   readonly access: Access;
   readonly rateClass: RateClass;
   readonly handler: Handler;
@@ -46,6 +48,7 @@ function describe(name: string, descriptor: DescMethod, handler: Handler, terms?
   if (rate === undefined || rate === RateClass.UNSPECIFIED) throw new Error(`${name} has no rate class`);
   const stream = descriptor.methodKind === "server_streaming" || descriptor.methodKind === "bidi_streaming";
   const streamsRequests = descriptor.methodKind === "client_streaming" || descriptor.methodKind === "bidi_streaming";
+  const readOnly = descriptor.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
   return {
     name,
     path: `/${name}`,
@@ -55,7 +58,8 @@ function describe(name: string, descriptor: DescMethod, handler: Handler, terms?
     stream,
     streamsRequests,
     longLived: stream || streamsRequests || rate === RateClass.STREAM,
-    readOnly: descriptor.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
+    readOnly,
+    signedOnce: !readOnly,
     access: who,
     rateClass: rate,
     handler,

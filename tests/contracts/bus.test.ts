@@ -34,6 +34,29 @@ describe("the bus between the workers of a machine", () => {
   });
 
   exerciseBusNodes(() => startWorker(share));
+
+  it("keeps little for a parent that does not read, and goes on when it does", async () => {
+    const kept: { length: number; sent: (error: null) => void }[] = [];
+    const parent: Peer = {
+      on: () => {},
+      off: () => {},
+      send: (message, sent) => kept.push({ length: JSON.stringify(message).length, sent }),
+    };
+    const bus = ipcBus(parent, () => {});
+    await bus.start();
+    const flood = () => {
+      for (let n = 0; n < 500; n++) bus.publish("a", "x".repeat(100_000));
+      return kept.splice(0);
+    };
+    const unread = flood();
+    const lengthOf = (notices: typeof kept) => notices.reduce((sum, { length }) => sum + length, 0);
+    expect(lengthOf(unread)).toBeGreaterThan(15 << 20);
+    expect(lengthOf(unread)).toBeLessThan(18 << 20);
+    expect(flood()).toEqual([]);
+    for (const { sent } of unread) sent(null);
+    expect(flood()).toHaveLength(unread.length);
+    await bus.stop();
+  });
 });
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -80,9 +103,15 @@ describe("the bus over NATS", () => {
   const complain = (_: object, message: string) => complaints.push(message);
   const log: Log = { debug() {}, info: complain, warn: complain, error: complain, flush() {} };
   let prefixes = 0;
-  const makeBus = (onError: (error: unknown) => void, url = nats.url, prefix = `bus${prefixes++}`): Bus => {
+  const OURS = "0123456789abcdef";
+  const makeBus = (
+    onError: (error: unknown) => void,
+    url = nats.url,
+    prefix = `bus${prefixes++}`,
+    installation = OURS,
+  ): Bus => {
     const link = natsLink({ urls: [url], log });
-    const bus = natsBus({ link, prefix, onError });
+    const bus = natsBus({ link, prefix, installation, onError });
     return {
       ...bus,
       async start() {
@@ -95,9 +124,9 @@ describe("the bus over NATS", () => {
       },
     };
   };
-  const startNode = async (prefix: string, url = nats.url) => {
+  const startNode = async (prefix: string, url = nats.url, installation = OURS) => {
     const errors: unknown[] = [];
-    const bus = makeBus((error) => errors.push(error), url, prefix);
+    const bus = makeBus((error) => errors.push(error), url, prefix, installation);
     await bus.start();
     const heard = new Map<string, unknown[]>();
     const node: BusNode = {
@@ -122,13 +151,19 @@ describe("the bus over NATS", () => {
     exerciseBusNodes(() => startNode("shared"));
   });
 
-  it("keeps installations with different prefixes apart", async () => {
-    const [one, other, same] = [await startNode("here"), await startNode("there"), await startNode("here")];
-    for (const node of [other, same]) await node.listen("a");
-    await one.publish("a", 1);
-    await hears(same, "a", [1]);
-    expect(await other.heard("a")).toEqual([]);
-    for (const node of [one, other, same]) await node.stop();
+  it("keeps installations apart, also of one prefix, and different prefixes", async () => {
+    const pair = async (prefix: string, installation?: string) => [
+      await startNode(prefix, nats.url, installation),
+      await startNode(prefix, nats.url, installation),
+    ];
+    const pairs = [await pair("here"), await pair("there"), await pair("here", "fedcba9876543210")];
+    for (const [, reader] of pairs) await reader!.listen("a");
+    for (const [n, [writer, reader]] of pairs.entries()) {
+      await writer!.publish("a", n);
+      // Had it come to one of the next two, it would have come before what theirs publish.
+      await hears(reader!, "a", [n]);
+    }
+    for (const node of pairs.flat()) await node.stop();
   });
 
   it("says that it cannot carry what NATS takes no message of, and brings it to its own node", async () => {

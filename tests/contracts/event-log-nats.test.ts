@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import postgres from "postgres";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from "vitest";
 import { DomainError } from "../../server/kernel/errors.js";
 import type { Database } from "../../server/platform/db/index.js";
-import type { LoggedEvent } from "../../server/platform/events/index.js";
+import { eraseTopic, type LoggedEvent } from "../../server/platform/events/index.js";
 import { MOVE_BATCH } from "../../server/platform/events/store.js";
-import { readStream, startNats, type TestNats, withStreams } from "../support/nats.js";
+import { readStream, startNats, startNatsCluster, type TestNats, withStreams } from "../support/nats.js";
 import { createDatabaseOn, type TestDatabase } from "../support/postgres.js";
 import "../support/provided.js";
 import { type ChaosProxy, chaosProxy } from "./chaos-proxy.js";
@@ -56,6 +56,12 @@ async function write(node: Node, count: number, { type = "test.add", text = "{}"
   node.log.wake();
 }
 
+/** Erases a topic, as the deletion of its account does. */
+async function erase(node: Node, topic: string): Promise<void> {
+  await eraseTopic({ db: node.database }, { topic });
+  await node.log.forget(topic);
+}
+
 const idsOfLog = async () =>
   (
     await observer`select epoch || '.' || log_offset as id from backstay.events, backstay.event_log order by log_offset`
@@ -77,7 +83,8 @@ async function isCarriedWhole(timeout: number): Promise<void> {
   };
   await expect.poll(whole, { timeout, interval: 100 }).toBe(true);
   expect(await idsOfStream()).toEqual(await idsOfLog());
-  for (const { log } of nodes) await expect.poll(() => log.lag().uncarried, { timeout: 1_000 }).toBe(0);
+  // A node that is cut off cannot know what another has carried: it finds out when it is back, which takes it some seconds.
+  for (const { log } of nodes) await expect.poll(() => log.lag().uncarried, { timeout: 8_000 }).toBe(0);
 }
 
 const reaches = (heard: unknown[], count: number, timeout: number) =>
@@ -267,6 +274,20 @@ it("changes the stream's settings when its own are others", async () => {
   expect(await streamConfig()).toMatchObject({ max_age: 3_600e9, duplicate_window: 120e9 });
 });
 
+it("leaves the number of replicas to the operator", async () => {
+  const cluster = await startNatsCluster();
+  onTestFinished(() => cluster.stop());
+  const terms = { url: cluster.url, retention: 60_000 };
+  const configOf = async () => (await withStreams(cluster.url, (streams) => streams.info(STREAM))).config;
+  const first = await startNode(terms);
+  await expect.poll(() => first.carrier.isConnected(), { timeout: 15_000 }).toBe(true);
+  expect(await configOf()).toMatchObject({ num_replicas: 1, max_age: 60e9 });
+  await withStreams(cluster.url, (streams) => streams.update(STREAM, { num_replicas: 3 }));
+  const second = await startNode({ ...terms, retention: 3_600_000 });
+  await expect.poll(() => second.carrier.isConnected(), { timeout: 15_000 }).toBe(true);
+  expect(await configOf()).toMatchObject({ num_replicas: 3, max_age: 3_600e9 });
+}, 60_000);
+
 it("leaves the stream of another installation alone, and says so once", async () => {
   const first = await startNode();
   await write(first, 1);
@@ -279,6 +300,22 @@ it("leaves the stream of another installation alone, and says so once", async ()
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(second.complaints).toEqual([says]);
   expect((await streamConfig()).description).toContain("0123456789abcdef");
+});
+
+it("tries a new connection at once, however long it was to wait over the old one", async () => {
+  const first = await startNode();
+  await write(first, 1);
+  await isCarriedWhole(5_000);
+  await first.stop();
+  const node = await startNode({ installation: "fedcba9876543210" });
+  nodes.splice(0, 1);
+  // It looks again in half a minute whether the other's stream is gone.
+  await expect.poll(() => node.complaints, { timeout: 3_000 }).toHaveLength(1);
+  await nats.kill9();
+  await nats.wipe();
+  await nats.start();
+  await write(node, 1);
+  await isCarriedWhole(8_000);
 });
 
 it("says once why NATS takes no events, which are found by looking, and goes on when it does", async () => {
@@ -302,4 +339,81 @@ it("makes a stream again that somebody has deleted", async () => {
   await withStreams(nats.url, (streams) => streams.delete(STREAM));
   await write(node, 5);
   await isCarriedWhole(5_000);
+});
+
+describe("a topic that is erased", () => {
+  const GONE = "account/gone";
+  const topicsOfStream = async () => (await readStream(nats.url, STREAM)).map(({ subject }) => subject);
+
+  it("is kept on NATS no longer, and the others are", async () => {
+    const node = await startNode();
+    for (const topic of [TOPIC, GONE, "account/gone2", GONE, TOPIC]) await write(node, 2, { topic });
+    await isCarriedWhole(5_000);
+    await erase(node, GONE);
+    expect(await topicsOfStream()).toEqual([
+      ...Array(2).fill("test.events.account.ada.test.add"),
+      ...Array(2).fill("test.events.account.gone2.test.add"),
+      ...Array(2).fill("test.events.account.ada.test.add"),
+    ]);
+    expect(node.complaints).toEqual([]);
+  });
+
+  it.each([
+    ["goes on", async () => {}],
+    [
+      "comes back",
+      async () => {
+        await nats.kill9();
+        await nats.start();
+      },
+    ],
+  ])(
+    "may be the newest there is: the stream that %s behind it is whole, in order and without repeats",
+    async (_, happens) => {
+      const [one, two] = [await startNode(), await startNode()];
+      const heard = follow(two);
+      await write(one, 5);
+      await write(one, 5, { topic: GONE });
+      await isCarriedWhole(5_000);
+      await erase(two, GONE);
+      await happens();
+      for (const node of [two, one, two]) {
+        await write(node, 5);
+        await isCarriedWhole(8_000);
+      }
+      // Nor does a node repeat anything that looks for the first time.
+      const begun = await startNode();
+      await write(begun, 5);
+      await isCarriedWhole(8_000);
+      expect(await idsOfStream()).toHaveLength(25);
+      await reaches(heard, 25, 5_000);
+      expect(heard.map(({ offset }) => offset)).toEqual([...heard.map(({ offset }) => offset)].sort((a, b) => a - b));
+    },
+  );
+
+  it("may be all there is", async () => {
+    const node = await startNode();
+    await write(node, 5, { topic: GONE });
+    await isCarriedWhole(5_000);
+    await erase(node, GONE);
+    expect(await idsOfStream()).toEqual([]);
+    await write(node, 5);
+    await isCarriedWhole(5_000);
+    const begun = await startNode();
+    await write(begun, 5);
+    await isCarriedWhole(5_000);
+    expect(await idsOfStream()).toHaveLength(10);
+  });
+
+  it("while NATS is away stays there until its time is up, and that is told", async () => {
+    const node = await startNode();
+    await write(node, 1, { topic: GONE });
+    await isCarriedWhole(5_000);
+    await nats.kill9();
+    await expect.poll(() => node.carrier.isConnected()).toBe(false);
+    await erase(node, GONE);
+    const told = expect.objectContaining({ message: expect.stringContaining("stays there until its time is up") });
+    expect(node.complaints).toContainEqual(told);
+    expect(JSON.stringify(node.complaints)).not.toContain("gone");
+  });
 });

@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, type StreamAPI } from "nats";
+import { connect, type NatsError, type StreamAPI } from "nats";
+import { freePort } from "../../server/cli/free-port.js";
 import { type NatsServer, startNatsServer } from "../../server/cli/nats-server.js";
 
 /** A NATS server for tests, private to them. NATS_SERVER_BIN names another program than the machine's. */
@@ -31,6 +32,22 @@ export async function startNats(flags: string[] = []): Promise<TestNats> {
   };
 }
 
+/** Starts three servers that keep streams together; `url` is of one of them. */
+export async function startNatsCluster(): Promise<Pick<TestNats, "url" | "stop">> {
+  const ports = await Promise.all([freePort(), freePort(), freePort()]);
+  const routes = ports.map((port) => `nats://127.0.0.1:${port}`);
+  const nodes = await Promise.all(
+    routes.map(async (route, n) => {
+      const name = join(tmpdir(), `backstay-nats-${process.pid}-${n}.conf`);
+      await writeFile(name, `server_name: n${n}`);
+      const flags = ["-c", name, "--cluster", route, "--cluster_name", "test", "--routes", routes.join(",")];
+      const server = await startNats(flags);
+      return { ...server, stop: async () => void (await Promise.all([server.stop(), rm(name)])) };
+    }),
+  );
+  return { url: nodes[0]!.url, stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))) };
+}
+
 /** A message of a stream. */
 export interface Stored {
   subject: string;
@@ -49,6 +66,14 @@ export async function withStreams<Answer>(url: string, work: (streams: StreamAPI
   }
 }
 
+const NO_MESSAGE_FOUND = 10_037;
+
+function passOver(code: number): (error: NatsError) => undefined {
+  return (error) => {
+    if (error.api_error?.err_code !== code) throw error;
+  };
+}
+
 /** Reads a stream from its first message to its last; nothing when there is no such stream. */
 export function readStream(url: string, name: string): Promise<Stored[]> {
   return withStreams(url, async (streams) => {
@@ -58,8 +83,10 @@ export function readStream(url: string, name: string): Promise<Stored[]> {
     const { first_seq: first, last_seq: last } = info.state;
     for (let begin = first; begin <= last; begin += 500) {
       const seqs = Array.from({ length: Math.min(500, last - begin + 1) }, (_, n) => begin + n);
-      const messages = await Promise.all(seqs.map((seq) => streams.getMessage(name, { seq })));
-      for (const one of messages) {
+      // Where one was removed there is none.
+      const read = (seq: number) => streams.getMessage(name, { seq }).catch(passOver(NO_MESSAGE_FOUND));
+      for (const one of await Promise.all(seqs.map(read))) {
+        if (one === undefined) continue;
         stored.push({ subject: one.subject, id: one.header.get("Nats-Msg-Id"), data: one.string() });
       }
     }

@@ -31,8 +31,11 @@ export async function isSignedIn(ctx: Pick<Ctx, "caller" | "db">): Promise<boole
   return familyId !== undefined && (await store.findFamily(ctx, { familyId })).length > 0;
 }
 
+/** Who is asked about, and where that is looked up. */
+type Asked = Pick<Ctx, "caller" | "database" | "db">;
+
 /** Those of some calls behind which nothing stands any more; of tokens and cookies, however many, in one query. */
-export async function signedOut(calls: readonly Ctx[]): Promise<Set<Ctx>> {
+export async function signedOut<Call extends Asked>(calls: readonly Call[]): Promise<Set<Call>> {
   const bySignIn = calls.filter(({ caller }) => familyOf(caller) !== undefined);
   const standing = await standingFamilies(bySignIn);
   const gone = new Set(bySignIn.filter(({ caller }) => !standing.has(familyOf(caller)!)));
@@ -43,7 +46,7 @@ export async function signedOut(calls: readonly Ctx[]): Promise<Set<Ctx>> {
   return gone;
 }
 
-async function standingFamilies(calls: readonly Ctx[]): Promise<Set<string>> {
+async function standingFamilies(calls: readonly Asked[]): Promise<Set<string>> {
   const [first] = calls;
   if (first === undefined) return new Set();
   const familyIds = [...new Set(calls.map(({ caller }) => familyOf(caller)!))];

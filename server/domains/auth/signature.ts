@@ -15,7 +15,10 @@ import * as store from "./store.js";
 /** How far apart the clocks of nodes may be: for as long a used signature is remembered past its end. */
 const CLOCK_MARGIN = 5 * 60_000;
 
-/** A signature is proof of one call, and does not end while that runs, unless its secret is changed. */
+/**
+ * A signature is proof of one call, and does not end while that runs, unless its secret is changed. What a call opens that
+ * brings more of them, such as a socket, has to end by itself.
+ */
 const NEVER = new Date(8.64e15);
 
 /** What is longer is nobody's login, and not worth the memory. */
@@ -41,7 +44,7 @@ export async function callerOfSignature(ports: Ports, call: SignedCall): Promise
       "The parameters in the URL of a signed form are not signed: leave them out.",
     );
   }
-  // What changes something is not left to what was so a second ago.
+  // What may change something is not left to what was so a second ago.
   const signer = once ? await fetchSigner(ports, signature.login) : await rememberedSigner(ports, signature.login);
   const secret = signer && ports.key.open("signing-secret", signer.sealed, signer.accountId);
   const right = isSignedWith(secret ?? NOBODYS_SECRET, signature, request, body);

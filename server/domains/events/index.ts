@@ -17,6 +17,7 @@ export const eventsDomain: Manifest = {
   erase: async (ctx, accountId) => {
     await eraseTopic(ctx, { topic: accountTopic(accountId) });
     await erasePresence(ctx, accountId);
+    ctx.afterCommit(() => void ctx.events.forget(accountTopic(accountId)));
   },
   prune: async (ports) => {
     const { retention, retentionPerTopic } = ports.settings.events;

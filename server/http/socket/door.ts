@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { EventService } from "#gen/backstay/events/v1/events_pb.js";
+import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import type { CallRequest } from "../../rpc/call.js";
 import type { Codec } from "../../rpc/codec.js";
@@ -40,7 +41,7 @@ const NOTHING = Buffer.alloc(0);
 /** Opens WebSockets for those who may, and refuses the others before they are open. Throws without the events' methods. */
 export function createSocketDoor(parts: SocketParts, options: SocketOptions): UpgradeHandler {
   const { methods, pipeline, codec, handler, rest, onFailure } = parts;
-  const { ports, path, paths, perAddress, signatureName, isAllowedOrigin } = options;
+  const { ports, path, paths, perAddress, signatureName, signedLife, isAllowedOrigin } = options;
   const model = methods.get(`/${EventService.typeName}/${EventService.method.subscribe.name}`);
   if (model === undefined) throw new Error("sockets need the service of events");
   const calls = socketCalls(model, signatureName);
@@ -63,10 +64,16 @@ export function createSocketDoor(parts: SocketParts, options: SocketOptions): Up
       await pipeline.admit(call);
       await pipeline.prove(call, NOTHING);
       pipeline.close(call);
-      return call.caller;
+      return endingBySignature(call.caller);
     } catch (error) {
       throw pipeline.close(call, error)!;
     }
+  };
+
+  /** A signature was good for one call, which this was, so what it opened is not open for ever. */
+  const endingBySignature = (caller: Caller): Caller => {
+    if (caller.kind !== "account" || caller.via !== "signature") return caller;
+    return { ...caller, expiresAt: new Date(ports.clock.now().getTime() + signedLife) };
   };
 
   /** Undefined when the peer has gone meanwhile. Throws why it is not opened. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import { DomainError } from "../../kernel/errors.js";
-import { CLOSE_MS, FRAME_BYTES } from "./limits.js";
+import { CLOSE_MS, FRAGMENT_CHUNKS, FRAME_BYTES, FRAME_FRAGMENTS } from "./limits.js";
 
 /** The sub-protocol that we speak. Another one that clients name is a token, which is never repeated to them. */
 const PROTOCOL = "backstay.v1";
@@ -15,6 +15,9 @@ export function createHandshake(): Handshake {
     noServer: true,
     clientTracking: false,
     maxPayload: FRAME_BYTES,
+    // Each costs some hundred bytes of memory, and nobody counts it before the frame is whole.
+    maxFragments: FRAME_FRAGMENTS,
+    maxBufferedChunks: FRAGMENT_CHUNKS,
     // Compression would cost memory for each socket, and what is encoded for many would be compressed for each.
     perMessageDeflate: false,
     closeTimeout: CLOSE_MS,

@@ -18,7 +18,7 @@ export interface Hub {
 
 /** Listens to the bus and looks at its sockets until the server begins to stop. */
 export function createHub(options: SocketOptions): Hub {
-  const { ports, onRevoked, isSignedIn, enterPresence, pingMs = PING_MS } = options;
+  const { ports, onRevoked, isSignedIn, signedOut, enterPresence, heartbeat, pingMs = PING_MS } = options;
   const lines = new Set<Line>();
   const byAccount = new Map<string, Set<Line>>();
   /** What ends the ownership of each socket. */
@@ -39,7 +39,7 @@ export function createHub(options: SocketOptions): Hub {
       unlist();
       forget();
     });
-    // Whoever was let in just before he was revoked did not hear of it. When that cannot be known now, the log will tell.
+    // Whoever was let in just before he was revoked did not hear of it. When that cannot be known now, the next check tells.
     if (!(await isSignedIn(caller).catch(() => true))) line.close(SIGN_IN_OVER, "TOKEN_REVOKED");
   };
 
@@ -65,7 +65,7 @@ export function createHub(options: SocketOptions): Hub {
   const look = (pings: boolean) => {
     const now = ports.clock.now().getTime();
     for (const line of lines) {
-      if (hasExpired(line.caller, now)) line.close(SIGN_IN_OVER, "TOKEN_EXPIRED");
+      if (hasExpired(line.caller, now)) line.close(SIGN_IN_OVER, expiryOf(line.caller));
       else if (pings) ping(line);
     }
   };
@@ -77,6 +77,22 @@ export function createHub(options: SocketOptions): Hub {
     look(untilPing <= 0);
     if (untilPing <= 0) untilPing = pingMs;
   }, every).unref();
+
+  /** For what no revocation tells of, and for those that were lost on the way here. */
+  const checkSignIns = async () => {
+    const owners = [...lines].filter(({ caller }) => caller.kind === "account");
+    const gone = await signedOut(owners.map(({ caller }) => caller));
+    // Who came with another token meanwhile is another caller.
+    for (const line of owners) if (gone.has(line.caller)) line.close(SIGN_IN_OVER, "TOKEN_REVOKED");
+  };
+  let isChecking = false;
+  const checks = setInterval(async () => {
+    if (isChecking) return;
+    isChecking = true;
+    // What cannot be known now is asked again.
+    await checkSignIns().catch(() => {});
+    isChecking = false;
+  }, heartbeat).unref();
   const unsubscribe = ports.bus.subscribe(SOCKET_NOTICES, (notice) => notify(notice as SocketNotice));
 
   const goAway = (line: Line) => {
@@ -86,6 +102,7 @@ export function createHub(options: SocketOptions): Hub {
   };
   const drain = () => {
     clearInterval(looks);
+    clearInterval(checks);
     unsubscribe();
     for (const line of [...lines]) goAway(line);
   };
@@ -113,6 +130,10 @@ function isMeant(line: Line, { query, path }: NotifyTarget): boolean {
 
 function hasExpired(caller: Caller, now: number): boolean {
   return caller.kind === "account" && caller.expiresAt.getTime() <= now;
+}
+
+function expiryOf(caller: Caller): string {
+  return caller.kind === "account" && caller.via === "signature" ? "SIGNATURE_EXPIRED" : "TOKEN_EXPIRED";
 }
 
 /** Asks a peer whether it is there; one that did not answer the last time is not. */

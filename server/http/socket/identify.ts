@@ -28,8 +28,10 @@ export function socketCalls(model: Method, signatureName: string): SocketCalls {
     stream: false,
     streamsRequests: false,
     longLived: false,
-    // Nobody but its opener sees what comes over a socket, and pages of foreign origins open none.
+    // A cookie needs no more proof than the origin, which is looked at for every socket.
     readOnly: true,
+    // By a socket much can be changed, so whoever has seen a signed URL must not open a second one.
+    signedOnce: true,
     handler: () => {
       throw new Error(`${name} is no method that runs`);
     },

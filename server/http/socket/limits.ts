@@ -3,6 +3,10 @@
 /** Bytes of a frame. */
 export const FRAME_BYTES = 65_536;
 
+/** Pieces that a frame may come in, and pieces of the network's in which one of them may. */
+export const FRAME_FRAGMENTS = 64;
+export const FRAGMENT_CHUNKS = 1_024;
+
 /** Frames a second, pings among them. */
 export const FRAMES_PER_SECOND = 50;
 

@@ -18,6 +18,12 @@ export interface SocketOptions {
   readonly onRevoked: (caller: Caller, listener: () => void) => () => void;
   /** Whether what proved the caller still stands. */
   readonly isSignedIn: (caller: Caller) => Promise<boolean>;
+  /** Those of some callers whose proof stands no more. */
+  readonly signedOut: (callers: readonly Caller[]) => Promise<ReadonlySet<Caller>>;
+  /** How often that is asked, in milliseconds. */
+  readonly heartbeat: number;
+  /** How long a socket lives that a signature opened, in milliseconds. */
+  readonly signedLife: number;
   /** Says that one more socket of an account is open; returns what ends that. */
   readonly enterPresence: (accountId: string) => () => void;
   /** How often peers are asked whether they are there, in milliseconds; 30 s when absent. */

@@ -18,6 +18,8 @@ export function readFrames(line: Line, answer: (text: string) => Promise<void>):
     for (let text = waiting.shift(); text !== undefined && line.isOpen; text = waiting.shift()) {
       waitingBytes -= text.length;
       if (!line.hasRoom) await new Promise<void>((resolve) => line.onDrain(resolve));
+      // It may have been closed meanwhile, and its caller be nobody any more.
+      if (!line.isOpen) break;
       await answer(text);
       if (ws.isPaused && waiting.length < WAITING_FRAMES / 2) ws.resume();
     }

@@ -9,13 +9,13 @@ export interface Peer {
   off(event: "message", listener: (message: unknown) => void): unknown;
 }
 
-/** A notice on the line, apart from whatever else parent and worker tell each other. */
+/** A notice on the line, apart from whatever else parent and worker tell each other. As text it is of a known length. */
 interface Notice {
-  notice: [subject: string, message: unknown];
+  notice: [subject: string, json: string];
 }
 
-/** So many notices wait for somebody who does not read; what comes then is lost, as a bus may. */
-const MOST_UNSENT = 10_000;
+/** So many notices, and characters of them, wait for somebody who does not read; what comes then is lost, as a bus may. */
+const MOST_UNSENT = { notices: 10_000, length: 16 << 20 };
 
 /** The bus of one worker among several on this machine: its parent hands notices on, by `shareNotices`. */
 export function ipcBus(parent: Peer, onError: (error: unknown) => void): Bus {
@@ -23,7 +23,9 @@ export function ipcBus(parent: Peer, onError: (error: unknown) => void): Bus {
   const send = boundedSend(parent);
   let running = false;
   const hear = (message: unknown) => {
-    if (isNotice(message)) local.publish(...message.notice);
+    if (!isNotice(message)) return;
+    const [subject, json] = message.notice;
+    if (local.hears(subject)) local.publish(subject, JSON.parse(json));
   };
   return {
     async start() {
@@ -38,7 +40,12 @@ export function ipcBus(parent: Peer, onError: (error: unknown) => void): Bus {
     isConnected: () => running,
     publish(subject, message) {
       local.publish(subject, message);
-      if (running) send({ notice: [subject, message] } satisfies Notice);
+      if (!running) return;
+      try {
+        send({ notice: [subject, JSON.stringify(message) ?? "null"] });
+      } catch (error) {
+        onError(error);
+      }
     },
     subscribe: local.subscribe,
   };
@@ -62,13 +69,16 @@ export function shareNotices(): (worker: Peer) => () => void {
 }
 
 function boundedSend(peer: Peer): (notice: Notice) => void {
-  let unsent = 0;
-  const sent = () => {
-    unsent--;
-  };
+  const unsent = { notices: 0, length: 0 };
   return (notice) => {
-    if (unsent >= MOST_UNSENT) return;
-    unsent++;
+    if (unsent.notices >= MOST_UNSENT.notices || unsent.length >= MOST_UNSENT.length) return;
+    const { length } = notice.notice[1];
+    unsent.notices++;
+    unsent.length += length;
+    const sent = () => {
+      unsent.notices--;
+      unsent.length -= length;
+    };
     try {
       peer.send(notice, sent);
     } catch {

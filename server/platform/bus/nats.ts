@@ -9,6 +9,8 @@ export interface NatsBusParts {
   link: Link<NatsConnection>;
   /** First word of its subjects. */
   prefix: string;
+  /** Names this installation: what others publish under the same prefix is not heard. */
+  installation: string;
   onError(error: unknown): void;
 }
 
@@ -23,9 +25,9 @@ const HEARD_MS = 1_000;
  * The bus between nodes, over NATS core. This node's own listeners are served without it. One subscription takes all that
  * others publish, so that listening to a subject never waits for the server.
  */
-export function natsBus({ link, prefix, onError }: NatsBusParts): Bus {
+export function natsBus({ link, prefix, installation, onError }: NatsBusParts): Bus {
   const local = memoryBus(onError);
-  const root = `${prefix}.bus.`;
+  const root = `${prefix}.bus.${toToken(installation)}.`;
   let line: Line | undefined;
   let leave = () => {};
 

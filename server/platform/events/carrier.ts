@@ -10,6 +10,11 @@ export interface EventCarrier {
   stop(): Promise<void>;
   /** Takes events in the order of the log; never throws, never waits. */
   carry(events: readonly LoggedEvent[]): void;
+  /**
+   * Drops what is still kept on the way of a topic that no other stands below, such as an account's, and is erased from the log.
+   * Never rejects: what it cannot drop it tells of, and that ends with its time.
+   */
+  forget(topic: string): Promise<void>;
   /** Whether other nodes get what is carried now. */
   isConnected(): boolean;
   /** What it is to carry and was not confirmed to be carried. */
@@ -59,6 +64,7 @@ export function busCarrier(bus: Bus, self: string): EventCarrier {
       leave();
     },
     carry: (events) => bus.publish(SUBJECT, { from: self, events }),
+    forget: async () => {},
     isConnected: () => bus.isConnected(),
     behind: () => NOTHING,
   };
@@ -69,6 +75,7 @@ export const noCarrier: EventCarrier = {
   start: async () => {},
   stop: async () => {},
   carry: () => {},
+  forget: async () => {},
   isConnected: () => false,
   behind: () => NOTHING,
 };

@@ -37,6 +37,11 @@ export interface EventLog {
   subscribe(topic: string, listener: (event: LoggedEvent) => void): () => void;
   /** Brings something of the moment to the streams of its topic on every node. It may be lost, and is kept nowhere. */
   tell(event: Omit<LoggedEvent, "offset">): void;
+  /**
+   * Drops what is kept of an erased topic besides the log, as well as that can be done now. Only for a topic that no other stands
+   * below, such as an account's. Never rejects.
+   */
+  forget(topic: string): Promise<void>;
   lag(): EventLag;
   /** Counts a stream of `owner`; returns what ends it. Throws TOO_MANY_STREAMS above `max`. */
   enter(owner: string, max: number): () => void;

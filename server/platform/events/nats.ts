@@ -76,7 +76,10 @@ export function natsCarrier(parts: NatsCarrierParts): EventCarrier {
   const take = (connection: NatsConnection) => {
     const subscription = connection.subscribe(`${parts.prefix}.events.>`, { callback: hear });
     const stream = eventStream(connection, { ...parts, epoch: carried.epoch });
-    line = { connection, subscription, stream, position: undefined, drained: false, isUp: false };
+    line?.over.abort();
+    const over = new AbortController();
+    const unknown = { position: undefined, drained: false, isUp: false, failures: 0 };
+    line = { connection, subscription, stream, over, ...unknown };
     pump();
   };
 
@@ -119,23 +122,24 @@ export function natsCarrier(parts: NatsCarrierParts): EventCarrier {
     });
 
   const carryOn = async () => {
-    for (let failures = 0; !stopping.signal.aborted; ) {
+    while (!stopping.signal.aborted) {
       const own = line;
       if (own === undefined || own.connection !== link.current()) break;
       try {
         const more = await step(own);
         if (!more && queue.run(1).length === 0) break;
-        failures = 0;
+        own.failures = 0;
       } catch (error) {
         own.position = undefined;
-        await rest(own, error, failures++);
+        await rest(own, error);
       }
     }
     // In the same breath as the last look at the queue, so that nothing is offered unseen.
     pumping = undefined;
   };
 
-  const rest = async (own: Line, error: unknown, failures: number) => {
+  /** Until it is worth trying again; what failed over one connection is tried over the next as soon as that is there. */
+  const rest = async (own: Line, error: unknown) => {
     let ms = AFTER_CONFLICT * (0.5 + Math.random());
     if (error instanceof StreamTaken) {
       own.isUp = false;
@@ -145,12 +149,12 @@ export function natsCarrier(parts: NatsCarrierParts): EventCarrier {
       saidTaken = true;
     } else if (!isConflict(error)) {
       own.isUp = false;
-      ms = Math.min(AFTER_FAILURE * 2 ** failures, MOST_AFTER_FAILURE);
+      ms = Math.min(AFTER_FAILURE * 2 ** own.failures++, MOST_AFTER_FAILURE);
       // Once may be the connection's end; a lost database is told of elsewhere.
-      const isNews = failures === 1 && !(error instanceof DomainError);
+      const isNews = own.failures === 2 && !(error instanceof DomainError);
       if (isNews) log.warn(describeError(error), "NATS is there and takes no events; they are tried again");
     }
-    await pause(ms, undefined, { signal: stopping.signal, ref: false }).catch(() => {});
+    await pause(ms, undefined, { signal: own.over.signal, ref: false }).catch(() => {});
   };
 
   const pump = () => {
@@ -179,6 +183,7 @@ export function natsCarrier(parts: NatsCarrierParts): EventCarrier {
       clearInterval(timer);
       leave();
       line?.subscription.unsubscribe();
+      line?.over.abort();
       line = undefined;
       await Promise.race([pumping, pause(500, undefined, { ref: false })]);
     },
@@ -186,6 +191,15 @@ export function natsCarrier(parts: NatsCarrierParts): EventCarrier {
       if (stopping.signal.aborted) return;
       queue.offer(events);
       pump();
+    },
+    async forget(topic) {
+      try {
+        if (line === undefined || line.connection !== link.current()) throw new Error("NATS is away");
+        await line.stream.forget(topic);
+      } catch (error) {
+        // By no name: it was to be forgotten.
+        log.warn(describeError(error), "what NATS keeps of an erased topic stays there until its time is up");
+      }
     },
     isConnected: () => line?.isUp === true && line.connection === link.current(),
     behind: queue.behind,
@@ -202,6 +216,10 @@ interface Line {
   /** Whether the log had nothing beyond what is carried when it was read last. */
   drained: boolean;
   isUp: boolean;
+  /** How often it failed since something succeeded. */
+  failures: number;
+  /** Fires when there is another one, or none is needed any more. */
+  readonly over: AbortController;
 }
 
 /** As many of the first events as may be under way at once, at least one. */

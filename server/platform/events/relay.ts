@@ -3,6 +3,7 @@ import type { Bus } from "../bus/bus.js";
 import type { Database } from "../db/db.js";
 import { describeError, type Log } from "../log.js";
 import type { CarriedLog, EventCarrier } from "./carrier.js";
+import { earlyEvents } from "./early.js";
 import type { EventLog, LoggedEvent } from "./events.js";
 import { createHub } from "./hub.js";
 import { BATCH, type EventRow, MOVE_BATCH, readHead, readRange } from "./store.js";
@@ -17,8 +18,8 @@ const BURST = 64;
 /** Milliseconds between two looks at the database when nobody wakes the relay: alone or cut off, and while others are heard. */
 const POLL = 100;
 const POLL_CONNECTED = 500;
-/** Carried events that wait for one before them; beyond that they are read from the log. */
-const MOST_EARLY = 10_000;
+/** Carried events that wait for one before them, and characters of their data; beyond that they are read from the log. */
+const MOST_EARLY = { events: 10_000, length: 16 << 20 };
 /** Milliseconds that events may wait for being carried before the log tells of it. */
 const LATE = 5_000;
 /** Where the bus carries what is of the moment. */
@@ -35,8 +36,7 @@ export interface RelayParts {
 export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
   const at = { db: database };
   const hub = createHub((error) => log.error(describeError(error), "a listener of events failed"));
-  /** Events that others carried here before one that comes before them. */
-  const early = new Map<number, LoggedEvent>();
+  const early = earlyEvents(MOST_EARLY);
   const streams = new Map<string, number>();
   let epoch = "";
   /** How far the log is known to go, and how far it has been handed out. */
@@ -67,27 +67,19 @@ export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
 
   /** Hands out what others carried here, as far as nothing before it is missing. */
   const handOutEarly = () => {
-    for (let next = early.get(published + 1); next !== undefined; next = early.get(published + 1)) {
+    while (early.has(published + 1)) {
       if (burst >= BURST) return;
       if (burst++ === 0) setImmediate(goOn);
-      early.delete(next.offset);
-      handOut(next);
+      handOut(early.take(published + 1)!);
     }
   };
   const goOn = () => {
     burst = 0;
     if (!stopped) handOutEarly();
   };
-  /** What was found in the log meanwhile. */
-  const forgetEarly = () => {
-    for (const offset of early.keys()) if (offset <= published) early.delete(offset);
-  };
-
   const receive = (carried: readonly LoggedEvent[]) => {
     if (stopped) return;
-    for (const event of carried) {
-      if (event.offset > published && early.size < MOST_EARLY) early.set(event.offset, event);
-    }
+    for (const event of carried) if (event.offset > published) early.keep(event);
     reached(carried.at(-1)?.offset ?? 0);
   };
 
@@ -114,7 +106,8 @@ export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
       if (head > last) head = Math.max(last, published);
       if (upTo > last) break;
     }
-    forgetEarly();
+    // What was found in the log meanwhile.
+    early.forget(published);
     handOutEarly();
   };
 
@@ -127,7 +120,7 @@ export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
     carrier.carry(moved);
     await catchUp(Number(first.logOffset) - 1);
     await publish(moved);
-    forgetEarly();
+    early.forget(published);
     return rows.length;
   };
 
@@ -214,6 +207,7 @@ export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
     published: () => published,
     epoch: () => epoch,
     subscribe: hub.subscribe,
+    forget: (topic) => carrier.forget(topic),
     tell: (event) => bus.publish(MOMENT, { ...event, offset: 0 }),
     lag() {
       const { events, ms } = carrier.behind();
@@ -221,7 +215,10 @@ export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
     },
     enter(owner, max) {
       const open = streams.get(owner) ?? 0;
-      if (open >= max) throw new DomainError("TOO_MANY_STREAMS", `${open} streams are open already.`);
+      if (open >= max) {
+        // One may be going: whoever opens it anew is there before its line was found to be dead.
+        throw new DomainError("TOO_MANY_STREAMS", `${open} streams are open already.`, { retryAfterMs: 1_000 });
+      }
       streams.set(owner, open + 1);
       let left = false;
       return () => {

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { refused, testClock, upTo } from "../../domains/support.js";
+import { openDatabase, refused, testClock, upTo } from "../../domains/support.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { sign } from "../../support/sign.js";
 import { type Frame, openSocket } from "./client.js";
 
 let backstay: TestBackstay;
@@ -35,6 +36,16 @@ describe("a socket is closed for", () => {
     const socket = await socketOf(ada);
     socket.ws.send(Buffer.from([0xc3, 0x28]), { binary: false });
     expect(await socket.closed()).toMatchObject({ code: 1007 });
+  });
+
+  it("a frame in more than 64 pieces, which nobody else would count, and for none in fewer", async () => {
+    const socket = await openSocket(backstay.url);
+    const frame = JSON.stringify({ op: "unsubscribe", id: "x".repeat(36) });
+    for (const [n, letter] of [...frame].entries()) socket.ws.send(letter, { fin: n === frame.length - 1 });
+    expect(frame).toHaveLength(64);
+    expect(await socket.next()).toMatchObject({ op: "unsubscribe", status: 200 });
+    for (const _ of upTo(5_000)) socket.ws.send("x", { fin: false });
+    expect(await socket.closed()).toMatchObject({ code: 1008 });
   });
 
   it("more than fifty frames a second, pings among them", async () => {
@@ -158,6 +169,55 @@ describe("when its sign-in is over", () => {
       expect(await prolonged.closed()).toEqual({ code: 4401, reason: "TOKEN_EXPIRED" });
     } finally {
       await timed.stop();
+    }
+  });
+
+  it("a socket that a signature opened is closed when a stream would be, unless a token came", async () => {
+    const clock = testClock();
+    const timed = await startBackstay(
+      { "auth.signatures": "all", "events.stream_ttl": "5m" },
+      { overrides: { clock } },
+    );
+    try {
+      const ben = await timed.signUp();
+      const signed = () => {
+        const expires = clock.now().getTime() + 60_000;
+        const signature = sign({ ...ben, url: `${timed.url}/ws?n=${n++}`, expires });
+        return openSocket(timed.url, { path: `/ws?n=${n - 1}&bk-signature=${encodeURIComponent(signature)}` });
+      };
+      let n = 0;
+      const [socket, prolonged] = [await signed(), await signed()];
+      expect(await prolonged.ask({ op: "auth", token: ben.token })).toMatchObject({ status: 200 });
+      clock.advance(4 * 60_000);
+      expect(await socket.ask("/v1/auth/current")).toMatchObject({ status: 200 });
+      clock.advance(60_000);
+      expect(await socket.closed()).toEqual({ code: 4401, reason: "SIGNATURE_EXPIRED" });
+      expect(await prolonged.ask("/v1/auth/current")).toMatchObject({ status: 200 });
+    } finally {
+      await timed.stop();
+    }
+  });
+
+  it("a socket is closed within a heartbeat although nobody told of it, and others are not", async () => {
+    const checked = await startBackstay({ "events.heartbeat": "300ms", "auth.signatures": "all" });
+    try {
+      const [ben, cleo] = [await checked.signUp(), await checked.signUp()];
+      const sql = openDatabase(checked);
+      const signature = sign({ ...ben, url: `${checked.url}/ws` });
+      const [his, hers, nobody, signed] = await Promise.all([
+        socketOf(ben, checked),
+        socketOf(cleo, checked),
+        openSocket(checked.url),
+        openSocket(checked.url, { headers: { "bk-signature": signature } }),
+      ]);
+      await sql`delete from backstay.grants where account_id = ${ben.id}`;
+      expect(await his.closed(3_000)).toEqual({ code: 4401, reason: "TOKEN_REVOKED" });
+      for (const socket of [hers, nobody, signed]) expect(await socket.ask("/v1/ping")).toMatchObject({ status: 200 });
+      await sql`delete from backstay.accounts where id = ${ben.id}`;
+      expect(await signed.closed(3_000)).toEqual({ code: 4401, reason: "TOKEN_REVOKED" });
+      for (const socket of [hers, nobody]) expect(await socket.ask("/v1/ping")).toMatchObject({ status: 200 });
+    } finally {
+      await checked.stop();
     }
   });
 

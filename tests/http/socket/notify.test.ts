@@ -60,7 +60,8 @@ describe("what an app sends by notify", () => {
     for (const socket of [hers, hersToo]) {
       expect(await socket!.next()).toEqual({ op: "news", nested: { ü: [1, null] } });
     }
-    nodes[1]!.control.notify({ accountId: ben.id }, { last: true });
+    const dashed = ben.id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+    nodes[1]!.control.notify({ accountId: dashed }, { last: true });
     for (const socket of [his, hisToo]) expect(await socket!.next()).toEqual({ last: true });
   });
 
@@ -79,7 +80,10 @@ describe("what an app sends by notify", () => {
     expect(await seven.next()).toEqual({ to: "kind a" });
     control.notify({ accountId: ada.id, query: { room: "8" } }, { to: "nobody" });
     control.notify({ query: { room: "7", constructor: "x" } }, { to: "nobody" });
-    control.notify({}, { to: "all" });
+    expect(() => control.notify({}, { to: "all" })).toThrow(TypeError);
+    const account: Partial<typeof ada> = {};
+    expect(() => control.notify({ accountId: account.id! }, { to: "an account" })).toThrow(TypeError);
+    control.notify({ everyone: true }, { to: "all" });
     for (const socket of [seven, sevenToo, eight, other]) expect(await socket.next()).toEqual({ to: "all" });
   });
 

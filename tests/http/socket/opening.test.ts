@@ -62,6 +62,13 @@ describe("a socket is opened", () => {
     expect(await whoIs({ path })).toMatchObject({ status: 200, id: ada.id, via: "signature" });
   });
 
+  it("by a signature once: who has seen the URL opens no second one", async () => {
+    const { login, secret } = ada;
+    const path = `/ws?bk-signature=${encodeURIComponent(sign({ login, secret, url: `${backstay.url}/ws` }))}`;
+    expect(await whoIs({ path })).toMatchObject({ status: 200, id: ada.id });
+    expect(await refusedSocket(backstay.url, { path })).toMatchObject({ status: 401, reason: "SIGNATURE_REPLAYED" });
+  });
+
   it("as nobody's when nothing came, and then calls what is public", async () => {
     const socket = await openSocket(backstay.url);
     expect(await socket.ask("/v1/ping")).toMatchObject({ op: "/v1/ping", status: 200 });

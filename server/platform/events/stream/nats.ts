@@ -48,6 +48,8 @@ export interface EventStream {
     position: Position | undefined,
     stored: (now: Position) => void,
   ): Promise<void>;
+  /** Removes what the stream has of a topic, and of those below it. Where the stream ends stays as it is. */
+  forget(topic: string): Promise<void>;
 }
 
 /** The stream of that name is another installation's. */
@@ -81,7 +83,11 @@ export function eventStream(connection: NatsConnection, options: EventStreamOpti
   const wanted = configOf(options);
   const js = connection.jetstream({ timeout: ANSWER_MS });
   const most = connection.info === undefined ? Number.POSITIVE_INFINITY : connection.info.max_payload - ENVELOPE;
-  let manager: Promise<JetStreamManager> | undefined;
+  let made: Promise<JetStreamManager> | undefined;
+  const manager = () => {
+    made ??= connection.jetstreamManager({ checkAPI: false, timeout: ANSWER_MS });
+    return made;
+  };
 
   const publish = (event: LoggedEvent, expect: { lastMsgID?: string; lastSequence?: number }) => {
     const subject = `${prefix}.events.${tokens(event.topic, "/")}.${tokens(event.type, ".")}`;
@@ -96,8 +102,7 @@ export function eventStream(connection: NatsConnection, options: EventStreamOpti
 
   return {
     async open() {
-      manager ??= connection.jetstreamManager({ checkAPI: false, timeout: ANSWER_MS });
-      const { streams } = await manager;
+      const { streams } = await manager();
       const info = await streams.info(wanted.name).catch((error) => {
         if (codeOf(error) === STREAM_NOT_FOUND) return streams.add(wanted);
         throw error;
@@ -111,7 +116,7 @@ export function eventStream(connection: NatsConnection, options: EventStreamOpti
       const seq = info.state.last_seq;
       if (info.state.messages === 0) return { offset: 0, seq, own: false };
       const last = await streams.getMessage(wanted.name, { last_by_subj: `${prefix}.events.>` }).catch((error) => {
-        // Its last message grew too old just now.
+        // Its last message grew too old, or was removed, just now.
         if (codeOf(error) === NO_MESSAGE_FOUND) return undefined;
         throw error;
       });
@@ -133,6 +138,12 @@ export function eventStream(connection: NatsConnection, options: EventStreamOpti
       if (ack?.status === "fulfilled") stored({ offset: events[last]!.offset, seq: ack.value.seq, own: true });
       if (failed !== -1) throw (settled[failed] as PromiseRejectedResult).reason;
     },
+    async forget(topic) {
+      const { streams } = await manager();
+      const { config } = await streams.info(wanted.name);
+      if (config.description !== wanted.description) throw new StreamTaken();
+      await streams.purge(wanted.name, { filter: `${prefix}.events.${tokens(topic, "/")}.>` });
+    },
   };
 }
 
@@ -149,14 +160,13 @@ function configOf({ prefix, installation, retention, maxBytes }: EventStreamOpti
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
     discard: DiscardPolicy.Old,
-    num_replicas: 1,
     max_age: nanos(retention),
     max_bytes: maxBytes,
     duplicate_window: nanos(Math.min(DUPLICATE_WINDOW, retention)),
   } satisfies Partial<StreamConfig>;
 }
 
-/** The first of the settings that are ours which the stream has not. An operator may want more replicas. */
+/** The first of the settings that are ours which the stream has not. How many replicas there are is the operator's. */
 function differing(config: StreamConfig, wanted: ReturnType<typeof configOf>): string | undefined {
   const ours = ["subjects", "retention", "storage", "discard", "max_age", "max_bytes", "duplicate_window"] as const;
   return ours.find((field) => String(config[field]) !== String(wanted[field]));
