@@ -5,6 +5,7 @@ import type { NewEvent } from "../../platform/events/index.js";
 /** Here at once, by the bus; on the other nodes by the event log, which every node follows. */
 const SUBJECT = "auth.revoked";
 const TOPIC = "system/revocations";
+const TYPE = "auth.revoke";
 
 /** What was revoked: one sign-in, or all of an account, or all but the one that asked for it. */
 export interface Revocation {
@@ -22,7 +23,7 @@ export function revocationEvent(ctx: Ctx, what: Revocation): NewEvent {
   return {
     eventId: ctx.ids.next(),
     topics: [TOPIC],
-    eventType: "auth.revoke",
+    eventType: TYPE,
     actorId: ctx.caller.kind === "account" ? ctx.caller.accountId : undefined,
     eventData: what,
     at: ctx.clock.now(),
@@ -60,7 +61,10 @@ function listeningOn({ bus, events }: Pick<Ports, "bus" | "events">): Listening 
   const made: Listening = { families: new Map(), accounts: new Map() };
   listening.set(bus, made);
   bus.subscribe(SUBJECT, (message) => tell(made, message as Revocation));
-  events.subscribe(TOPIC, (event) => tell(made, JSON.parse(event.data) as Revocation));
+  events.subscribe(TOPIC, ({ type, offset, data }) => {
+    // Others may say something in the topic; only what was committed with a revocation is one.
+    if (type === TYPE && offset > 0) tell(made, JSON.parse(data) as Revocation);
+  });
   return made;
 }
 

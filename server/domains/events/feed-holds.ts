@@ -2,6 +2,7 @@ import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { accountTopic, type LoggedEvent } from "../../platform/events/index.js";
 import { onRevoked } from "../auth/index.js";
+import { checkDepth } from "./depth.js";
 import type { FollowedTopic } from "./rights.js";
 
 /** What gives back what a feed holds. */
@@ -10,11 +11,14 @@ type Exits = (() => void)[];
 /** Bytes of JSON. */
 const MOST_PRESENCE = 1024;
 
-/** What is said on joining, when it is not too much. Throws PRESENCE_TOO_LARGE. */
+/** What is said on joining, when it is not too much. Throws PRESENCE_TOO_LARGE, INVALID_FIELD. */
 export function checkedPresence(presence: object | undefined): object | undefined {
-  if (presence !== undefined && new TextEncoder().encode(JSON.stringify(presence)).length > MOST_PRESENCE) {
+  if (presence === undefined) return undefined;
+  const text = JSON.stringify(presence);
+  if (Buffer.byteLength(text) > MOST_PRESENCE) {
     throw new DomainError("PRESENCE_TOO_LARGE", undefined, { field: "presence" });
   }
+  checkDepth(text, "presence");
   return presence;
 }
 

@@ -5,7 +5,7 @@ import { type LoggedEvent, readEvents, toLoggedEvent } from "../../platform/even
 import { isSignedIn } from "../auth/index.js";
 import { checkedPresence, type Ears, enter, listen, takePlace } from "./feed-holds.js";
 import { cursorAt, type FeedItem, type FeedReader } from "./feed-item.js";
-import { type FeedStart, findStart, prunedOffset } from "./feed-start.js";
+import { type FeedStart, findStart, prunedAfter, startAt } from "./feed-start.js";
 import { Mailbox } from "./mailbox.js";
 import { type FollowedTopic, followedTopic, followedTopics } from "./rights.js";
 import { type Streams, streamsOf, type Tended } from "./streams.js";
@@ -13,6 +13,9 @@ import type { IsWanted } from "./wanted.js";
 
 /** Events in one look at the log. */
 const PAGE = 200;
+
+/** Where streams that have come to what is live began: nobody asks any more. */
+const PAST = startAt(0);
 
 /** Where a feed begins, and what it says of who reads it. */
 export interface FeedInput {
@@ -57,13 +60,15 @@ export class Feed implements Tended, Ears {
   readonly #exits: (() => void)[] = [];
   readonly #queue = new Mailbox();
   readonly #streams: Streams;
-  #start: FeedStart = { offset: 0, head: 0, isGap: false };
+  #start = PAST;
   /** Everything up to this offset was written, or is not wanted. */
   #seen = 0;
   #reader: FeedReader | undefined;
   #isLive = false;
   #hasRoom = true;
-  #isLeaving = false;
+  /** Where to resume until the gap at the start was told. */
+  #beforeGap: string | undefined;
+  #hasGap = false;
   /** Set at the end; with an error, it is why. */
   #end: { error?: unknown } | undefined;
   #settle: ((end: { error?: unknown }) => void) | undefined;
@@ -97,11 +102,12 @@ export class Feed implements Tended, Ears {
   begin(start: FeedStart): void {
     this.#start = start;
     this.#seen = start.offset;
+    this.#beforeGap = start.beforeGap;
   }
 
   /** Where to resume after what was read so far. */
   cursor(): string {
-    return cursorAt(this.ctx, this.#seen);
+    return this.#beforeGap ?? cursorAt(this.ctx, this.#seen);
   }
 
   /**
@@ -123,12 +129,14 @@ export class Feed implements Tended, Ears {
     this.#finish(error === undefined ? {} : { error });
   }
 
-  /** Ends it by a goodbye, as soon as the reader has room for one. */
+  /**
+   * Ends it by a goodbye, or without one when the reader has no room for it: he may never have, and is not to outlast his token
+   * or hold up a stop. He resumes after what he has read.
+   */
   leave(): void {
     if (this.#isOver || this.#reader === undefined) return;
-    this.#isLeaving = true;
-    this.#queue.clear();
-    if (this.#hasRoom) this.#sayGoodbye();
+    if (this.#hasRoom) this.#write({ kind: "goodbye", reconnectAfterMs: 100 + Math.floor(Math.random() * 900) });
+    this.#finish({});
   }
 
   close(): void {
@@ -154,30 +162,41 @@ export class Feed implements Tended, Ears {
     return true;
   }
 
-  async askRules(): Promise<void> {
-    for (const topic of this.topics) {
-      if (this.#isOver) return;
-      try {
-        await followedTopic(this.ctx, topic);
-      } catch (error) {
-        // A rule that cannot answer now has not said no.
-        if (error instanceof DomainError && error.reason === "TOPIC_FORBIDDEN") this.end(error);
-      }
+  async askRules(): Promise<unknown> {
+    const failures = await Promise.all(this.topics.map((topic) => this.#askRule(topic)));
+    return failures.find((failure) => failure !== undefined);
+  }
+
+  async #askRule(topic: string): Promise<unknown> {
+    if (this.#isOver) return undefined;
+    try {
+      await followedTopic(this.ctx, topic);
+    } catch (error) {
+      // A rule that cannot answer now has not said no.
+      if (!(error instanceof DomainError && error.reason === "TOPIC_FORBIDDEN")) return error;
+      this.end(error);
     }
+    return undefined;
   }
 
   get #isOver(): boolean {
-    return this.#isLeaving || this.#end !== undefined;
+    return this.#end !== undefined;
   }
 
   /** What is known when it begins, what the log holds, and what came meanwhile. */
   async #tell(): Promise<void> {
-    const cursor = this.cursor();
-    await this.#say({ kind: "ready", cursor });
+    await this.#say({ kind: "ready", cursor: this.cursor() });
     if (this.ctx.draining.aborted) return this.leave();
-    if (this.#start.isGap) await this.#say({ kind: "gap", from: this.asked, to: cursor });
-    if (this.#seen < this.#start.head || this.#queue.isOverfull) await this.#backfill();
+    if (this.#beforeGap !== undefined) await this.#sayGap(this.asked);
+    if (this.#seen < this.#start.head || this.#queue.isOverfull) {
+      await this.#backfill();
+      if (this.#isOver) return;
+      this.#pass(this.#start.head);
+      // The reader is past what was missing, also when nothing he wants came since: it is not told again.
+      if (this.#hasGap) this.#write(this.#streams.heartbeat(this.#seen));
+    }
     if (this.#isOver) return;
+    this.#start = PAST;
     this.#isLive = true;
     this.#flush();
     if (!this.#isOver) this.#reader?.live?.();
@@ -185,23 +204,28 @@ export class Feed implements Tended, Ears {
 
   async #backfill(): Promise<void> {
     const { ctx, topics } = this;
+    const { head, withheld } = this.#start;
+    const known = new Map(this.#start.pruned);
     let rows: Awaited<ReturnType<typeof readEvents>>;
     do {
       // Whatever has come by now is in the log, but for what is of the moment.
       this.#queue.clear(({ offset }) => offset === 0);
       rows = await readEvents(ctx, { topics, after: this.#seen, limit: PAGE });
       // Events may be pruned while a slow reader makes his way to them.
-      const pruned = await prunedOffset(ctx, topics);
+      const pruned = await prunedAfter(ctx, topics, this.#seen);
       if (this.#isOver) return;
-      if (pruned > this.#seen && this.#seen > 0) {
+      const lost = [...pruned].filter(([topic, mark]) => mark > (known.get(topic) ?? 0));
+      for (const [topic, mark] of lost) known.set(topic, mark);
+      if (lost.length > 0) {
         const from = this.cursor();
-        if (rows.length === 0) this.#seen = pruned;
-        await this.#say({ kind: "gap", from, to: cursorAt(ctx, pruned) });
+        this.#seen = rows.length === 0 ? Math.max(...pruned.values()) : Number(rows[0]!.logOffset) - 1;
+        await this.#sayGap(from);
       }
       for (const row of rows) {
         if (this.#isOver) return;
         const event = toLoggedEvent(row);
         this.#seen = event.offset;
+        if (event.offset <= head && withheld.has(event.topic)) continue;
         if (this.isWanted(event)) await this.#say(this.#streams.placed(event));
       }
     } while (!this.#isOver && (rows.length === PAGE || this.#queue.isOverfull));
@@ -216,9 +240,7 @@ export class Feed implements Tended, Ears {
       if (isPrompt) this.#pass(offset);
     } else if (isPrompt) {
       this.#bring(event);
-    } else if (offset === 0 && this.#isLive) {
-      // Of the moment, and the moment is over before this reader comes to it.
-    } else if (!this.#queue.put(event) && this.#isLive) {
+    } else if (!this.#queue.put(event) && offset !== 0 && this.#isLive) {
       const metadata = { cursor: this.cursor() };
       this.end(new DomainError("SLOW_READER", undefined, { retryAfterMs: 0, metadata }));
     }
@@ -247,6 +269,14 @@ export class Feed implements Tended, Ears {
     if (this.#isLive && this.#hasRoom && this.#queue.isEmpty) this.#pass(this.ctx.events.published());
   }
 
+  /** Says that something after `from` is missing, and where to resume from now on. */
+  async #sayGap(from: string): Promise<void> {
+    if (this.#isOver) return;
+    this.#beforeGap = undefined;
+    this.#hasGap = true;
+    await this.#say({ kind: "gap", from, to: this.cursor() });
+  }
+
   /** Writes, and waits until there is room for more. */
   async #say(item: FeedItem): Promise<void> {
     if (this.#isOver) return;
@@ -271,20 +301,13 @@ export class Feed implements Tended, Ears {
 
   #onRoom(): void {
     this.#hasRoom = true;
-    if (this.#isLeaving) this.#sayGoodbye();
-    else if (this.#isLive) this.#flush();
+    if (this.#isLive) this.#flush();
     else this.#wake?.();
-  }
-
-  #sayGoodbye(): void {
-    if (this.#end !== undefined) return;
-    this.#write({ kind: "goodbye", reconnectAfterMs: 100 + Math.floor(Math.random() * 900) });
-    this.#finish({});
   }
 
   #finish(end: { error?: unknown }): void {
     if (this.#end !== undefined) return;
-    if (!this.#isLeaving) this.#catchUp();
+    this.#catchUp();
     this.#end = end;
     this.#settle?.(end);
     this.#wake?.();

@@ -6,6 +6,8 @@ export interface Place {
   readonly data: string | undefined;
   /** Whether its coming was told, or need not be: it was there already. */
   readonly isTold: boolean;
+  /** When it was first tried to write that somebody is there of whom nothing was told, by the database's clock. */
+  readonly triedAt: string | undefined;
 }
 
 /** A place that the database does not have as it is: somebody is there, or nobody any more. */
@@ -21,6 +23,8 @@ export interface Places {
   hasChanges(): boolean;
   /** Takes changes to write, at most so many. */
   take(limit: number): Change[];
+  /** Says that what was taken is going to be written, and when. */
+  trying(changes: readonly Change[], at: string): void;
   /** Says that what was taken is written. */
   written(changes: readonly Change[]): void;
   /** Gives back what could not be written. */
@@ -35,6 +39,7 @@ interface OwnPlace {
   open: number;
   data: string | undefined;
   isTold: boolean;
+  triedAt: string | undefined;
   /** Whether the database may have a row of it. */
   hasRow: boolean;
 }
@@ -65,7 +70,7 @@ export function createPlaces(onChange: () => void): Places {
   return {
     enter(topic, accountId, data) {
       const key = keyOf({ topic, accountId });
-      const place = places.get(key) ?? { topic, accountId, open: 0, data: undefined, isTold: false, hasRow: false };
+      const place = places.get(key) ?? newPlace(topic, accountId);
       places.set(key, place);
       place.open++;
       if (data !== undefined) place.data = JSON.stringify(data);
@@ -91,9 +96,16 @@ export function createPlaces(onChange: () => void): Places {
       return taken;
     },
 
+    trying(changes, at) {
+      for (const { place, isHere } of changes as { place: OwnPlace; isHere: boolean }[]) {
+        if (isHere && !place.isTold) place.triedAt ??= at;
+      }
+    },
+
     written(changes) {
       for (const { place, isHere } of changes as { place: OwnPlace; isHere: boolean }[]) {
         place.isTold = isHere;
+        place.triedAt = undefined;
         // Whoever came back meanwhile stands among the changes.
         if (!isHere && place.open === 0) forget(place);
       }
@@ -106,11 +118,18 @@ export function createPlaces(onChange: () => void): Places {
 
     rewrite({ asNew }) {
       for (const place of places.values()) {
-        if (asNew) place.isTold = false;
+        if (asNew) {
+          place.isTold = false;
+          place.triedAt = undefined;
+        }
         changed.add(place);
       }
     },
   };
+}
+
+function newPlace(topic: string, accountId: string): OwnPlace {
+  return { topic, accountId, open: 0, data: undefined, isTold: false, triedAt: undefined, hasRow: false };
 }
 
 function keyOf({ topic, accountId }: { topic: string; accountId: string }): string {

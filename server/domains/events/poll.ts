@@ -68,16 +68,16 @@ async function gather(ctx: Ctx, feed: Feed, input: PollInput): Promise<Polled> {
       write(item: FeedItem) {
         if (item.kind === "event") take(item);
         if (item.kind === "gap") {
-          // Whoever missed something is to hear of it now, not when something happens.
-          gap = { from: item.from, to: item.to };
-          feed.end();
+          gap = { from: gap?.from ?? item.from, to: item.to };
         }
         return true;
       },
       onDrain() {},
       live() {
         isLive = true;
-        endInTime();
+        // Whoever missed something is to hear of it now, with what is kept, and not when something happens.
+        if (gap === undefined) endInTime();
+        else feed.end();
       },
     });
   } finally {

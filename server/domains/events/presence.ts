@@ -1,6 +1,7 @@
 import type { Ports, Presence } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { ConflictError, type Db } from "../../platform/db/index.js";
+import { describe } from "./describe.js";
 import { tellPresence } from "./events.js";
 import { type Change, createPlaces } from "./places.js";
 import * as store from "./store-presence.js";
@@ -34,6 +35,7 @@ export interface PresenceParts extends Pick<Ports, "database" | "events" | "ids"
  * socket of an account in a topic is written, many at once, and lost on no failure. Nodes count one after the other, under a
  * lock, so exactly one of them finds that somebody was nowhere before, or is nowhere any more, and tells it. A crash of the
  * database forgets who is where: the nodes write it again and tell nothing, but who was in his grace leaves without a word.
+ * What was written without an answer is told when it is written again; of somebody who left meanwhile only that is told.
  */
 export function createPresence(parts: PresenceParts): NodePresence {
   const { database, ids, log, grace } = parts;
@@ -45,6 +47,8 @@ export function createPresence(parts: PresenceParts): NodePresence {
   let flushAt = 0;
   let renewAt = 0;
   let lookAt = 0;
+  /** Whether what this node holds may stand in the database by a name it had before. */
+  let isRewriting = false;
   const places = createPlaces(() => wake(flushAt));
 
   const wake = (at: number) => {
@@ -79,16 +83,18 @@ export function createPresence(parts: PresenceParts): NodePresence {
 
   const work = async () => {
     if (places.hasChanges() || performance.now() >= renewAt) await flush();
-    if (performance.now() >= lookAt) await look();
+    // A node never tells that its own people are gone: those it has not rewritten yet look like those of a dead one.
+    if (performance.now() >= lookAt && !isRewriting) await look();
   };
 
   /** Writes what has changed, and that this node lives. */
   const flush = async () => {
     const began = performance.now();
+    const wasRewriting = isRewriting;
     const changes = places.take(BATCH);
     try {
       const came = await inTurn(async (at) => {
-        await renew(at);
+        places.trying(changes, await renew(at));
         return write(at, changes);
       });
       places.written(changes);
@@ -97,19 +103,24 @@ export function createPresence(parts: PresenceParts): NodePresence {
       places.failed(changes);
       throw error;
     }
+    if (wasRewriting && changes.length < BATCH) isRewriting = false;
     flushAt = changes.length < BATCH ? began + SPACING : began;
     renewAt = began + RENEW_EVERY;
     if (changes.some(({ isHere }) => !isHere)) lookAt = Math.min(lookAt, performance.now() + grace);
   };
 
-  const renew = async (at: { db: Db }) => {
-    const [{ lease } = { lease: "dead" }] = await store.renewNode(at, { node });
+  /** Answers when that was, by the database's clock. */
+  const renew = async (at: { db: Db }): Promise<string> => {
+    const { lease, now } = (await store.renewNode(at, { node }))[0]!;
     if (lease === "made") places.rewrite({ asNew: false });
-    if (lease !== "dead") return;
-    // The others have seen it die, or will. What it was cannot come back; what it holds is there anew.
+    if (lease !== "dead") return now;
+    // The others have seen it die, or will. What it was cannot come back; what it holds is there anew, and told where the
+    // others have told that it is gone.
     node = ids.next();
+    isRewriting = true;
     places.rewrite({ asNew: true });
     await store.renewNode(at, { node });
+    return now;
   };
 
   const write = async (at: { db: Db }, changes: readonly Change[]): Promise<store.PlaceRow[]> => {
@@ -119,14 +130,15 @@ export function createPresence(parts: PresenceParts): NodePresence {
     if (here.length === 0) return [];
     const data = here.map((place) => place.data);
     const told = here.map(({ isTold }) => (isTold ? "t" : "f"));
-    return store.enterPresences(at, { node, ...columns(here), data, told });
+    const tried = here.map(({ triedAt }) => triedAt);
+    return store.enterPresences(at, { node, ...columns(here), data, told, tried });
   };
 
   /** Removes those whose grace is past, and those of dead nodes. */
   const look = async () => {
     lookAt = performance.now() + LOOK_EVERY;
-    while ((await store.isSweepDue({ db: database }, { grace }))[0]!.isDue) {
-      const gone = await inTurn((at) => store.sweepPresences(at, { grace, limit: BATCH }));
+    while ((await store.isSweepDue({ db: database }, { grace, node }))[0]!.isDue) {
+      const gone = await inTurn((at) => store.sweepPresences(at, { grace, node, limit: BATCH }));
       tellPresence(parts, "presence.leave", gone);
     }
   };
@@ -162,9 +174,4 @@ export function createPresence(parts: PresenceParts): NodePresence {
 
 function columns(places: readonly { topic: string; accountId: string }[]): { topics: string[]; accountIds: string[] } {
   return { topics: places.map(({ topic }) => topic), accountIds: places.map(({ accountId }) => accountId) };
-}
-
-function describe(error: unknown): object {
-  if (!(error instanceof Error)) return {};
-  return { error: error.name, message: error.message, stack: error.stack };
 }

@@ -4,7 +4,8 @@ import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import { replayedResource } from "../../platform/db/index.js";
 import type { LoggedEvent } from "../../platform/events/index.js";
-import { accountOfTopic, mayPublish, topicName } from "./rights.js";
+import { checkDepth } from "./depth.js";
+import { accountOfTopic, isServerTopic, mayPublish, topicName } from "./rights.js";
 import * as store from "./store.js";
 
 const MOST_BYTES = 64 * 1024;
@@ -41,14 +42,15 @@ export interface AppEvent {
 }
 
 /**
- * Says something in any topic, as the app itself. The server's own types are not for apps: whoever hears one may rely on what
- * the server did. Throws INVALID_FIELD, RESERVED_TYPE, EVENT_TOO_LARGE, ACCOUNT_NOT_FOUND.
+ * Says something in any topic, as the app itself. The server's own topics and types are not for apps: whoever hears one may rely on what
+ * the server did. Throws INVALID_FIELD, TOPIC_FORBIDDEN, RESERVED_TYPE, EVENT_TOO_LARGE, ACCOUNT_NOT_FOUND.
  */
 export async function publishEvent(
   ports: Pick<Ports, "database" | "ids" | "clock" | "events" | "key">,
   input: AppEvent,
 ): Promise<LoggedEvent> {
   if (!TOPIC.test(input.topic)) throw new DomainError("INVALID_FIELD", undefined, { field: "topic" });
+  if (isServerTopic(input.topic)) throw new DomainError("TOPIC_FORBIDDEN", undefined, { field: "topic" });
   if (!TYPE.test(input.type)) throw new DomainError("INVALID_FIELD", undefined, { field: "type" });
   refuseReserved(input.type);
   const actorId = input.actorId === undefined ? null : parseId(input.actorId);
@@ -138,7 +140,7 @@ function refuseReserved(type: string): void {
 const ESCAPED_NUL = /(?<!\\)(?:\\\\)*\\u0000/;
 const ESCAPED_HALF = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
 
-/** The data as JSON. Throws EVENT_TOO_LARGE, NUL_IN_TEXT, INVALID_UTF8. */
+/** The data as JSON. Throws INVALID_FIELD, EVENT_TOO_LARGE, NUL_IN_TEXT, INVALID_UTF8. */
 function toText(data: object = {}): string {
   const text = JSON.stringify(data);
   if (ESCAPED_NUL.test(text)) throw new DomainError("NUL_IN_TEXT", undefined, { field: "data" });
@@ -146,6 +148,7 @@ function toText(data: object = {}): string {
   if (Buffer.byteLength(text) + zeros(data, text) > MOST_BYTES) {
     throw new DomainError("EVENT_TOO_LARGE", undefined, { field: "data" });
   }
+  checkDepth(text, "data");
   return text;
 }
 

@@ -2,8 +2,11 @@ import type { Ctx } from "../../context.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
-import type { TopicCaller } from "../../kernel/topics.js";
+import type { Topic, TopicCaller } from "../../kernel/topics.js";
 import { accountTopic } from "../../platform/events/index.js";
+
+/** Milliseconds for which a rule is waited for. */
+const RULE_TIMEOUT = 5_000;
 
 /** A topic the caller may follow. */
 export interface FollowedTopic {
@@ -37,11 +40,18 @@ export function accountOfTopic(name: string): string | null | undefined {
   return name.startsWith("account/") ? (parseId(name.slice("account/".length)) ?? null) : undefined;
 }
 
+/** Whether a topic is the server's own: whoever hears something there may rely on the server having said it. */
+export function isServerTopic(name: string): boolean {
+  return name.startsWith("system/");
+}
+
 /** Whether the caller may publish to a topic by the API. */
 export async function mayPublish(ctx: Ctx, name: string): Promise<boolean> {
+  if (isServerTopic(name)) return false;
   if (isAdmin(ctx.caller) || name === ownTopic(ctx)) return true;
   const caller = topicCaller(ctx);
-  return caller !== undefined && ((await ctx.topics.find(name)?.may("publish", caller)) ?? false);
+  const declared = ctx.topics.find(name);
+  return caller !== undefined && declared !== undefined && (await askInTime(declared, name, "publish", caller));
 }
 
 /** The rights to one topic. Throws TOPIC_FORBIDDEN, of `field`. */
@@ -51,10 +61,24 @@ export async function followedTopic(ctx: Ctx, name: string, field = "topics"): P
   if (isAdmin(ctx.caller) || name === ownTopic(ctx)) return { name, history: true, presence };
   const caller = topicCaller(ctx);
   // A topic that is not declared is refused as one whose rule says no: nobody learns which there are.
-  if (declared === undefined || caller === undefined || !(await declared.may("subscribe", caller))) {
+  if (declared === undefined || caller === undefined || !(await askInTime(declared, name, "subscribe", caller))) {
     throw new DomainError("TOPIC_FORBIDDEN", undefined, { field });
   }
-  return { name, history: await declared.may("history", caller), presence };
+  return { name, history: await askInTime(declared, name, "history", caller), presence };
+}
+
+/** An app's rule may never answer: that is a defect of it, as when it fails, and lets nobody in. */
+async function askInTime(topic: Topic, name: string, what: Parameters<Topic["may"]>[0], caller: TopicCaller) {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `the rule ${what} of the topic ${name} did not answer within ${RULE_TIMEOUT} ms`;
+    timer = setTimeout(() => reject(new Error(message)), RULE_TIMEOUT);
+  });
+  try {
+    return await Promise.race([topic.may(what, caller), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function ownTopic({ caller }: Ctx): string | undefined {

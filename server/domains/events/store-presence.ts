@@ -32,8 +32,8 @@ export const lockPresences = statement<object, never>(() => sql`select pg_adviso
 /** How a node stands: it lived on, it is new (or the table is), or it was silent so long that it is dead for good. */
 export type Lease = "renewed" | "made" | "dead";
 
-/** Says that a node lives. */
-export const renewNode = statement<{ node: string }, { lease: Lease }>(
+/** Says that a node lives; answers when, as precisely as the database has it. */
+export const renewNode = statement<{ node: string }, { lease: Lease; now: string }>(
   (p) => sql`with renewed as (
       update ${nodes} set seen_at = ${NOW} where id = ${p.node}::uuid and seen_at > ${ago(DEAD)} returning id
     ), made as (
@@ -42,16 +42,20 @@ export const renewNode = statement<{ node: string }, { lease: Lease }>(
       returning id
     )
     select case when exists (select 1 from renewed) then 'renewed'
-      when exists (select 1 from made) then 'made' else 'dead' end as lease`,
+      when exists (select 1 from made) then 'made' else 'dead' end as lease, ${NOW}::text as now`,
 );
 
-/** Those who are on a node now, each pair of topic and account once; `told` is "t" or "f". */
+/**
+ * Those who are on a node now, each pair of topic and account once; `told` is "t" or "f", `tried` when it was first tried to
+ * write those who were not told.
+ */
 export interface Entering {
   node: string;
   topics: string[];
   accountIds: string[];
   data: (string | undefined)[];
   told: string[];
+  tried: (string | undefined)[];
 }
 
 /** Somebody in a topic. */
@@ -62,13 +66,17 @@ export interface PlaceRow {
   data: string | null;
 }
 
-/** Writes who is on a node; answers those who were nowhere before, and of whom nobody was told. */
+/**
+ * Writes who is on a node; answers those who were nowhere before, and of whom nobody was told. What the node has written itself
+ * since it first tried was not told: it did not hear that it was written.
+ */
 export const enterPresences = statement<Entering, PlaceRow>(
   (p) => sql`with given as (
-      select * from unnest(${p.topics}::text[], ${p.accountIds}::uuid[], ${p.data}::text[], ${p.told}::text[]::boolean[])
-        as g (topic, account_id, data, told)
+      select * from unnest(${p.topics}::text[], ${p.accountIds}::uuid[], ${p.data}::text[], ${p.told}::text[]::boolean[],
+        ${p.tried}::text[]::timestamptz[]) as g (topic, account_id, data, told, tried)
     ), known as (
-      select topic, account_id, min(p.since) as since, ${newest(sql`p.data`)} as data, max(p.data_at) as data_at
+      select topic, account_id, min(p.since) as since, ${newest(sql`p.data`)} as data, max(p.data_at) as data_at,
+        bool_or(p.node_id <> ${p.node}::uuid or p.since < tried) as was_there
       from given join ${presences} p using (topic, account_id)
       group by topic, account_id
     ), entered as (
@@ -79,10 +87,9 @@ export const enterPresences = statement<Entering, PlaceRow>(
       on conflict (topic, account_id, node_id)
         do update set left_at = null, data = excluded.data, data_at = excluded.data_at
     )
-    select topic, account_id, ${NOW} as since, data from given
-    where not told and not exists (
-      select 1 from known where known.topic = given.topic and known.account_id = given.account_id
-    )`,
+    select g.topic, g.account_id, coalesce(k.since, ${NOW}) as since, g.data
+    from given g left join known k using (topic, account_id)
+    where not g.told and k.was_there is not true`,
 );
 
 /** Says that nothing of theirs is open on a node any more: their grace begins. */
@@ -99,22 +106,23 @@ export const leaveNode = statement<{ node: string }, never>(
 );
 
 const isLeftOver = (grace: SQL): SQL => sql`p.left_at <= ${ago(sql`${grace}::float8`)}`;
-const deadNodes = (grace: SQL): SQL => sql`${nodes} n
-  join ${presences} p on p.node_id = n.id and p.left_at is null where n.seen_at <= ${lost(grace)}`;
+const deadNodes = ({ grace, node }: { grace: SQL; node: SQL }): SQL => sql`${nodes} n
+  join ${presences} p on p.node_id = n.id and p.left_at is null
+  where n.seen_at <= ${lost(grace)} and n.id <> ${node}::uuid`;
 
-/** Whether anybody's grace, or node, is past. */
-export const isSweepDue = statement<{ grace: number }, { isDue: boolean }>(
+/** Whether anybody's grace, or node, is past; `node`, who asks, lives. */
+export const isSweepDue = statement<{ grace: number; node: string }, { isDue: boolean }>(
   (p) => sql`select exists (select 1 from ${presences} p where ${isLeftOver(p.grace)})
-    or exists (select 1 from ${deadNodes(p.grace)}) as is_due`,
+    or exists (select 1 from ${deadNodes(p)}) as is_due`,
 );
 
 /** Removes a batch of those whose grace or node is past; answers who is nowhere any more. */
-export const sweepPresences = statement<{ grace: number; limit: number }, PlaceRow>(
+export const sweepPresences = statement<{ grace: number; node: string; limit: number }, PlaceRow>(
   (p) => sql`with gone as (
       delete from ${presences} where (topic, account_id, node_id) in (
         (select p.topic, p.account_id, p.node_id from ${presences} p where ${isLeftOver(p.grace)} limit ${p.limit}::int)
         union all
-        (select p.topic, p.account_id, p.node_id from ${deadNodes(p.grace)} limit ${p.limit}::int)
+        (select p.topic, p.account_id, p.node_id from ${deadNodes(p)} limit ${p.limit}::int)
       )
       returning topic, account_id, node_id, since
     )

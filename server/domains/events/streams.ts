@@ -3,6 +3,7 @@ import { DomainError } from "../../kernel/errors.js";
 import { encoder, share } from "../../kernel/share.js";
 import type { LoggedEvent } from "../../platform/events/index.js";
 import { signedOut } from "../auth/index.js";
+import { describe } from "./describe.js";
 import { cursorAt, type FeedItem } from "./feed-item.js";
 import { RECHECK, type Recheck } from "./recheck.js";
 
@@ -12,9 +13,9 @@ export interface Tended {
   readonly topics: readonly string[];
   /** Does what is due at `now` (of `performance.now()`); answers whether its rights are to be looked at again. */
   beat(now: number): boolean;
-  /** Asks the rules of its topics again, and ends when one says no. */
-  askRules(): Promise<void>;
-  /** Ends with a goodbye. */
+  /** Asks the rules of its topics again, and ends when one says no. Answers why one could not answer, if so. */
+  askRules(): Promise<unknown>;
+  /** Ends with a goodbye, if there is room for one. */
   leave(): void;
   end(error: DomainError): void;
 }
@@ -34,7 +35,7 @@ export interface Streams {
 /** Between two looks at all streams, in milliseconds: the least and the most. */
 const SOONEST = 10;
 const LATEST = 250;
-/** Streams in one go: between two the server does something else. */
+/** Streams in one go: between two the server does something else. So many are asked about at once. */
 const AT_ONCE = 256;
 
 const nodes = new WeakMap<object, Streams>();
@@ -50,7 +51,7 @@ export function streamsOf(ctx: Ctx): Streams {
 }
 
 /** What it keeps is the node's, and nothing of the call it is made in. */
-function createStreams({ key, events, bus, draining, settings }: Ports): Streams {
+function createStreams({ key, events, bus, draining, settings, log: lines }: Ports): Streams {
   const log = { key, events };
   const open = new Set<Tended>();
   const { heartbeat, streamTtl } = settings.events;
@@ -70,7 +71,7 @@ function createStreams({ key, events, bus, draining, settings }: Ports): Streams
       if (++count % AT_ONCE === 0) await new Promise(setImmediate);
     }
     isLooking = false;
-    if (due.length > 0) await lookAtRights(due);
+    if (due.length > 0) await lookAtRights(due, lines);
   };
 
   const made: Streams = {
@@ -104,20 +105,33 @@ function createStreams({ key, events, bus, draining, settings }: Ports): Streams
   bus.subscribe(RECHECK, (message) => {
     const { topic } = message as Recheck;
     rechecks++;
-    void askRules([...open].filter(({ topics }) => topic === undefined || topics.includes(topic)));
+    const asked = [...open].filter(({ topics }) => topic === undefined || topics.includes(topic));
+    void askRules(asked, lines);
   });
   return made;
 }
 
-async function lookAtRights(due: readonly Tended[]): Promise<void> {
+async function lookAtRights(due: readonly Tended[], log: Ports["log"]): Promise<void> {
   // Of sign-ins that cannot be looked up nothing is known: the streams stay.
   const gone = await signedOut(due.map(({ ctx }) => ctx)).catch(() => new Set<Ctx>());
   for (const stream of due) if (gone.has(stream.ctx)) stream.end(new DomainError("TOKEN_REVOKED"));
-  await askRules(due);
+  await askRules(due, log);
 }
 
-async function askRules(streams: readonly Tended[]): Promise<void> {
-  for (let at = 0; at < streams.length; at += AT_ONCE) {
-    await Promise.all(streams.slice(at, at + AT_ONCE).map((stream) => stream.askRules()));
-  }
+/** Asks about each stream once, about a bounded number at a time: one whose rule does not answer holds up one place, for a while. */
+async function askRules(streams: readonly Tended[], log: Ports["log"]): Promise<void> {
+  const failures: unknown[] = [];
+  const left = streams.values();
+  const askOn = async () => {
+    for (const stream of left) {
+      const failure = await stream.askRules();
+      if (failure !== undefined) failures.push(failure);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, streams.length) }, askOn));
+  if (failures.length === 0) return;
+  log.error(
+    { streams: failures.length, ...describe(failures[0]) },
+    "rules of topics did not answer: their streams stay",
+  );
 }

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from "vitest";
+import { createPresence } from "../../../server/domains/events/index.js";
+import { DomainError } from "../../../server/kernel/errors.js";
 import type { Bus } from "../../../server/platform/bus/bus.js";
 import type { LoggedEvent } from "../../../server/platform/events/index.js";
 import { chaosProxy } from "../../contracts/chaos-proxy.js";
@@ -38,6 +40,13 @@ const newId = () => randomUUID().replaceAll("-", "");
 const start = (grace = GRACE, url = database.url) => startNode(url, { bus, grace });
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** A node whose way to the database can be cut. */
+async function cuttableNode() {
+  const proxy = await chaosProxy(database.url);
+  onTestFinished(() => proxy.stop());
+  return { proxy, node: await start(GRACE, proxy.through(database.url)) };
+}
+
 /** What was told, in short. */
 const told = (heard: readonly LoggedEvent[]) => heard.map(({ type, actorId }) => `${type} ${actorId}`);
 const came = (who = ada) => `presence.join ${who}`;
@@ -50,7 +59,11 @@ async function untilTold(heard: readonly LoggedEvent[], expected: string[], ms =
   expect(told(heard)).toEqual(expected);
 }
 
-const rows = () => sql`select account_id, since, left_at, data from backstay.presences where topic = ${room}`;
+/** Makes the nodes of the room look as if they had said nothing for 11 s. */
+const silence = () => sql`update backstay.nodes set seen_at = now() - interval '11 s'
+  where id in (select node_id from backstay.presences where topic = ${room})`;
+
+const rows = () => sql`select account_id, node_id, since, left_at, data from backstay.presences where topic = ${room}`;
 const untilRows = (count: number, ms = 5_000) =>
   eventually(ms, `${count} rows`, async () => {
     const found = await rows();
@@ -261,15 +274,51 @@ describe("a node that is gone", () => {
   });
 
   it("and comes back, after others took it for dead, is there anew with all it holds", async () => {
-    const nodes = [await start(), await start()];
-    const heard = heardAt(nodes[1]!, room);
-    const leave = nodes[0]!.presence.enter(room, ada);
+    const [{ proxy, node }, witness] = [await cuttableNode(), await start()];
+    const heard = heardAt(witness, room);
+    const leave = node.presence.enter(room, ada);
     await untilTold(heard, [came()]);
-    await sql`update backstay.nodes set seen_at = now() - interval '11 s'
-      where id in (select node_id from backstay.presences where topic = ${room})`;
+    await proxy.cut();
+    await silence();
+    await untilTold(heard, [came(), went()]);
+    await proxy.mend();
     await untilTold(heard, [came(), went(), came()]);
     leave();
     await untilTold(heard, [came(), went(), came(), went()]);
+  });
+
+  it("does not take itself for one, however long it was silent", async () => {
+    const node = await start();
+    const heard = heardAt(node, room);
+    node.presence.enter(room, ada);
+    await untilTold(heard, [came()]);
+    const [before] = await untilRows(1);
+    // It looks around more often than it says that it lives.
+    await silence();
+    await eventually(10_000, "he is there by its new name alone", async () => {
+      const found = await sql`select node_id from backstay.presences where topic = ${room}`;
+      return (found.length === 1 && found[0]!.node_id !== before!.node_id) || undefined;
+    });
+    expect(told(heard)).toEqual([came()]);
+  });
+
+  it("has not taken with it whom it holds when it was only silent, and has not rewritten yet", async () => {
+    const node = await start(0);
+    const heard = heardAt(node, room);
+    // More than it writes, and clears, at once.
+    const people = upTo(2_500).map(newId);
+    const leaves = people.map((who) => node.presence.enter(room, who));
+    await eventually(10_000, "all have come", async () => heard.length === people.length || undefined);
+    const [before] = await sql`select node_id from backstay.presences where topic = ${room} limit 1`;
+    await silence();
+    // Without a grace it looks at once who is gone: before it has rewritten the others.
+    leaves[0]!();
+    await eventually(10_000, "all are rewritten, and cleared", async () => {
+      const found = await rows();
+      const [old] = await sql`select 1 from backstay.presences where node_id = ${before!.node_id} limit 1`;
+      return (found.length === people.length - 1 && old === undefined) || undefined;
+    });
+    expect(told(heard).slice(people.length)).toEqual([went(people[0])]);
   });
 
   it("because it was stopped, tells nothing when its people are back at another within their grace", async () => {
@@ -291,13 +340,6 @@ describe("a node that is gone", () => {
 });
 
 describe("a database that is away", () => {
-  /** A node whose way to the database can be cut. */
-  async function cuttableNode() {
-    const proxy = await chaosProxy(database.url);
-    onTestFinished(() => proxy.stop());
-    return { proxy, node: await start(GRACE, proxy.through(database.url)) };
-  }
-
   it("loses nobody: who came and went meanwhile is told when it is back", async () => {
     const { proxy, node } = await cuttableNode();
     const witness = await start();
@@ -328,6 +370,59 @@ describe("a database that is away", () => {
     expect(told(heard)).toEqual([came()]);
     leave();
     await untilTold(heard, [came(), went()]);
+  });
+});
+
+describe("a write whose answer is lost", () => {
+  /** A node of a database that commits, and says that it failed, as often as it is told to. */
+  async function deafNode() {
+    const node = await start();
+    const state = { lost: 0 };
+    const transaction: typeof node.database.transaction = async (...args) => {
+      const answer = await node.database.transaction(...args);
+      if (state.lost === 0) return answer;
+      state.lost--;
+      throw new DomainError("DATABASE_UNAVAILABLE");
+    };
+    const database = Object.create(node.database, { transaction: { value: transaction } });
+    const presence = createPresence({ ...node, database, grace: 5_000 });
+    await presence.start();
+    onTestFinished(() => presence.stop());
+    return { node, presence, state };
+  }
+
+  it("is told all the same, once, by the time at which he came", async () => {
+    const { node, presence, state } = await deafNode();
+    const heard = heardAt(node, room);
+    state.lost = 2;
+    presence.enter(room, ada);
+    const [row] = await untilRows(1);
+    expect(told(heard)).toEqual([]);
+    await untilTold(heard, [came()]);
+    expect(Date.parse(JSON.parse(heard[0]!.data).since)).toBe(row!.since.getTime());
+    await sleep(500);
+    expect(told(heard)).toEqual([came()]);
+  });
+
+  it("is not told of who came back within his grace, or is at another node", async () => {
+    const { node, presence, state } = await deafNode();
+    const heard = heardAt(node, room);
+    const ben = newId();
+    const leave = presence.enter(room, ada);
+    node.presence.enter(room, ben);
+    await eventually(5_000, "both are told", async () => heard.length === 2 || undefined);
+    leave();
+    await eventually(5_000, "his grace begins", async () =>
+      (await rows()).some((row) => row.left_at !== null) ? true : undefined,
+    );
+    await sleep(200);
+    state.lost = 1;
+    presence.enter(room, ada);
+    presence.enter(room, ben);
+    await untilRows(3);
+    await eventually(5_000, "the write is repeated", async () => state.lost === 0 || undefined);
+    await sleep(1_500);
+    expect(heard).toHaveLength(2);
   });
 });
 

@@ -1,4 +1,7 @@
+import { createClient as createConnectClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { EventService } from "#gen/backstay/events/v1/events_pb.js";
 import { publishEvent } from "../../../server/domains/events/index.js";
 import { declaredTopics } from "../../../server/kernel/declared-topics.js";
 import { DomainError } from "../../../server/kernel/errors.js";
@@ -177,7 +180,7 @@ describe("the topic", () => {
   });
 
   it("is refused the same, whether it is declared or not", async () => {
-    for (const topic of ["news/today", "news/yesterday", "nosuch/room", "system/alerts"]) {
+    for (const topic of ["news/today", "news/yesterday", "nosuch/room", "system/revocations"]) {
       expect(await publishRefused({ topic })).toEqual(forbidden);
     }
   });
@@ -218,6 +221,16 @@ describe("an administrator", () => {
     await ben.client.accounts.deleteAccount({ id: "me" });
     expect(await publishRefused({ topic: `account/${ben.id}` }, token)).toEqual(noAccount);
     expect(await written(`account/${ben.id}`)).toBe(0);
+  });
+
+  it("does not speak in the server's own topics: whoever listens there relies on the server", async () => {
+    for (const token of [await admin(), operatorToken(backstay)]) {
+      for (const ephemeral of [false, true]) {
+        expect(await publishRefused({ topic: "system/revocations", type: "auth.revoke", ephemeral }, token)).toEqual(
+          forbidden,
+        );
+      }
+    }
   });
 
   it("that is the installation's command line has no topic of its own, and names one", async () => {
@@ -267,6 +280,44 @@ describe("the data", () => {
     const stream = await standingStream(backstay, ada.token, { types: ["chat.*"] });
     await publish({ data: { list: upTo(150).map(() => 1e300), text: "1e+300 ".repeat(1_000) } });
     expect((await stream.event(1_000)).data.list).toEqual(upTo(150).map(() => 1e300));
+  });
+
+  /** An object of so many levels. */
+  const nested = (kind: string, levels: number) =>
+    kind === "objects"
+      ? JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`)
+      : JSON.parse(`{"a":${"[".repeat(levels - 1)}1${"]".repeat(levels - 1)}}`);
+
+  it.each(["objects", "arrays"])("is at most 32 levels of %s deep", async (kind) => {
+    const tooDeep = { code: "invalid_argument", reason: "INVALID_FIELD", fields: ["data"] };
+    for (const ephemeral of [false, true]) {
+      expect(await publishRefused({ data: nested(kind, 33), ephemeral })).toEqual(tooDeep);
+    }
+    const brackets = { text: '\\"[{'.repeat(50), list: upTo(50).map(() => [{}]) };
+    expect((await publish({ data: brackets })).data).toEqual(brackets);
+  });
+
+  it.each([
+    ["objects", "Connect"],
+    ["objects", "gRPC"],
+    ["arrays", "Connect"],
+    ["arrays", "gRPC"],
+  ])("of the deepest %s can be read in binary by %s", async (kind, protocol) => {
+    const transport =
+      protocol === "gRPC"
+        ? createGrpcTransport({ baseUrl: backstay.url })
+        : createConnectTransport({ baseUrl: backstay.url, httpVersion: "1.1", useBinaryFormat: true });
+    const headers = bearer(ada.token);
+    const client = createConnectClient(EventService, transport);
+    const call = new AbortController();
+    const items = client.subscribe({ types: ["chat.*"] }, { headers, signal: call.signal })[Symbol.asyncIterator]();
+    expect((await items.next()).value?.item.case).toBe("ready");
+    for (const ephemeral of [false, true]) {
+      const { event } = await client.publish({ type: "chat.line", data: nested(kind, 32), ephemeral }, { headers });
+      const { item } = (await items.next()).value!;
+      expect(item).toMatchObject({ case: "event", value: { id: event?.id, data: nested(kind, 32) } });
+    }
+    call.abort();
   });
 
   it("is text: no NUL, and no half characters", async () => {
@@ -322,6 +373,17 @@ describe("an app's own code", () => {
     ]);
     expect(await appRefused(publishEvent(node, { ...event, type: "Hello" }))).toEqual(["INVALID_FIELD", "type"]);
     expect(await appRefused(publishEvent(node, { ...event, topic: "room" }))).toEqual(["INVALID_FIELD", "topic"]);
+    for (const ephemeral of [false, true]) {
+      expect(await appRefused(publishEvent(node, { ...event, topic: "system/revocations", ephemeral }))).toEqual([
+        "TOPIC_FORBIDDEN",
+        "topic",
+      ]);
+      const deep = { toJSON: () => JSON.parse(`${"[".repeat(33)}${"]".repeat(33)}`) };
+      expect(await appRefused(publishEvent(node, { ...event, data: { deep }, ephemeral }))).toEqual([
+        "INVALID_FIELD",
+        "data",
+      ]);
+    }
     expect(await appRefused(publishEvent(node, { ...event, actorId: "Ada" }))).toEqual(["INVALID_FIELD", "actorId"]);
     expect(await appRefused(publishEvent(node, { ...event, data: { x: "\0" } }))).toEqual(["NUL_IN_TEXT", "data"]);
     expect(await appRefused(publishEvent(node, { ...event, data: { x: "\ud800" } }))).toEqual(["INVALID_UTF8", "data"]);

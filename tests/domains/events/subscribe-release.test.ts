@@ -31,14 +31,15 @@ async function house(events: Partial<typeof settings.events> = {}) {
     accountId: ada.id,
     roles: [],
     familyId: String(grant?.family_id).replaceAll("-", ""),
-    expiresAt: new Date(Date.now() + 3_600_000),
   };
   const bus = sharedBus();
   const node = await startNode(backstay.databaseUrl, { bus });
   const draining = new AbortController();
   const topics = declaredTopics();
-  const rule = vi.fn(() => true);
+  const rule = vi.fn((): boolean | Promise<boolean> => true);
   topics.declare("room/{id}", { subscribe: rule, presence: true });
+  const slowRule = vi.fn((): boolean | Promise<boolean> => true);
+  topics.declare("slow/{id}", { subscribe: slowRule });
   const held = { listeners: 0, places: 0, presences: 0 };
   const counted = (what: keyof typeof held, end: () => void) => {
     held[what]++;
@@ -66,17 +67,20 @@ async function house(events: Partial<typeof settings.events> = {}) {
     db: node.database,
     settings: { events: { ...settings.events, ...events } },
   };
-  const open = (more: { topics?: string[] } = {}) => {
+  /** Opens a stream whose reader takes so many items, and then never anything more; its token may end sooner. */
+  const open = (more: { topics?: string[] } = {}, reader: { takes?: number; tokenMs?: number } = {}) => {
+    const { takes = Number.POSITIVE_INFINITY, tokenMs = 3_600_000 } = reader;
     const call = new AbortController();
     const said: FeedItem[] = [];
-    const ctx = { ...ports, caller, signal: call.signal } as unknown as Ctx;
+    const expiresAt = new Date(Date.now() + tokenMs);
+    const ctx = { ...ports, caller: { ...caller, expiresAt }, signal: call.signal } as unknown as Ctx;
     const input = { topics: [], types: [], match: "", afterCursor: "", ...more };
-    const over = subscribe(ctx, input, { write: (item) => said.push(item) > 0, onDrain() {} });
+    const over = subscribe(ctx, input, { write: (item) => said.push(item) < takes, onDrain() {} });
     over.catch(() => {});
     const stands = () => eventually(5_000, "the stream stands", async () => said[0]?.kind === "ready" || undefined);
     return { ctx, call, said, over, stands };
   };
-  return { held, draining, bus, rule, open };
+  return { node, held, draining, bus, rule, slowRule, open };
 }
 
 const collectGarbage = () => {
@@ -154,6 +158,76 @@ describe("rules that are to be asked again", () => {
     });
     const { over } = open({ topics: ["room/1"] });
     await expect(within(1_000, over, "the stream ends")).rejects.toMatchObject({ reason: "TOPIC_FORBIDDEN" });
+  });
+});
+
+describe("a rule that never answers", () => {
+  const never = () => new Promise<boolean>(() => {});
+
+  it("lets nobody in, and keeps nobody waiting", async () => {
+    const { slowRule, held, open } = await house();
+    slowRule.mockImplementation(never);
+    const { over } = open({ topics: ["slow/1"] });
+    await expect(within(7_000, over, "the stream is refused")).rejects.toThrow(
+      "the rule subscribe of the topic slow/1 did not answer within 5000 ms",
+    );
+    expect(held).toEqual({ listeners: 0, places: 0, presences: 0 });
+  });
+
+  it("keeps no other from ending the streams it refuses", async () => {
+    const { node, bus, rule, slowRule, open } = await house();
+    const slow = upTo(300).map(() => open({ topics: ["slow/1"] }));
+    const [both, other] = [open({ topics: ["slow/1", "room/1"] }), open({ topics: ["room/1"] })];
+    await Promise.all([...slow, both, other].map(({ stands }) => stands()));
+    slowRule.mockImplementation(never);
+    rule.mockReturnValue(false);
+    bus.publish(RECHECK, {});
+    for (const { over } of [both, other]) {
+      await expect(within(15_000, over, "the stream ends")).rejects.toMatchObject({ reason: "TOPIC_FORBIDDEN" });
+    }
+    // Who was not answered stays, and the log tells of it, once.
+    const complaint = { streams: 301, message: "rules of topics did not answer: their streams stay" };
+    await eventually(7_000, "the log tells", async () => node.complaints.length > 0 || undefined);
+    expect(node.complaints).toEqual([expect.objectContaining(complaint)]);
+    slowRule.mockReturnValue(false);
+    bus.publish(RECHECK, { topic: "slow/1" });
+    for (const { over } of slow) {
+      await expect(within(1_000, over, "the stream ends")).rejects.toMatchObject({ reason: "TOPIC_FORBIDDEN" });
+    }
+  });
+});
+
+describe("a reader who takes nothing more", () => {
+  it.each([
+    ["its token", {}, { tokenMs: 400 }],
+    ["its life", { streamTtl: 400 }, {}],
+  ])("is let go at the end of %s", async (_, settings, reader) => {
+    const { held, open } = await house(settings);
+    const { over, said, stands } = open({ topics: ["room/1"] }, { takes: 1, ...reader });
+    await stands();
+    await within(2_000, over, "the stream is over");
+    expect(said.map(({ kind }) => kind)).toEqual(["ready"]);
+    expect(held).toEqual({ listeners: 1, places: 0, presences: 0 });
+  });
+
+  it("is not cut off for what is of the moment, however much of it there is", async () => {
+    const { node, open } = await house();
+    const { call, over, stands } = open({ topics: ["room/1"] }, { takes: 2 });
+    await stands();
+    const moment = { topic: "room/1", type: "chat.typing", actorId: null, data: "{}", time: Date.now() };
+    for (const n of upTo(3_000)) node.events.tell({ ...moment, id: `${n}` });
+    call.abort();
+    await within(1_000, over, "the stream is over, without an error");
+  });
+
+  it("is let go at once when the server stops", async () => {
+    const { held, draining, open } = await house();
+    const { over, said, stands } = open({ topics: ["room/1"] }, { takes: 1 });
+    await stands();
+    draining.abort();
+    await within(500, over, "the stream is over");
+    expect(said.map(({ kind }) => kind)).toEqual(["ready"]);
+    expect(held).toEqual({ listeners: 1, places: 0, presences: 0 });
   });
 });
 

@@ -76,11 +76,14 @@ describe("a topic without history", () => {
     const stream = await standingStream(backstay, ben.token, { topics: [stage] });
     await stream.close();
     await sayAndSee(stage, "missed");
-    const resumed = await openStream(backstay, ben.token, { topics: [stage], afterCursor: stream.cursor });
-    const { ready } = await resumed.next();
-    expect(await resumed.next()).toEqual({ gap: { from: stream.cursor, to: ready?.cursor } });
+    const resumed = await standingStream(backstay, ben.token, { topics: [stage], afterCursor: stream.cursor });
+    expect(resumed.cursor).toBe(stream.cursor);
+    const { gap } = await resumed.next();
+    expect(gap?.from).toBe(stream.cursor);
     await say(stage, "live");
     expect((await resumed.event()).data.text).toBe("live");
+    const again = await standingStream(backstay, ben.token, { topics: [stage], afterCursor: gap!.to });
+    expect((await again.next()).gap?.from).toBe(gap!.to);
   });
 
   it("answers no gap when nothing was missed", async () => {
@@ -95,22 +98,79 @@ describe("a topic without history", () => {
   it("has nothing to tell from earliest but that there was something", async () => {
     await sayAndSee(stage, "before");
     const stream = await openStream(backstay, ben.token, { topics: [stage], afterCursor: "earliest" });
-    const { ready } = await stream.next();
-    expect(await stream.next()).toEqual({ gap: { from: "earliest", to: ready?.cursor } });
+    await stream.next();
+    expect((await stream.next()).gap?.from).toBe("earliest");
     const polled = await curl(backstay, POLL, { topics: [stage], afterCursor: "earliest" }, ben.token);
     expect(polled).toEqual({ cursor: expect.any(String), gap: { from: "earliest", to: polled.cursor } });
   });
 
-  it("keeps the history of the topics beside it to itself", async () => {
+  it("takes nothing from the topics beside it: what was missed of those comes, with one gap for the rest", async () => {
+    const own = `account/${ada.id}`;
     const asked = { topics: ["account/me", stage] };
     const stream = await standingStream(backstay, ada.token, asked);
     await stream.close();
-    await sayAndSee(`account/${ada.id}`, "missed");
-    const resumed = await openStream(backstay, ada.token, { ...asked, afterCursor: stream.cursor });
-    await resumed.next();
-    expect((await resumed.next()).gap?.from).toBe(stream.cursor);
-    await say(`account/${ada.id}`, "live");
-    expect((await resumed.event()).data.text).toBe("live");
+    const resumed = await standingStream(backstay, ada.token, { ...asked, afterCursor: stream.cursor });
+    await resumed.close();
+    for (const n of [1, 2]) {
+      await sayAndSee(own, `mine ${n}`);
+      await sayAndSee(stage, `withheld ${n}`);
+    }
+    await sayAndSee(own, "mine 3");
+    const mixed = await standingStream(backstay, ada.token, { ...asked, afterCursor: stream.cursor });
+    expect((await mixed.next()).gap?.from).toBe(stream.cursor);
+    const texts = [await mixed.event(), await mixed.event(), await mixed.event()].map(({ data }) => data.text);
+    expect(texts).toEqual(["mine 1", "mine 2", "mine 3"]);
+    for (const topic of [own, stage]) await say(topic, `live in ${topic}`);
+    expect((await mixed.event()).data.text).toBe(`live in ${own}`);
+    expect((await mixed.event()).data.text).toBe(`live in ${stage}`);
+  });
+
+  it("loses nothing of the others, and hides no gap, wherever the reader breaks off", async () => {
+    const own = `account/${ada.id}`;
+    const asked = { topics: ["account/me", stage], types: ["chat.*"] };
+    const stream = await standingStream(backstay, ada.token, asked);
+    await stream.close();
+    for (const n of [1, 2, 3]) {
+      await sayAndSee(own, `mine ${n}`);
+      await sayAndSee(stage, `withheld ${n}`);
+    }
+    const seen: unknown[] = [];
+    let gaps = 0;
+    // One item at a time, each on a connection of its own, until a heartbeat says that there is nothing more.
+    for (let cursor = stream.cursor, isOver = false; !isOver; ) {
+      const one = await standingStream(backstay, ada.token, { ...asked, afterCursor: cursor });
+      cursor = one.cursor;
+      let item = await one.next();
+      if (item.gap !== undefined) {
+        gaps++;
+        cursor = item.gap.to;
+        item = await one.next();
+      }
+      if (item.event !== undefined) seen.push(item.event.data.text);
+      else isOver = true;
+      cursor = item.event?.cursor ?? item.heartbeat?.cursor ?? cursor;
+      await one.close();
+      if (isOver) {
+        const last = await standingStream(backstay, ada.token, { ...asked, afterCursor: cursor });
+        expect((await last.next()).heartbeat).toBeDefined();
+      }
+    }
+    expect(seen).toEqual(["mine 1", "mine 2", "mine 3"]);
+    // Before each of them, and after the last, something of the stage is missing.
+    expect(gaps).toBe(4);
+  });
+
+  it("is polled together with others, whose missed events come with the gap", async () => {
+    const asked = { topics: ["account/me", stage], types: ["chat.*"] };
+    const stream = await standingStream(backstay, ada.token, asked);
+    await sayAndSee(stage, "withheld");
+    await sayAndSee(`account/${ada.id}`, "mine");
+    type Answer = { cursor: string; gap?: { from: string }; events?: { data: { text: string } }[] };
+    const answer = await curl<Answer>(backstay, POLL, { ...asked, afterCursor: stream.cursor }, ada.token);
+    expect(answer.gap?.from).toBe(stream.cursor);
+    expect(answer.events?.map(({ data }) => data.text)).toEqual(["mine"]);
+    const next = await curl<Answer>(backstay, POLL, { ...asked, afterCursor: answer.cursor, wait: "0s" }, ada.token);
+    expect([next.gap, next.events]).toEqual([undefined, undefined]);
   });
 
   it("is polled cursor by cursor", async () => {
@@ -207,5 +267,21 @@ describe("presence", () => {
       reason: "PRESENCE_TOO_LARGE",
       fields: ["presence"],
     });
+  });
+
+  it("is at most 32 levels deep, which every reader can take", async () => {
+    const lobby = `lobby/${ada.id}`;
+    const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
+    const open = (levels: number) => openStream(backstay, ben.token, { topics: [lobby], presence: nested(levels) });
+    expect((await (await open(33)).next()).end?.refused).toEqual({
+      code: "invalid_argument",
+      reason: "INVALID_FIELD",
+      fields: ["presence"],
+    });
+    const watcher = await standingStream(backstay, ada.token, { topics: [lobby], types: ["presence.*"] });
+    await open(32);
+    while ((await watcher.event()).actorId !== ben.id) {}
+    const { presences } = await ada.client.events.listPresence({ topic: lobby });
+    expect(presences.find(({ accountId }) => accountId === ben.id)?.data).toEqual(nested(32));
   });
 });

@@ -191,17 +191,21 @@ describe("a gap", () => {
     await sql.end();
   };
 
-  it("is told when events after the cursor are no longer kept, and then comes what is live", async () => {
+  it("is told when events after the cursor are no longer kept, and then comes what is kept, and what is live", async () => {
     const stream = await standingStream(backstay, ben.token);
     for (const text of ["one", "two", "three"]) await send(text);
     const [first] = [await stream.event(), await stream.event(), await stream.event()];
     await stream.close();
     await prune(backstay, new Date(0), 1);
     const resumed = await openStream(backstay, ben.token, { afterCursor: first.cursor });
-    const { ready } = await resumed.next();
-    expect(await resumed.next()).toEqual({ gap: { from: first.cursor, to: ready?.cursor } });
+    // Whoever breaks off before he has heard of the gap hears of it again.
+    expect(await resumed.next()).toEqual({ ready: { cursor: first.cursor } });
+    const { gap } = await resumed.next();
+    expect(gap?.from).toBe(first.cursor);
     await send("live");
-    expect((await resumed.event()).data.text).toBe("live");
+    expect([await resumed.event(), await resumed.event()].map(({ data }) => data.text)).toEqual(["three", "live"]);
+    const after = await standingStream(backstay, ben.token, { afterCursor: gap!.to });
+    expect([await after.event(), await after.event()].map(({ data }) => data.text)).toEqual(["three", "live"]);
   });
 
   it("is not told when only what was seen is no longer kept", async () => {
@@ -233,8 +237,10 @@ describe("a gap", () => {
     const [log] = await sql`select epoch from backstay.event_log`;
     const cursor = encodeCursor(keyOf(backstay), cursorOf(log?.epoch));
     const stream = await openStream(backstay, ben.token, { afterCursor: cursor });
-    const { ready } = await stream.next();
-    expect(await stream.next()).toEqual({ gap: { from: cursor, to: ready?.cursor } });
+    expect(await stream.next()).toEqual({ ready: { cursor } });
+    const { gap } = await stream.next();
+    expect(gap).toEqual({ from: cursor, to: expect.any(String) });
+    expect((await standingStream(backstay, ben.token, { afterCursor: gap!.to })).cursor).toBe(gap!.to);
     await send("live");
     expect((await stream.event()).data.text).toBe("live");
   });
