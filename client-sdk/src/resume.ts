@@ -28,7 +28,7 @@ export interface SubscriptionStatus {
 export interface EventGap {
   /** The cursor that was resumed after. */
   from: string;
-  /** The cursor from which on nothing is missing. */
+  /** Where to resume from now on. */
   to: string;
 }
 

@@ -29,8 +29,8 @@ export function startAt(offset: number): FeedStart {
  * topic whose past the caller may not read he gets what happens from now on; if anything did since his cursor, that is a gap,
  * also of `earliest`. Throws INVALID_CURSOR.
  *
- * One cursor stands for all topics, and some of them may be pruned beyond it, or withheld. What is kept of the others still
- * comes, so a gap must not move the reader past it: it leads to just before the first event that comes, or to the head when none
+ * A cursor that every topic is pruned beyond, or of another log, is answered by a gap and what happens from now on. One cursor
+ * stands for all topics, and only some of them may be pruned beyond it, or withheld. What is kept then still comes, so a gap must not move the reader past it: it leads to just before the first event that comes, or to the head when none
  * does. Whoever breaks off on his way from there hears of the gap again if more of it lies ahead, and loses nothing.
  */
 export async function findStart(ctx: Ctx, followed: readonly FollowedTopic[], asked: string): Promise<FeedStart> {
@@ -50,6 +50,8 @@ export async function findStart(ctx: Ctx, followed: readonly FollowedTopic[], as
   const isPruned = resume !== undefined && pruned.size > 0;
   if (!isPruned && (await firstEvent(ctx, withheld, offset, head)) === undefined) return start;
   const open = names.filter((name) => !start.withheld.has(name));
+  // Nothing is whole: whoever has to load afresh has no use for the rest.
+  if (resume !== undefined && open.every((name) => pruned.has(name))) return { ...startAt(head), beforeGap: asked };
   const first = await firstEvent(ctx, open, offset, head);
   return { ...start, offset: first === undefined ? head : first - 1, beforeGap: cursorAt(ctx, offset) };
 }

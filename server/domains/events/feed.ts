@@ -218,7 +218,8 @@ export class Feed implements Tended, Ears {
       for (const [topic, mark] of lost) known.set(topic, mark);
       if (lost.length > 0) {
         const from = this.cursor();
-        this.#seen = rows.length === 0 ? Math.max(...pruned.values()) : Number(rows[0]!.logOffset) - 1;
+        // Up to what comes next, or to the head when nothing is left.
+        this.#pass(rows.length === 0 ? head : Number(rows[0]!.logOffset) - 1);
         await this.#sayGap(from);
       }
       for (const row of rows) {

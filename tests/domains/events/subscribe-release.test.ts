@@ -9,7 +9,7 @@ import { subscribe } from "../../../server/domains/events/service.js";
 import { declaredTopics } from "../../../server/kernel/declared-topics.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { eventually, openDatabase, upTo, within } from "../support.js";
-import { sharedBus, startNode } from "./node.js";
+import { heardAt, sharedBus, startNode } from "./node.js";
 
 let backstay: TestBackstay;
 let ada: Person;
@@ -215,7 +215,9 @@ describe("a reader who takes nothing more", () => {
     const { call, over, stands } = open({ topics: ["room/1"] }, { takes: 2 });
     await stands();
     const moment = { topic: "room/1", type: "chat.typing", actorId: null, data: "{}", time: Date.now() };
+    const heard = heardAt(node, "room/1");
     for (const n of upTo(3_000)) node.events.tell({ ...moment, id: `${n}` });
+    await eventually(2_000, "all were told", async () => heard.length >= 3_000 || undefined);
     call.abort();
     await within(1_000, over, "the stream is over, without an error");
   });

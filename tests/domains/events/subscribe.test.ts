@@ -191,7 +191,7 @@ describe("a gap", () => {
     await sql.end();
   };
 
-  it("is told when events after the cursor are no longer kept, and then comes what is kept, and what is live", async () => {
+  it("is told when events after the cursor are no longer kept, and then comes what is live", async () => {
     const stream = await standingStream(backstay, ben.token);
     for (const text of ["one", "two", "three"]) await send(text);
     const [first] = [await stream.event(), await stream.event(), await stream.event()];
@@ -203,9 +203,9 @@ describe("a gap", () => {
     const { gap } = await resumed.next();
     expect(gap?.from).toBe(first.cursor);
     await send("live");
-    expect([await resumed.event(), await resumed.event()].map(({ data }) => data.text)).toEqual(["three", "live"]);
+    expect((await resumed.event()).data.text).toBe("live");
     const after = await standingStream(backstay, ben.token, { afterCursor: gap!.to });
-    expect([await after.event(), await after.event()].map(({ data }) => data.text)).toEqual(["three", "live"]);
+    expect((await after.event()).data.text).toBe("live");
   });
 
   it("is not told when only what was seen is no longer kept", async () => {

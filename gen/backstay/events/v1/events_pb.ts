@@ -127,7 +127,7 @@ export type SubscribeRequest = Message<"backstay.events.v1.SubscribeRequest"> & 
   match: string;
 
   /**
-   * What others see of the caller in those of the topics that have presence, at most 1 KiB as JSON.
+   * What others see of the caller in those of the topics that have presence, at most 1 KiB as JSON, and 32 levels deep.
    *
    * @generated from field: google.protobuf.Struct presence = 5;
    */
@@ -225,7 +225,7 @@ export type PollResponse = Message<"backstay.events.v1.PollResponse"> & {
   cursor: string;
 
   /**
-   * Present when events after the cursor asked for are no longer kept.
+   * Present when something after the cursor asked for is no longer kept, or not for this caller.
    *
    * @generated from field: backstay.events.v1.Gap gap = 3;
    */
@@ -301,7 +301,7 @@ export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE_
   messageDesc(file_backstay_events_v1_events, 4);
 
 /**
- * The stream stands: everything after its cursor will come.
+ * The stream stands: everything after its cursor will come, or a gap says that it cannot.
  *
  * @generated from message backstay.events.v1.Ready
  */
@@ -343,20 +343,21 @@ export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
   messageDesc(file_backstay_events_v1_events, 6);
 
 /**
- * Events between two cursors are no longer kept, or the log was made anew. What comes next is live.
+ * Events after a cursor are missing: no longer kept, not for this caller, or of a log that was made anew. What comes next is
+ * live; when some of several topics are whole, what was missed of those comes first.
  *
  * @generated from message backstay.events.v1.Gap
  */
 export type Gap = Message<"backstay.events.v1.Gap"> & {
   /**
-   * The cursor that was asked for.
+   * The cursor that was asked for, or the last one before the gap.
    *
    * @generated from field: string from = 1;
    */
   from: string;
 
   /**
-   * The cursor from which on nothing is missing.
+   * Where to resume from now on.
    *
    * @generated from field: string to = 2;
    */
@@ -413,7 +414,7 @@ export type PublishRequest = Message<"backstay.events.v1.PublishRequest"> & {
   type: string;
 
   /**
-   * What there is to know of it, at most 64 KiB as JSON.
+   * What there is to know of it, at most 64 KiB as JSON, and 32 levels deep.
    *
    * @generated from field: google.protobuf.Struct data = 3;
    */
@@ -569,9 +570,12 @@ export const EventService: GenService<{
   /**
    * Streams events. The first response is `ready` and comes at once; a `heartbeat` follows every 15 s of silence; after
    * about 10 minutes the stream ends with `goodbye`, and is resumed with the last cursor seen. With `after_cursor` the
-   * events missed since come first, none lost and none twice; when they are no longer kept, a `gap` says so.
+   * events missed since come first, none lost and none twice; when they are no longer kept, or not for this caller, a `gap` says
+   * so, and what comes next is live, but for topics that are kept whole. A reader who has no room when the stream ends gets no
+   * `goodbye`: resume with the last cursor seen. What is of the moment is dropped for a reader who is behind.
    * Errors: PERMISSION_DENIED `TOPIC_FORBIDDEN` for a topic that is neither the caller's own nor one whose rule lets it, also
-   * when the rule changes its mind later; INVALID_ARGUMENT `INVALID_CURSOR`, `PRESENCE_TOO_LARGE`;
+   * when the rule changes its mind later; INVALID_ARGUMENT `INVALID_CURSOR`, `PRESENCE_TOO_LARGE`,
+   * `INVALID_FIELD` for presence nested deeper than 32 levels; INTERNAL when an app's rule fails, or is silent for 5 s;
    * RESOURCE_EXHAUSTED `SLOW_READER` when a reader falls 256 events or 1 MiB behind: resume with its last cursor;
    * UNAUTHENTICATED `TOKEN_REVOKED` within a second of signing out.
    *
@@ -585,7 +589,7 @@ export const EventService: GenService<{
   /**
    * Waits for events and answers them together, for clients that cannot hold a stream: the first event starts a time of
    * gathering, then everything that came answers the call. When nothing came at all the answer is empty. To miss nothing,
-   * ask again with the answer's cursor. A gap, 256 events or 1 MiB of them answer at once, and so does a server that stops.
+   * ask again with the answer's cursor. 256 events or 1 MiB of them answer at once, and so do a gap and a server that stops.
    * Errors: as Subscribe.
    *
    * @generated from rpc backstay.events.v1.EventService.Poll
@@ -598,11 +602,13 @@ export const EventService: GenService<{
   /**
    * Says something in a topic. A durable event is written to the log before the call is answered, and has a cursor wherever it
    * is delivered; an ephemeral one reaches the streams and sockets that are open now, on any node, and is kept nowhere.
-   * An account publishes to its own topic and where an app's rule lets it; administrators publish anywhere.
+   * An account publishes to its own topic and where an app's rule lets it; administrators publish anywhere but in `system/`, where only
+   * the server speaks.
    * An idempotency key makes a durable event one, however often it is sent; an ephemeral one goes out again, by the same id.
    * Errors: PERMISSION_DENIED `TOPIC_FORBIDDEN`, and `ACCOUNT_REQUIRED` when a caller without an account names no topic;
    * NOT_FOUND `ACCOUNT_NOT_FOUND` for a durable event in the topic of an account that does not exist; INVALID_ARGUMENT
-   * `RESERVED_TYPE` for a type that only the server uses, `EVENT_TOO_LARGE` for data beyond 64 KiB of JSON.
+   * `RESERVED_TYPE` for a type that only the server uses, `EVENT_TOO_LARGE` for data beyond 64 KiB of JSON, `INVALID_FIELD`
+   * for data nested deeper than 32 levels.
    *
    * @generated from rpc backstay.events.v1.EventService.Publish
    */
