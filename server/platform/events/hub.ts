@@ -10,10 +10,10 @@ export interface Hub {
 }
 
 export function createHub(onError: (error: unknown) => void): Hub {
-  const topics = new Map<string, Set<Listener>>();
+  const topics = new Map<string, Set<{ readonly listener: Listener }>>();
   return {
     publish(event) {
-      for (const listener of topics.get(event.topic) ?? []) {
+      for (const { listener } of topics.get(event.topic) ?? []) {
         try {
           listener(event);
         } catch (error) {
@@ -22,8 +22,8 @@ export function createHub(onError: (error: unknown) => void): Hub {
       }
     },
     subscribe(topic, listener) {
-      // A function of its own, so that the same listener may come twice and leave once.
-      const own = (event: LoggedEvent) => listener(event);
+      // An entry of its own, so that the same listener may come twice and leave once.
+      const own = { listener };
       const listeners = topics.get(topic) ?? new Set();
       topics.set(topic, listeners.add(own));
       return () => {
