@@ -172,7 +172,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const log = logOf(config, home, worker?.number);
   const stops: (() => Promise<void> | void)[] = [];
   const draining = new AbortController();
-  // Every open stream listens to it.
+  // Streams of gRPC's own services listen to it, one by one.
   setMaxListeners(0, draining.signal);
   let open = false;
   let starting: Promise<Started> | undefined;

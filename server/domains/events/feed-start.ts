@@ -69,9 +69,6 @@ export async function prunedAfter(
   topics: readonly string[],
   offset: number,
 ): Promise<ReadonlyMap<string, number>> {
-  const prunedOf = async (some: readonly string[]) => Number((await readPruned(ctx, { topics: [...some] }))[0]!.pruned);
-  // Hardly ever is anything gone that a reader has not passed.
-  if ((await prunedOf(topics)) <= offset) return NONE.pruned;
-  const marks = await Promise.all(topics.map(async (topic) => [topic, await prunedOf([topic])] as const));
-  return new Map(marks.filter(([, mark]) => mark > offset));
+  const pruned = await readPruned(ctx, { topics: [...topics], after: offset });
+  return new Map(pruned.map(({ topic, logOffset }) => [topic, Number(logOffset)]));
 }

@@ -46,9 +46,10 @@ export const readHead = statement<object, { epoch: string; lastOffset: bigint; w
     ) as waiting_ms from ${eventLog}`,
 );
 
-/** The offset up to which events of `topics` are gone. */
-export const readPruned = statement<{ topics: string[] }, { pruned: bigint }>(
-  (p) => sql`select coalesce(max(log_offset), 0) as pruned from ${eventPrunes} where topic = any(${p.topics}::text[])`,
+/** How far each of `topics` is gone, where that is beyond an offset. */
+export const readPruned = statement<{ topics: string[]; after: number }, { topic: string; logOffset: bigint }>(
+  (p) => sql`select topic, log_offset from ${eventPrunes}
+    where topic = any(${p.topics}::text[]) and log_offset > ${p.after}::bigint`,
 );
 
 /** As many events as one prune forgets: a bounded statement, however much there is. */
