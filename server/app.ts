@@ -21,9 +21,11 @@ import type { Listener } from "./http/listener/index.js";
 import { openApiJson } from "./http/openapi/index.js";
 import { createPort } from "./http/port.js";
 import { type Clock, systemClock } from "./kernel/clock.js";
+import { declaredJobs } from "./kernel/declared-jobs.js";
 import { declaredTopics } from "./kernel/declared-topics.js";
 import { uuidV7Ids } from "./kernel/ids.js";
 import { instanceKey, sameBytes, sha256 } from "./kernel/instance-key.js";
+import type { DeclaredJobs } from "./kernel/jobs.js";
 import {
   type NotifyTarget,
   notifyTarget,
@@ -49,9 +51,11 @@ import { natsCarrier } from "./platform/events/nats.js";
 import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
 import { type Home, openHome } from "./platform/home.js";
+import { createSubmit } from "./platform/jobs/submit.js";
 import type { Link } from "./platform/link.js";
 import { createLog, describeError, type Log } from "./platform/log.js";
 import { natsLink } from "./platform/nats.js";
+import { postgresQueue } from "./platform/queue/postgres.js";
 import { methodTable } from "./rpc/methods.js";
 import { allowedOrigins } from "./rpc/origins.js";
 import { createPipeline, type Pipeline } from "./rpc/pipeline.js";
@@ -74,6 +78,7 @@ export interface Overrides {
   /** What an app has declared. */
   topics?: Topics;
   sockets?: SocketPaths;
+  jobs?: DeclaredJobs;
   /** How often peers of sockets are asked whether they are there, in milliseconds. */
   socketPingMs?: number;
   /** Set in one of several processes that serve together. */
@@ -201,7 +206,15 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     const [clock, ids] = [overrides.clock ?? systemClock, uuidV7Ids()];
     const grace = settings.events.presenceGrace;
     const presence = createPresence({ database, events, ids, clock, log, grace });
+    const declared = overrides.jobs ?? declaredJobs();
+    const queue = postgresQueue({ bus });
     const ports: Ports = {
+      jobs: {
+        declared,
+        submit: createSubmit({ database, declared, ids, offer: queue.offer }),
+        offer: (jobs) => queue.offer(jobs.map(({ id, queue }) => ({ id, queue, fence: 0 }))),
+        cancelled: (jobIds) => bus.publish("jobs.cancelled", { ids: jobIds }),
+      },
       database,
       bus,
       events,

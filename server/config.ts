@@ -2,9 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import packageJson from "../package.json" with { type: "json" };
+import { milliseconds } from "./kernel/duration.js";
 import type { Settings } from "./settings.js";
-
-const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A duration within bounds, which are written as durations themselves. */
 function duration(least: string, most: string) {
@@ -14,11 +13,6 @@ function duration(least: string, most: string) {
     context.addIssue(`must be a duration such as 5s, 10m or 14d, from ${least} to ${most}`);
     return z.NEVER;
   });
-}
-
-function milliseconds(text: string): number | undefined {
-  const [, digits, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
-  return digits === undefined || unit === undefined ? undefined : Number(digits) * UNITS[unit]!;
 }
 
 const databaseUrl = z.string().refine((text) => text === "" || isDatabaseUrl(text), {
@@ -39,6 +33,17 @@ function isNatsUrl(text: string): boolean {
 
 const flag = z.enum(["true", "false", "on", "off"]).transform((text) => text === "true" || text === "on");
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+const ROLES = ["api", "relay", "jobs", "cron"] as const;
+const roles = z.string().transform((text, context): ReadonlySet<Role> => {
+  const named = text.split(",").map((role) => role.trim());
+  if (named.every((role): role is Role => (ROLES as readonly string[]).includes(role))) return new Set(named);
+  context.addIssue(`must be some of ${ROLES.join(",")}`);
+  return z.NEVER;
+});
+
+/** What a process may do. */
+export type Role = (typeof ROLES)[number];
 
 /** Every setting: what it may be, what it is when nobody says (in development when that differs), and what it means. */
 export const SETTINGS = {
@@ -79,6 +84,68 @@ export const SETTINGS = {
     says: "Most bytes of events that NATS keeps; the oldest go first",
   },
   workers: { type: whole(1, 256), default: "1", says: "Processes that serve the port together (serve only)" },
+  roles: {
+    type: roles,
+    default: "api,relay,jobs,cron",
+    says: "What this process does, by comma: api (serves clients), relay (numbers events), jobs (runs them), cron (starts them by the clock)",
+  },
+  "jobs.queues": {
+    type: z.string().regex(/^(\*|[a-z][a-z0-9_-]{0,62}(,[a-z][a-z0-9_-]{0,62})*)$/, "must be * or names by comma"),
+    default: "*",
+    says: "Queues whose jobs this process takes, by comma; * is all",
+  },
+  "jobs.concurrency": {
+    type: whole(1, 10_000),
+    default: "10",
+    says: "Jobs that run at once in the server's own process",
+  },
+  "jobs.workers": {
+    type: whole(0, 256),
+    default: "0",
+    says: "Processes or threads that the app's jobs run in, one job each at a time; 0 runs them in the server's own",
+  },
+  "jobs.isolation": {
+    type: z.enum(["process", "thread"]),
+    default: "process",
+    says: "What jobs.workers are: child processes or threads",
+  },
+  "jobs.memory_mb": {
+    type: whole(32, 1 << 20),
+    default: "512",
+    says: "Most MiB a job worker may use before it is ended; a thread's heap only",
+  },
+  "jobs.timeout": { type: duration("1ms", "1d"), default: "10m", says: "How long an attempt of a job may take" },
+  "jobs.lease": {
+    type: duration("500ms", "10m"),
+    default: "20s",
+    says: "How long a worker that says nothing keeps its jobs; it says that it is there four times as often",
+  },
+  "jobs.stall_limit": {
+    type: duration("0s", "1h"),
+    default: "15s",
+    says: "How long a job may block the server's own process before that is ended, naming the job; 0s is for ever",
+  },
+  "jobs.retention": {
+    type: duration("1s", "3650d"),
+    default: "7d",
+    says: "How long succeeded and cancelled jobs are kept",
+  },
+  "jobs.dead_retention": { type: duration("1s", "3650d"), default: "30d", says: "How long dead jobs are kept" },
+  "cache.sync": {
+    type: flag,
+    default: "off",
+    says: "Whether a value that is put into a cache is sent to the other nodes too",
+  },
+  "cache.tables": {
+    type: z.string().regex(/^([a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*)?$/, "must be names of tables by comma"),
+    default: "accounts,grants",
+    says: "Tables whose rows are always read through a cache, by comma",
+  },
+  "webhooks.allow_private": {
+    type: flag,
+    default: "off",
+    says: "Whether webhooks may lead to addresses of this machine and of private networks",
+  },
   "tls.cert": { type: z.string(), default: "", says: "PEM file of the certificate chain; makes the port speak TLS" },
   "tls.key": { type: z.string(), default: "", says: "PEM file of the certificate's key" },
   "log.level": {
@@ -275,6 +342,13 @@ export function toSettings(config: Config): Settings {
       streamsPerAccount: config["events.streams_per_account"],
       presenceGrace: config["events.presence_grace"],
     },
+    jobs: {
+      timeout: config["jobs.timeout"],
+      retention: config["jobs.retention"],
+      deadRetention: config["jobs.dead_retention"],
+    },
+    cache: { tables: config["cache.tables"].split(",").filter((name) => name !== "") },
+    webhooks: { allowPrivate: config["webhooks.allow_private"] },
   };
 }
 

@@ -2,6 +2,7 @@ import type { Caller } from "./kernel/caller.js";
 import type { Clock } from "./kernel/clock.js";
 import type { Ids } from "./kernel/ids.js";
 import type { InstanceKey } from "./kernel/instance-key.js";
+import type { DeclaredJobs, JobContext, NewJob } from "./kernel/jobs.js";
 import type { Topics } from "./kernel/topics.js";
 import type { Bus } from "./platform/bus/bus.js";
 import type { CacheFactory } from "./platform/cache/cache.js";
@@ -9,6 +10,7 @@ import type { Database, Db } from "./platform/db/index.js";
 import type { EventLog } from "./platform/events/index.js";
 import type { Hasher } from "./platform/hasher/hasher.js";
 import type { Log } from "./platform/log.js";
+import type { JobRow } from "./platform/queue/index.js";
 import type { Settings } from "./settings.js";
 
 /** Who is there, over all nodes. */
@@ -16,6 +18,24 @@ export interface Presence {
   /** Says that an account is in a topic by one more stream or socket of this node; returns what ends that. */
   enter(topic: string, accountId: string, data?: object): () => void;
 }
+
+/** Where domains submit jobs. */
+export interface Jobs {
+  /** The jobs and crons that are declared here. */
+  readonly declared: DeclaredJobs;
+  /**
+   * Submits jobs in the order given, by the statements of `ctx`: in its transaction, when it is in one. Throws UNKNOWN_JOB,
+   * INVALID_ARGS, JOB_TOO_LARGE, INVALID_FIELD, JOB_EXISTS; the field is that of the job, below `jobs[n].` when there are several.
+   */
+  submit(ctx: Pick<Ctx, "db" | "afterCommit">, jobs: readonly NewJob[]): Promise<{ job: JobRow; created: boolean }[]>;
+  /** Says that jobs were made due otherwise and are committed. */
+  offer(jobs: readonly JobRow[]): void;
+  /** Says that jobs were cancelled: who runs one of them is told. */
+  cancelled(ids: readonly string[]): void;
+}
+
+/** What a job of a domain gets: the ports, and what every job gets. */
+export type JobCtx = Ports & JobContext;
 
 /** The outside world as a verb sees it: ports only, never a domain. */
 export interface Ports {
@@ -31,6 +51,7 @@ export interface Ports {
   /** The topics an app has declared. */
   readonly topics: Topics;
   readonly presence: Presence;
+  readonly jobs: Jobs;
   readonly settings: Settings;
   /** Fires when this server begins to stop: streams say goodbye. */
   readonly draining: AbortSignal;

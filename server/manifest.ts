@@ -8,8 +8,9 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
-import type { Ctx, Ports } from "./context.js";
+import type { Ctx, JobCtx, Ports } from "./context.js";
 import type { Caller } from "./kernel/caller.js";
+import type { JobDeclaration } from "./kernel/jobs.js";
 import type { SignedCall } from "./kernel/signature.js";
 
 /** What a domain is to the rest of the house; app.ts lists them, and nothing else knows them all. */
@@ -20,8 +21,16 @@ export interface Manifest {
   readonly erase?: (ctx: Ctx, accountId: string) => Promise<void>;
   /** Forgets what is past keeping; runs every few minutes on each node. */
   readonly prune?: (ports: Ports) => Promise<void>;
+  /** Jobs of the domain, by names that begin with `backstay.`. */
+  readonly jobs?: readonly DomainJob[];
   /** Tells who calls; one domain does. */
   readonly authenticator?: Authenticator;
+}
+
+/** A job of a domain. */
+export interface DomainJob extends Omit<JobDeclaration<JobCtx>, "inside"> {
+  /** When it is done by the clock: five or six fields, in UTC. */
+  readonly cron?: string;
 }
 
 /** Who calls, by what came with the call. Each throws when it stands for nobody. */

@@ -33,4 +33,19 @@ export interface Settings {
     /** How long somebody is still there after his last stream or socket was closed. */
     readonly presenceGrace: number;
   };
+  readonly jobs: {
+    /** How long an attempt may take when its job does not say. */
+    readonly timeout: number;
+    /** How long succeeded and cancelled jobs are kept, and dead ones. */
+    readonly retention: number;
+    readonly deadRetention: number;
+  };
+  readonly cache: {
+    /** Tables whose rows are always read through a cache. */
+    readonly tables: readonly string[];
+  };
+  readonly webhooks: {
+    /** Whether they may lead to addresses of this machine and of private networks. */
+    readonly allowPrivate: boolean;
+  };
 }

@@ -18,6 +18,7 @@ interface Allowance {
 const DB = "server/platform/db/index.ts";
 const MANIFEST = "server/manifest.ts";
 const EVENTS = "server/platform/events/index.ts";
+const QUEUE = "server/platform/queue/index.ts";
 
 /** handler -> service -> store -> schema. A file of any other name (events.ts, jobs.ts, a verb's own) is a service. */
 const ALLOWANCES: Readonly<Record<Role, Allowance>> = {
@@ -34,7 +35,7 @@ const ALLOWANCES: Readonly<Record<Role, Allowance>> = {
     ownTypes: ["schema"],
     gen: false,
     sql: false,
-    platform: [DB, EVENTS],
+    platform: [DB, EVENTS, QUEUE],
     otherDomains: true,
     why: "a service holds the rules and knows neither SQL nor the wire",
   },
@@ -42,7 +43,7 @@ const ALLOWANCES: Readonly<Record<Role, Allowance>> = {
     own: ["store", "schema"],
     gen: false,
     sql: true,
-    platform: [DB, EVENTS],
+    platform: [DB, EVENTS, QUEUE],
     otherDomains: true,
     why: "a store is SQL: it decides nothing and publishes nothing",
   },
@@ -67,7 +68,7 @@ const ALLOWANCES: Readonly<Record<Role, Allowance>> = {
     own: ["handler", "service", "store", "schema", "wire", "index"],
     gen: true,
     sql: false,
-    platform: [DB, EVENTS],
+    platform: [DB, EVENTS, QUEUE],
     otherDomains: true,
     why: "an index is the domain's manifest and what others may use",
   },
@@ -95,7 +96,7 @@ function allowed(one: Import, domain: string, role: Role, allowance: Allowance):
   if (one.kind === "package") return allowedPackage(one.target, role, allowance);
   if (one.kind !== "file" || COMMON.test(one.target)) return true;
   if (one.target.startsWith("gen/") || one.target === MANIFEST) return allowance.gen;
-  if (one.target === DB || one.target === EVENTS) return allowance.platform.includes(one.target);
+  if ([DB, EVENTS, QUEUE].includes(one.target)) return allowance.platform.includes(one.target);
   const other = domainOf(one.target);
   if (other === undefined) return true;
   if (other !== domain) return allowance.otherDomains || isForeignKey(role, one.target);

@@ -2,7 +2,8 @@ import type { Import, Rule, SourceFile } from "./source.js";
 
 /** A module or folder of platform/ that is one way to do what its port says. */
 const IMPLEMENTATION = /^server\/platform\/(?:.+\/)?(?:memory|nats|postgres|disk|s3|embedded|redis)[^/]*(?:\/.*)?$/;
-const COMPOSITION_ROOT = "server/app.ts";
+/** app.ts, and the parts it is put together from. */
+const COMPOSITION_ROOT = /^server\/app(\.ts$|\/)/;
 
 /** npm package -> the only files that name it. */
 const KEPT_PACKAGES: readonly { readonly name: RegExp; readonly files: RegExp; readonly says: string }[] = [
@@ -14,7 +15,7 @@ const KEPT_PACKAGES: readonly { readonly name: RegExp; readonly files: RegExp; r
 /** Nobody but app.ts names an implementation; its own folder may. */
 export const onlyTheAppNamesImplementations: Rule = (files) =>
   files
-    .filter((source) => source.file !== COMPOSITION_ROOT)
+    .filter((source) => !COMPOSITION_ROOT.test(source.file))
     .flatMap((source) =>
       source.imports
         .filter((one) => one.kind === "file" && isImplementation(one.target) && !sameFolder(source, one))

@@ -40,8 +40,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   cli: { may: ["cli", "backend", "main", "app", "config", "kernel", "client-sdk", "package.json"] },
 };
 
-/** The only doors of platform/ that a domain may open: statement() and schema helpers, record() and its fragment. */
-const DOMAIN_DOORS = ["server/platform/db/index.ts", "server/platform/events/index.ts"];
+/** The only doors of platform/ that a domain may open: statement() and schema helpers, record() and its fragment, rows of jobs. */
+const DOMAIN_DOORS = [
+  "server/platform/db/index.ts",
+  "server/platform/events/index.ts",
+  "server/platform/queue/index.ts",
+];
 
 /** The listed exception: migrations need every table, so this one file gathers the domains' schemas. */
 const SCHEMA_GATHERER = "server/platform/db/schemas.ts";

@@ -4,6 +4,8 @@ export { grants, signatureUses } from "../../domains/auth/schema.js";
 export { counters } from "../../domains/counters/schema.js";
 export { nodes, presences } from "../../domains/events/schema.js";
 export { messages } from "../../domains/messages/schema.js";
+export { webhooks } from "../../domains/webhooks/schema.js";
 export { eventLog, eventPrunes, events, outbox } from "../events/schema.js";
+export { crons, jobQueues, jobs, jobWorkers } from "../queue/schema.js";
 export { backstay } from "./columns.js";
 export { idempotencyKeys, installation } from "./schema.js";

@@ -1,0 +1,36 @@
+import type { JsonObject } from "../../kernel/jobs.js";
+import type { ClaimedJob } from "../queue/queue.js";
+
+/** What became of an attempt. */
+export type Outcome =
+  /** Done; its completion is still to be written. */
+  | { readonly kind: "done"; readonly result: unknown }
+  /** Done, and committed together with what its transaction wrote. */
+  | { readonly kind: "committed" }
+  /** Failed; `final` when trying again is of no use. */
+  | { readonly kind: "failed"; readonly error: string; readonly final?: boolean }
+  /** It was no longer this worker's. */
+  | { readonly kind: "lost" };
+
+/** What a running job says while it runs. */
+export interface JobLine {
+  /** Fires when the attempt is to end; its reason says why, in words that `lastError` shows. */
+  readonly signal: AbortSignal;
+  /** Begins the attempt's time anew; rejects with JOB_LOST. */
+  heartbeat(): Promise<void>;
+  progress(value: unknown): void;
+  log(message: string, facts?: JsonObject): void;
+}
+
+/** Runs jobs: in this process, in threads of it, or in processes of their own. */
+export interface Runner {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** How many it can run at once. */
+  readonly size: number;
+  /**
+   * Runs an attempt. Never rejects: whatever goes wrong is an outcome. After the signal fired it answers within two seconds where
+   * the job can be ended by force, and when the job itself ends otherwise.
+   */
+  run(job: ClaimedJob, line: JobLine): Promise<Outcome>;
+}

@@ -1,0 +1,2 @@
+export { JOB_COLUMNS, type JobRow } from "./rows.js";
+export { crons, jobQueues, jobs, jobWorkers, STATE } from "./schema.js";
