@@ -1,75 +1,70 @@
 import { setMaxListeners } from "node:events";
 import { readFileSync } from "node:fs";
+import { background, declareCrontab } from "./app/background.js";
+import { type BetweenNodes, betweenNodes } from "./app/between-nodes.js";
+import { type Control, controlOf } from "./app/control.js";
+import { allJobs, allWebhooks } from "./app/declared.js";
 import { type CompatOptions, createCompatDoor } from "./compat/door.js";
 import { type Config, ConfigError, toSettings, VERSION } from "./config.js";
 import type { Ports } from "./context.js";
 import { accountsDomain } from "./domains/accounts/index.js";
 import { authDomain, isSignedIn, offerSetup, onRevoked, signedOut } from "./domains/auth/index.js";
-import {
-  type AppEvent,
-  createPresence,
-  eventsDomain,
-  publishEvent,
-  RECHECK,
-  type Recheck,
-} from "./domains/events/index.js";
+import { cacheDomain } from "./domains/cache/index.js";
+import { createPresence, eventsDomain } from "./domains/events/index.js";
+import { jobsDomain } from "./domains/jobs/index.js";
 import { messagesDomain } from "./domains/messages/index.js";
 import { systemDomain } from "./domains/system/index.js";
+import { webhooksDomain } from "./domains/webhooks/index.js";
 import { createGround, type Ground, type GroundWork } from "./ground.js";
 import { createHealth, type Missing } from "./http/health.js";
 import type { Listener } from "./http/listener/index.js";
 import { openApiJson } from "./http/openapi/index.js";
 import { createPort } from "./http/port.js";
+import type { SocketOptions } from "./http/socket/index.js";
 import { type Clock, systemClock } from "./kernel/clock.js";
-import { declaredJobs } from "./kernel/declared-jobs.js";
 import { declaredTopics } from "./kernel/declared-topics.js";
 import { uuidV7Ids } from "./kernel/ids.js";
 import { instanceKey, sameBytes, sha256 } from "./kernel/instance-key.js";
 import type { DeclaredJobs } from "./kernel/jobs.js";
-import {
-  type NotifyTarget,
-  notifyTarget,
-  SOCKET_NOTICES,
-  type SocketNotice,
-  type SocketPaths,
-  socketPaths,
-} from "./kernel/sockets.js";
+import { isPublicAddress } from "./kernel/private-address.js";
+import { type SocketPaths, socketPaths } from "./kernel/sockets.js";
 import type { Topics } from "./kernel/topics.js";
+import type { DeclaredWebhooks } from "./kernel/webhooks.js";
 import type { Authenticator, Manifest } from "./manifest.js";
-import type { Bus } from "./platform/bus/bus.js";
-import { ipcBus, type Peer } from "./platform/bus/ipc.js";
-import { memoryBus } from "./platform/bus/memory.js";
-import { natsBus } from "./platform/bus/nats.js";
 import { memoryCaches } from "./platform/cache/memory.js";
 import { embeddedPostgres } from "./platform/db/embedded/launcher.js";
-import { pruneKeys } from "./platform/db/index.js";
 import { checkInstallation } from "./platform/db/installation.js";
 import { postgresDatabase } from "./platform/db/postgres.js";
-import { busCarrier, type EventCarrier, noCarrier } from "./platform/events/carrier.js";
 import { accountTopic } from "./platform/events/index.js";
-import { natsCarrier } from "./platform/events/nats.js";
 import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
 import { type Home, openHome } from "./platform/home.js";
+import { guardedPost } from "./platform/http-post/guarded-post.js";
 import { createSubmit } from "./platform/jobs/submit.js";
-import type { Link } from "./platform/link.js";
 import { createLog, describeError, type Log } from "./platform/log.js";
-import { natsLink } from "./platform/nats.js";
-import { postgresQueue } from "./platform/queue/postgres.js";
 import { methodTable } from "./rpc/methods.js";
 import { allowedOrigins } from "./rpc/origins.js";
 import { createPipeline, type Pipeline } from "./rpc/pipeline.js";
 
+export type { Control } from "./app/control.js";
 export type { Ground, GroundWork } from "./ground.js";
 export { shareNotices } from "./platform/bus/ipc.js";
 export { HomeTaken, readAdminToken, readRunning } from "./platform/home.js";
 
 /** The domains, leaves first. */
-const DOMAINS: readonly Manifest[] = [systemDomain, accountsDomain, authDomain, messagesDomain, eventsDomain];
+const DOMAINS: readonly Manifest[] = [
+  systemDomain,
+  cacheDomain,
+  accountsDomain,
+  authDomain,
+  messagesDomain,
+  eventsDomain,
+  jobsDomain,
+  webhooksDomain,
+];
 
 const SERVICES = DOMAINS.flatMap((domain) => domain.services);
 
-const PRUNE_EVERY = 5 * 60_000;
 const DRAIN_MS = 8_000;
 
 /** What the house is made with: an app's declarations, a worker's part, and what a test puts in place of the real thing. */
@@ -79,6 +74,9 @@ export interface Overrides {
   topics?: Topics;
   sockets?: SocketPaths;
   jobs?: DeclaredJobs;
+  webhooks?: DeclaredWebhooks;
+  /** The app's file: job workers run it too. */
+  appFile?: string | undefined;
   /** How often peers of sockets are asked whether they are there, in milliseconds. */
   socketPingMs?: number;
   /** Set in one of several processes that serve together. */
@@ -90,8 +88,6 @@ export interface WorkerPart {
   /** From 1 on. */
   number: number;
   ground: Ground;
-  /** Whether it forgets what is past keeping; one does. */
-  prunes: boolean;
   /** Whether it makes the link for the first administrator. */
   offersSetup: boolean;
 }
@@ -117,16 +113,6 @@ export interface Started {
   notes: string[];
   /** What the app's own code may ask. */
   control: Control;
-}
-
-/** What an app's code may ask of the running server. */
-export interface Control {
-  /** Sends an object to the sockets that all of the target fits, on every node. Throws TypeError as `notifyTarget` does. */
-  notify(target: NotifyTarget, message: object): void;
-  /** Publishes to any topic; the server's own types are refused. Rejects with the DomainErrors of Publish. */
-  publish(event: AppEvent): Promise<{ id: string }>;
-  /** Has the rules of a topic, or of all, asked again for those who follow it, on every node. */
-  recheck(topic?: string): void;
 }
 
 /** What a running server answers at `/openapi.json`. */
@@ -200,19 +186,20 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     await checkInstallation({ db: database }, key.fingerprint);
 
     const between = betweenNodes(config, key.fingerprint, worker, log);
-    const { bus, carrier, link } = between;
-    const events = relay({ database, bus, carrier, log });
+    const { bus, carrier, link, queue } = between;
+    const events = relay({ database, bus, carrier, log, numbers: config.roles.has("relay") });
     const settings = toSettings(config);
     const [clock, ids] = [overrides.clock ?? systemClock, uuidV7Ids()];
     const grace = settings.events.presenceGrace;
     const presence = createPresence({ database, events, ids, clock, log, grace });
-    const declared = overrides.jobs ?? declaredJobs();
-    const queue = postgresQueue({ bus });
+    const declared = allJobs(overrides.jobs, DOMAINS, () => ports);
+    declareCrontab(home, declared);
+    const webhooks = allWebhooks(overrides.webhooks, config.webhooks);
     const ports: Ports = {
       jobs: {
         declared,
         submit: createSubmit({ database, declared, ids, offer: queue.offer }),
-        offer: (jobs) => queue.offer(jobs.map(({ id, queue }) => ({ id, queue, fence: 0 }))),
+        offer: queue.offer,
         cancelled: (jobIds) => bus.publish("jobs.cancelled", { ids: jobIds }),
       },
       database,
@@ -222,10 +209,12 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       key,
       clock,
       ids,
-      caches: memoryCaches(bus),
+      caches: memoryCaches({ bus, tables: settings.cache.tables, named: config.caches }),
       hasher: argon2Hasher(),
       topics: overrides.topics ?? declaredTopics(),
       presence,
+      webhooks,
+      post: guardedPost({ isAllowed: settings.webhooks.allowPrivate ? () => true : isPublicAddress }),
       settings,
       draining: draining.signal,
       erase: async (ctx, accountId) => {
@@ -242,12 +231,15 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     await events.start();
     stops.push(() => presence.stop());
     await presence.start();
-    if (worker?.prunes ?? true) startPruning(ports);
 
     draining.signal.throwIfAborted();
+    const control = controlOf(ports);
+    const { appFile } = overrides;
+    const work = background(config, { ports, queue, control, target, appFile, worker: worker?.number });
     const pipeline = pipelineOf(ports);
     const listener = openPort(ports, pipeline, between);
-    stops.push(() => listener.drain(DRAIN_MS));
+    stops.push(() => Promise.all([listener.drain(DRAIN_MS), work.stop()]).then(() => {}));
+    await work.start();
     const address = await listener.start();
     draining.signal.throwIfAborted();
     open = true;
@@ -262,7 +254,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       notes,
       setupUrl: token && `${url}/setup#${token}`,
       bus: between.describe(),
-      control: controlOf(ports),
+      control,
     };
   };
 
@@ -283,13 +275,14 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     });
 
   const openPort = (ports: Ports, pipeline: Pipeline, between: BetweenNodes): Listener => {
+    const isApi = config.roles.has("api");
     return createPort({
       host: config.host,
       port: config.port,
       tls: readTls(config),
-      services: SERVICES,
+      services: isApi ? SERVICES : [],
       pipeline,
-      paths: config.compat ? (methods) => createCompatDoor(methods, pipeline, compatOf(config)) : undefined,
+      paths: isApi && config.compat ? (methods) => createCompatDoor(methods, pipeline, compatOf(config)) : undefined,
       reflection: config["grpc.reflection"],
       health: createHealth(
         () => open,
@@ -304,41 +297,29 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       ignoreUnknownFields: config["json.unknown_fields"] === "ignore",
       maxConnections: config["limits.connections"],
       maxConnectionsPerAddress: config["limits.connections_per_address"],
-      sockets: {
-        ports,
-        path: config["events.ws_path"],
-        paths: overrides.sockets ?? socketPaths(),
-        perAddress: config["limits.sockets_per_address"],
-        signatureName: config["auth.signature_name"],
-        isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
-        onRevoked: (caller, listener) => onRevoked(ports, caller, listener),
-        isSignedIn: (caller) => isSignedIn({ db: ports.database, caller }),
-        signedOut: async (callers) => {
-          const { database } = ports;
-          const gone = await signedOut(callers.map((caller) => ({ caller, database, db: database })));
-          return new Set([...gone].map(({ caller }) => caller));
-        },
-        heartbeat: ports.settings.events.heartbeat,
-        signedLife: ports.settings.events.streamTtl,
-        enterPresence: (accountId) => ports.presence.enter(accountTopic(accountId), accountId),
-        pingMs: overrides.socketPingMs,
-      },
+      sockets: isApi ? socketOptions(ports) : undefined,
     });
   };
 
-  const startPruning = (ports: Ports) => {
-    const prune = async () => {
-      try {
-        await pruneKeys({ db: ports.database }, { at: ports.clock.now() });
-        for (const domain of DOMAINS) await domain.prune?.(ports);
-      } catch (error) {
-        log.warn(describeError(error), "pruning failed; it is tried again");
-      }
-    };
-    const timer = setInterval(prune, PRUNE_EVERY);
-    timer.unref();
-    stops.push(() => clearInterval(timer));
-  };
+  const socketOptions = (ports: Ports): SocketOptions => ({
+    ports,
+    path: config["events.ws_path"],
+    paths: overrides.sockets ?? socketPaths(),
+    perAddress: config["limits.sockets_per_address"],
+    signatureName: config["auth.signature_name"],
+    isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
+    onRevoked: (caller, listener) => onRevoked(ports, caller, listener),
+    isSignedIn: (caller) => isSignedIn({ db: ports.database, caller }),
+    signedOut: async (callers) => {
+      const { database } = ports;
+      const gone = await signedOut(callers.map((caller) => ({ caller, database, db: database })));
+      return new Set([...gone].map(({ caller }) => caller));
+    },
+    heartbeat: ports.settings.events.heartbeat,
+    signedLife: ports.settings.events.streamTtl,
+    enterPresence: (accountId) => ports.presence.enter(accountTopic(accountId), accountId),
+    pingMs: overrides.socketPingMs,
+  });
 
   const endAll = async () => {
     for (let end = stops.pop(); end !== undefined; end = stops.pop()) {
@@ -376,48 +357,6 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       return stopping;
     },
   };
-}
-
-/** What the app's own code may ask. */
-function controlOf(ports: Ports): Control {
-  return {
-    notify(target, message) {
-      const notice: SocketNotice = { target: notifyTarget(target), message };
-      ports.bus.publish(SOCKET_NOTICES, notice);
-    },
-    recheck: (topic) => ports.bus.publish(RECHECK, (topic === undefined ? {} : { topic }) satisfies Recheck),
-    publish: async (event) => ({ id: (await publishEvent(ports, event)).id }),
-  };
-}
-
-/** What carries notices and events to the other processes of this installation. */
-interface BetweenNodes {
-  readonly bus: Bus;
-  readonly carrier: EventCarrier;
-  /** The connection under both, when there is one. */
-  readonly link?: Link<unknown>;
-  /** What is away, by name. */
-  readonly away: () => string[];
-  /** What it is, in words. */
-  readonly describe: () => string;
-}
-
-function betweenNodes(config: Config, installation: string, worker: WorkerPart | undefined, log: Log): BetweenNodes {
-  const onError = (error: unknown) => log.error(describeError(error), "bus listener failed");
-  if (config["nats.url"] !== "") {
-    const prefix = config["nats.prefix"];
-    const link = natsLink({ urls: config["nats.url"].split(","), log });
-    const [retention, maxBytes] = [config["events.retention"], config["nats.stream_bytes"]];
-    const carrier = natsCarrier({ link, log, prefix, installation, retention, maxBytes });
-    const bus = natsBus({ link, prefix, installation, onError });
-    const away = () => (bus.isConnected() && carrier.isConnected() ? [] : ["nats"]);
-    return { bus, carrier, link, away, describe: link.describe };
-  }
-  const away = () => [];
-  if (worker === undefined) return { bus: memoryBus(onError), carrier: noCarrier, away, describe: () => "in-process" };
-  const bus = ipcBus(process as Peer, onError);
-  const carrier = busCarrier(bus, String(worker.number));
-  return { bus, carrier, away, describe: () => "between the workers of this machine" };
 }
 
 /** What this node is without, while it serves all the same. */

@@ -2,7 +2,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import packageJson from "../package.json" with { type: "json" };
+import { type CacheLine, cacheLine, readCaches } from "./config-caches.js";
+import { readWebhooks } from "./config-webhooks.js";
 import { milliseconds } from "./kernel/duration.js";
+import type { NamedCache } from "./kernel/named-cache.js";
+import { nearest } from "./kernel/nearest.js";
+import type { Webhook } from "./kernel/webhooks.js";
 import type { Settings } from "./settings.js";
 
 /** A duration within bounds, which are written as durations themselves. */
@@ -255,7 +260,14 @@ export type SettingName = keyof typeof SETTINGS;
 type Values = { readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["type"]> };
 
 /** The configuration of a process. */
-export type Config = Values & { readonly development: boolean; readonly version: string };
+export type Config = Values & {
+  readonly development: boolean;
+  readonly version: string;
+  /** Those of backstay.config.json. */
+  readonly webhooks: readonly Webhook[];
+  /** By name; always with one called `default`. */
+  readonly caches: ReadonlyMap<string, NamedCache>;
+};
 
 /** A configuration that cannot be used; its message is one line that names where and what. */
 export class ConfigError extends Error {
@@ -288,9 +300,9 @@ export interface Sources {
 /** Reads the configuration: flag over environment over file over default. Throws ConfigError. */
 export function readConfig({ flags, env, cwd, development }: Sources): Config {
   const fromEnv = (name: SettingName) => env[envOf(name)] ?? env[USUAL[name] ?? ""];
-  const json = readJsonFile(join(cwd, "backstay.config.json"));
+  const { values: json, webhooks, ...inJson } = readJsonFile(join(cwd, "backstay.config.json"));
   const home = resolve(cwd, flags.home ?? fromEnv("home") ?? json.home?.text ?? SETTINGS.home.default);
-  const lines = readLinesFile(join(home, "etc", "config"));
+  const { values: lines, ...inLines } = readLinesFile(join(home, "etc", "config"));
   if (lines.home !== undefined) throw new ConfigError(`${lines.home.where}: the home cannot be set inside of it`);
   const file = { ...json, ...lines };
   const values: Record<string, unknown> = {};
@@ -305,7 +317,10 @@ export function readConfig({ flags, env, cwd, development }: Sources): Config {
     if (!parsed.success) throw new ConfigError(`${source}: ${name} ${parsed.error.issues[0]!.message}`);
     values[name] = parsed.data;
   }
-  const config = { ...values, home, development, version: VERSION } as Config;
+  const cacheLines = [...inJson.caches, ...inLines.caches];
+  const wrong = (where: string, message: string) => new ConfigError(`${where}: ${message}`);
+  const caches = readCaches(cacheLines, values["cache.sync"] as boolean, wrong);
+  const config = { ...values, home, development, version: VERSION, webhooks, caches } as Config;
   if (config.secret !== "" && !/^[0-9a-f]{64,}$/i.test(config.secret)) {
     throw new ConfigError(`${envOf("secret")}: must be at least 64 hex digits`);
   }
@@ -354,11 +369,22 @@ export function toSettings(config: Config): Settings {
 
 type FileValues = Record<string, { text: string; where: string }>;
 
-function readJsonFile(path: string): FileValues {
-  if (!existsSync(path)) return {};
+/** What a file says. */
+interface LinesFile {
+  values: FileValues;
+  caches: CacheLine[];
+}
+
+interface JsonFile extends LinesFile {
+  webhooks: readonly Webhook[];
+}
+
+function readJsonFile(path: string): JsonFile {
+  if (!existsSync(path)) return { values: {}, caches: [], webhooks: [] };
   const text = readFileSync(path, "utf8");
   const json = parseObject(text, path);
-  const values: FileValues = {};
+  const said: LinesFile = { values: {}, caches: [] };
+  let webhooks: readonly Webhook[] = [];
   let read = 0;
   // The keys are met in the order they are written in, so each stands after the one before.
   const lineOf = (key: string) => {
@@ -367,16 +393,27 @@ function readJsonFile(path: string): FileValues {
     while (read >= quoted.length && !/^\s*:/.test(text.slice(read)));
     return text.slice(0, read).split("\n").length;
   };
+  // Keys that are no settings, but stand before some.
+  const pass = (node: unknown) => {
+    if (typeof node !== "object" || node === null) return;
+    for (const [key, value] of Object.entries(node)) {
+      if (!Array.isArray(node)) lineOf(key);
+      pass(value);
+    }
+  };
   const walk = (node: object, prefix: string) => {
     for (const [key, value] of Object.entries(node)) {
       const name = prefix + key;
       const where = `${path}:${lineOf(key)}`;
-      if (typeof value === "object" && value !== null) walk(value, `${name}.`);
-      else values[known(name, where)] = { text: String(value), where };
+      if (name === "webhooks" && Array.isArray(value)) {
+        webhooks = readWebhooks(value, (message) => new ConfigError(`${where}: ${message}`));
+        pass(value);
+      } else if (typeof value === "object" && value !== null) walk(value, `${name}.`);
+      else take(said, name, String(value), where);
     }
   };
   walk(json, "");
-  return values;
+  return { ...said, webhooks };
 }
 
 function parseObject(text: string, path: string): object {
@@ -389,37 +426,29 @@ function parseObject(text: string, path: string): object {
   throw new ConfigError(`${path}: expected an object of settings`);
 }
 
-function readLinesFile(path: string): FileValues {
-  if (!existsSync(path)) return {};
-  const values: FileValues = {};
+function readLinesFile(path: string): LinesFile {
+  const said: LinesFile = { values: {}, caches: [] };
+  if (!existsSync(path)) return said;
   for (const [index, line] of readFileSync(path, "utf8").split(/\r?\n/).entries()) {
     const text = line.trim();
     if (text === "" || text.startsWith("#")) continue;
     const where = `${path}:${index + 1}`;
     const at = text.indexOf("=");
     if (at === -1) throw new ConfigError(`${where}: expected name=value`);
-    values[known(text.slice(0, at).trim(), where)] = { text: text.slice(at + 1).trim(), where };
+    take(said, text.slice(0, at).trim(), text.slice(at + 1).trim(), where);
   }
-  return values;
+  return said;
+}
+
+function take({ values, caches }: LinesFile, name: string, text: string, where: string): void {
+  const cache = cacheLine(name, text, where);
+  if (cache === undefined) values[known(name, where)] = { text, where };
+  else caches.push(cache);
 }
 
 function known(name: string, where: string): SettingName {
   if (name in SETTINGS) return name as SettingName;
-  const nearest = Object.keys(SETTINGS).sort((a, b) => distance(name, a) - distance(name, b))[0];
-  throw new ConfigError(`${where}: there is no setting ${name}; did you mean ${nearest}?`);
-}
-
-/** Levenshtein's: how many letters apart two names are. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
+  throw new ConfigError(`${where}: there is no setting ${name}; did you mean ${nearest(name, Object.keys(SETTINGS))}?`);
 }
 
 function first(candidates: [string, string | undefined][]): [string, string] {

@@ -4,11 +4,13 @@ import type { Ids } from "./kernel/ids.js";
 import type { InstanceKey } from "./kernel/instance-key.js";
 import type { DeclaredJobs, JobContext, NewJob } from "./kernel/jobs.js";
 import type { Topics } from "./kernel/topics.js";
+import type { DeclaredWebhooks } from "./kernel/webhooks.js";
 import type { Bus } from "./platform/bus/bus.js";
 import type { CacheFactory } from "./platform/cache/cache.js";
 import type { Database, Db } from "./platform/db/index.js";
 import type { EventLog } from "./platform/events/index.js";
 import type { Hasher } from "./platform/hasher/hasher.js";
+import type { HttpPost } from "./platform/http-post/http-post.js";
 import type { Log } from "./platform/log.js";
 import type { JobRow } from "./platform/queue/index.js";
 import type { Settings } from "./settings.js";
@@ -34,8 +36,8 @@ export interface Jobs {
   cancelled(ids: readonly string[]): void;
 }
 
-/** What a job of a domain gets: the ports, and what every job gets. */
-export type JobCtx = Ports & JobContext;
+/** What a job of a domain gets: the ports, and what every job gets. It writes to the log as everything else of the server does. */
+export type JobCtx = Ports & Omit<JobContext, "log">;
 
 /** The outside world as a verb sees it: ports only, never a domain. */
 export interface Ports {
@@ -52,12 +54,19 @@ export interface Ports {
   readonly topics: Topics;
   readonly presence: Presence;
   readonly jobs: Jobs;
+  /** The webhooks that are declared here. */
+  readonly webhooks: DeclaredWebhooks;
+  /** The way out to servers elsewhere, whose URLs somebody else has chosen. */
+  readonly post: HttpPost;
   readonly settings: Settings;
   /** Fires when this server begins to stop: streams say goodbye. */
   readonly draining: AbortSignal;
   /** Erases what every domain holds of an account; runs inside the caller's transaction. */
-  readonly erase: (ctx: Ctx, accountId: string) => Promise<void>;
+  readonly erase: (ctx: EraseCtx, accountId: string) => Promise<void>;
 }
+
+/** What erasing gets: the transaction that deletes an account, or one after it. */
+export type EraseCtx = Ports & Pick<Ctx, "db" | "caller" | "afterCommit">;
 
 /** One repeatable create: its row commits with what the call makes. */
 export interface Idempotency {

@@ -8,7 +8,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
-import type { Ctx, JobCtx, Ports } from "./context.js";
+import type { Ctx, EraseCtx, JobCtx, Ports } from "./context.js";
 import type { Caller } from "./kernel/caller.js";
 import type { JobDeclaration } from "./kernel/jobs.js";
 import type { SignedCall } from "./kernel/signature.js";
@@ -17,10 +17,11 @@ import type { SignedCall } from "./kernel/signature.js";
 export interface Manifest {
   readonly name: string;
   readonly services: readonly Served[];
-  /** Erases what the domain holds of an account, inside the transaction that deletes it. */
-  readonly erase?: (ctx: Ctx, accountId: string) => Promise<void>;
-  /** Forgets what is past keeping; runs every few minutes on each node. */
-  readonly prune?: (ports: Ports) => Promise<void>;
+  /**
+   * Erases what the domain holds of an account, inside the transaction that deletes it, and again later: for what was being
+   * written meanwhile.
+   */
+  readonly erase?: (ctx: EraseCtx, accountId: string) => Promise<void>;
   /** Jobs of the domain, by names that begin with `backstay.`. */
   readonly jobs?: readonly DomainJob[];
   /** Tells who calls; one domain does. */

@@ -8,6 +8,8 @@ import { cancellableFetch } from "./cancellable-fetch.js";
 import { createEventsClient, type EventsClient } from "./events.js";
 import { AccountService } from "./gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "./gen/backstay/auth/v1/auth_pb.js";
+import { CacheService } from "./gen/backstay/cache/v1/cache_pb.js";
+import { JobService } from "./gen/backstay/jobs/v1/jobs_pb.js";
 import { MessageService } from "./gen/backstay/messages/v1/messages_pb.js";
 import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
 import { createServiceClient, type ServiceClient } from "./service-client.js";
@@ -71,6 +73,10 @@ export interface BackstayClient {
   readonly system: ServiceClient<typeof SystemService>;
   /** Live events. */
   readonly events: EventsClient;
+  /** Background work and what is done by the clock; for administrators. */
+  readonly jobs: ServiceClient<typeof JobService>;
+  /** The caches of the node that answers; for administrators. */
+  readonly cache: ServiceClient<typeof CacheService>;
   /**
    * Opens a WebSocket at a path of the server, or of the app that runs on it; absent is `/ws`. It reconnects by itself and
    * stays signed in as the client is. Throws `NO_WEB_SOCKET` where there is none.
@@ -140,6 +146,8 @@ export function createClient(url: string, options: ClientOptions = {}): Backstay
     auth: createAuthClient(call, session),
     messages: createServiceClient(MessageService, call),
     system: createServiceClient(SystemService, call),
+    jobs: createServiceClient(JobService, call),
+    cache: createServiceClient(CacheService, call),
     events: createEventsClient({ open: open[options.live ?? "auto"], session, reconnect, call, timeoutMs }),
     socket: (path = socketPath, how = {}) =>
       openAppSocket({ ...sockets, server: url, reconnect, timeoutMs }, path, how),

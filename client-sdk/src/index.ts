@@ -17,6 +17,12 @@ export {
   type UpdateAccountResponse,
 } from "./gen/backstay/accounts/v1/accounts_pb.js";
 export type { CompleteSetupResponse, GetCurrentResponse, SignInResponse } from "./gen/backstay/auth/v1/auth_pb.js";
+export type {
+  CacheStats,
+  GetStatsResponse,
+  IncrementResponse,
+  ListKeysResponse,
+} from "./gen/backstay/cache/v1/cache_pb.js";
 export {
   type Event,
   EventSchema,
@@ -25,6 +31,28 @@ export {
   type Presence,
   type PublishResponse,
 } from "./gen/backstay/events/v1/events_pb.js";
+export {
+  type CancelJobResponse,
+  type Cron,
+  type GetJobResponse,
+  type Job,
+  JobSchema,
+  JobState,
+  type ListCronsResponse,
+  type ListJobsResponse,
+  type ListQueuesResponse,
+  OnConflict,
+  type PauseCronResponse,
+  type PauseQueueResponse,
+  type PurgeJobsResponse,
+  type Queue,
+  type ResumeCronResponse,
+  type ResumeQueueResponse,
+  type RetryJobResponse,
+  type RunCronResponse,
+  type SubmitJobResponse,
+  type SubmitJobsResponse,
+} from "./gen/backstay/jobs/v1/jobs_pb.js";
 export {
   type ListMessagesResponse,
   type MarkReadResponse,

@@ -3,12 +3,16 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { AccountService } from "./gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "./gen/backstay/auth/v1/auth_pb.js";
 import { EventService } from "./gen/backstay/events/v1/events_pb.js";
+import { JobService } from "./gen/backstay/jobs/v1/jobs_pb.js";
 import { MessageService } from "./gen/backstay/messages/v1/messages_pb.js";
 import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
 
 const CREATES: ReadonlySet<DescMethod> = new Set([
   AccountService.method.createAccount,
   EventService.method.publish,
+  JobService.method.submitJob,
+  JobService.method.submitJobs,
+  JobService.method.runCron,
   MessageService.method.sendMessage,
 ]);
 

@@ -1,8 +1,13 @@
 import type { Control } from "../app.js";
+import { declaredJobs } from "../kernel/declared-jobs.js";
 import { declaredTopics } from "../kernel/declared-topics.js";
+import { milliseconds } from "../kernel/duration.js";
+import { toCron, toDeclaration, toNewJob } from "../kernel/job-options.js";
+import type { DeclaredJobs, JobContext, NewJob } from "../kernel/jobs.js";
 import { type SocketPaths, socketPaths } from "../kernel/sockets.js";
 import type { Topics } from "../kernel/topics.js";
-import type { Backend } from "./index.mjs";
+import { type DeclaredWebhooks, declaredWebhooks } from "../kernel/webhooks.js";
+import type { JobContext as AppJobContext, Backend, Cache, SubmitOptions, Transaction } from "./index.mjs";
 
 /** A server that runs with an app's code. */
 export interface Hosted {
@@ -14,15 +19,26 @@ export interface Hosted {
 /** Starts a server with what an app has declared, or waits for the one that is started anyway. */
 export type Host = (registry: Registry) => Promise<Hosted>;
 
+/** What an app has declared. */
+export interface Declared {
+  readonly topics: Topics;
+  readonly sockets: SocketPaths;
+  readonly jobs: DeclaredJobs;
+  readonly webhooks: DeclaredWebhooks;
+  /** The file that declares it, which job workers run too. */
+  readonly appFile?: string | undefined;
+}
+
 /** The app of this process. */
 export interface Registry {
   readonly app: Backend;
-  readonly topics: Topics;
-  readonly sockets: SocketPaths;
+  readonly declared: Declared;
   /** Whether some code has asked for the app. */
   asked: boolean;
   /** Who starts the server: the command line, which is there before the app's code, or whoever asks first. */
   host: Host | undefined;
+  /** Hands the app what answers it from now on. */
+  attach(server: Hosted): void;
 }
 
 /** Two copies of this module, of the command line's package and the app's, agree by it. */
@@ -46,6 +62,8 @@ export function theBackend(alone: Host): Backend {
 function createRegistry(): Registry {
   const topics = declaredTopics();
   const sockets = socketPaths();
+  const jobs = declaredJobs();
+  const webhooks = declaredWebhooks();
   let starting: Promise<void> | undefined;
   let hosted: Hosted | undefined;
 
@@ -54,17 +72,36 @@ function createRegistry(): Registry {
     return hosted;
   };
 
+  const submit: Backend["submit"] = async (name, args, options) =>
+    running("submit").control.submit(newJob(name, args, options));
+
   const app: Backend = {
     topic: (pattern, rules) => topics.declare(pattern, rules),
     ws: (path, handler) => sockets.declare(path, handler),
+    job(name, run, options) {
+      if (starting !== undefined) throw new Error(`job ${name}: declare it before app.start()`);
+      if (typeof run !== "function") throw new Error(`job ${name}: it needs a function`);
+      jobs.declare(toDeclaration(name, (args, ctx) => run(args as never, toAppContext(ctx)), options as object));
+      return { name, submit: (args, options, tx) => (tx ?? { submit }).submit(name, args, options) };
+    },
+    cron(id, expression, what, options) {
+      if (starting !== undefined) throw new Error(`cron ${id}: declare it before app.start()`);
+      if (typeof what === "function") app.job(id, what);
+      jobs.declareCron(toCron(id, expression, typeof what === "function" ? id : what, options as object));
+    },
+    webhook: (url, options) => webhooks.declare(url, options),
+    submit,
+    transaction: async (work) =>
+      running("transaction").control.transaction(({ db, submit }) =>
+        work({ db, submit: (name, args, options) => submit(newJob(name, args, options)) }),
+      ),
+    cache: (name = "default") => toCache(running("cache").control.cache(name)),
     start() {
-      starting ??= registry.host!(registry).then((server) => {
-        hosted = server;
-      });
+      starting ??= registry.host!(registry).then(registry.attach);
       return starting;
     },
     async stop() {
-      await starting;
+      if (hosted === undefined) await starting;
       const server = hosted;
       hosted = undefined;
       await server?.stop();
@@ -73,6 +110,37 @@ function createRegistry(): Registry {
     publish: async (event) => running("publish").control.publish(event),
     recheck: (topic) => running("recheck").control.recheck(topic),
   };
-  const registry: Registry = { app, topics, sockets, asked: false, host: undefined };
+  const registry: Registry = {
+    app,
+    declared: { topics, sockets, jobs, webhooks },
+    asked: false,
+    host: undefined,
+    attach(server) {
+      hosted = server;
+    },
+  };
   return registry;
+}
+
+/** A job's context, as an app sees it. */
+function toAppContext(ctx: JobContext): AppJobContext {
+  const own: Pick<Transaction, "submit"> = { submit: (name, args, options) => ctx.submit(newJob(name, args, options)) };
+  return Object.assign(Object.create(ctx), own);
+}
+
+/** A cache, as an app sees it. */
+function toCache(cache: ReturnType<Control["cache"]>): Cache {
+  return {
+    ...(cache as Pick<Cache, "get" | "getCached" | "del" | "clear">),
+    put(key, value, ttl) {
+      const ttlMs = typeof ttl === "string" ? milliseconds(ttl) : ttl;
+      if (ttl !== undefined && !(ttlMs! > 0)) throw new TypeError("app.cache: ttl is a duration");
+      return cache.put(key, value, ttlMs);
+    },
+    incr: (key, by = 1) => cache.incr(key, by),
+  };
+}
+
+function newJob(name: string, args: object | undefined, options: SubmitOptions | undefined): NewJob {
+  return toNewJob(name, args as NewJob["args"], options);
 }

@@ -16,6 +16,46 @@ export interface Backend {
    */
   ws(path: string, handler: SocketHandler): void;
   /**
+   * Registers a job: background work by name, such as `app.processUsers`. It runs at least once for each submission; what it writes
+   * by `ctx.db` is kept exactly when it succeeds, once. What it returns is the job's result, as JSON. One that throws is tried again
+   * after a while, `maxAttempts` times in all. Answers what submits it. Throws when the name or an option is malformed, or the
+   * name taken.
+   */
+  job<Args extends object = Record<string, unknown>>(
+    name: string,
+    run: (args: Args, ctx: JobContext) => unknown,
+    options?: JobOptions<Args>,
+  ): RegisteredJob<Args>;
+  /**
+   * Has something done by the clock, once for each time over all nodes: a job by its name, or a function, which is registered as a
+   * job of the cron's id. The expression has five fields (minutes, hours, days, months, days of the week) or six (seconds first).
+   * Throws when it is malformed; a wrong expression stops the start.
+   */
+  cron(
+    id: string,
+    expression: string,
+    what: string | ((args: Record<string, unknown>, ctx: JobContext) => unknown),
+    options?: CronOptions,
+  ): void;
+  /**
+   * Sends events to a URL, as signed POSTs that are tried again until they are taken: those of all the types and topics that are
+   * named, each once. See docs/webhooks.md. Throws when something of it is malformed.
+   */
+  webhook(url: string, options: WebhookOptions): void;
+  /**
+   * Submits a job by its name; resolves when that is committed. Rejects with the reasons of `JobService/SubmitJob`, and before the
+   * server runs.
+   */
+  submit(name: string, args?: object, options?: SubmitOptions): Promise<SubmittedJob>;
+  /**
+   * Runs `work` in one transaction of the database: what it writes and submits is kept together when it resolves, and not at all
+   * when it rejects. Other statements that wait for its rows wait 2 s; it has 10 s between two statements. Rejects before the
+   * server runs.
+   */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** A cache of the configuration by its name; `default` when there is none given. Throws when there is no such, and before the server runs. */
+  cache(name?: string): Cache;
+  /**
    * Starts the server when this file is run by itself (`node app.js`, `npx tsx app.ts`): for development, or as `backstay serve`
    * does when NODE_ENV is `production`, configured by the environment and files. Under `backstay dev` and `backstay serve` it
    * tells them that everything is declared. Either way it resolves when the server is ready. What keeps the server from starting
@@ -41,6 +81,139 @@ export interface Backend {
    * streams of those whom they refuse now. Call it after what your rules depend on has changed. Throws before the server runs.
    */
   recheck(topic?: string): void;
+}
+
+/** Durations: milliseconds, or text such as `250ms`, `30s`, `10m`, `2h`, `14d`. */
+export type Duration = number | string;
+
+export interface JobOptions<Args = unknown> {
+  /** The queue of submissions that name none: lower-case letters, digits, - and _; `default` when left out. */
+  readonly queue?: string;
+  /** Attempts in all, 1 to 100, before the job is dead; 10 when left out. One that was lost with its process counts. */
+  readonly maxAttempts?: number;
+  /** How long an attempt may take, up to a day; the setting `jobs.timeout` (10 minutes) when left out. */
+  readonly timeout?: Duration;
+  /** Most attempts at once in one process; as many as it runs at all when left out. */
+  readonly concurrency?: number;
+  /** The wait after a failed attempt: `least` (1 s) after the first, doubled after each, up to `most` (1 h); or a function of it. */
+  readonly backoff?: { readonly least?: Duration; readonly most?: Duration } | ((attempt: number) => number);
+  /** What the arguments must be: any Standard Schema, such as one of zod. Checked when the job is submitted and when it runs. */
+  readonly args?: ArgsSchema<Args>;
+}
+
+/** Checks arguments, as Standard Schema says. */
+export interface ArgsSchema<Args> {
+  readonly "~standard": {
+    readonly types?: { readonly input: unknown; readonly output: Args } | undefined;
+    validate(value: unknown): unknown;
+  };
+}
+
+/** What a job's function gets besides its arguments. */
+export interface JobContext {
+  /** 32 lower-case hex digits. */
+  readonly id: string;
+  readonly name: string;
+  /** 1 at first. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Fires when the attempt is to end: cancelled, out of time, taken over by another worker, or the server stops. */
+  readonly signal: AbortSignal;
+  /** The job's own transaction: it begins with the first statement and commits together with the job's success. */
+  readonly db: Db;
+  /** Begins the attempt's time anew; rejects when the job is no longer this worker's. */
+  heartbeat(): Promise<void>;
+  /** Says how far the job is, as any JSON value: GetJob and WatchJob show it. */
+  progress(value: unknown): void;
+  /** Writes to the server's log, with the job's name and id. */
+  log(message: string, facts?: object): void;
+  /** Submits another job in this one's transaction: it exists exactly when this one succeeds. */
+  submit(name: string, args?: object, options?: SubmitOptions): Promise<SubmittedJob>;
+}
+
+/** Where statements run. */
+export interface Db {
+  /** Runs one statement with its values for $1, $2 and so on; answers its rows, with columns in camelCase. */
+  run<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+export interface Transaction {
+  readonly db: Db;
+  /** Submits a job, which exists when the transaction commits. */
+  submit(name: string, args?: object, options?: SubmitOptions): Promise<SubmittedJob>;
+}
+
+export interface SubmitOptions {
+  readonly queue?: string;
+  /** Not before; or `delay`, from now. */
+  readonly runAt?: Date;
+  readonly delay?: Duration;
+  /** At most one job that is not finished has it, over all names; at most 255 characters. */
+  readonly uniqueKey?: string;
+  /** How long after the submission the key is held at least, also when the job is finished before; up to 365 days. */
+  readonly uniqueFor?: Duration;
+  /** When another job holds the key: answer that one (`keep`), give it these arguments and time if it waits (`replace`), or reject. */
+  readonly onConflict?: "keep" | "replace" | "fail";
+  /** Jobs of one key run one at a time, in the order they were submitted; at most 255 characters. */
+  readonly orderKey?: string;
+  /** -100 to 100, higher first; 0 when left out. */
+  readonly priority?: number;
+  readonly maxAttempts?: number;
+  readonly timeout?: Duration;
+}
+
+export interface SubmittedJob {
+  /** 32 lower-case hex digits. */
+  readonly id: string;
+  /** Whether it was submitted now; else it is the one that holds the unique key. */
+  readonly created: boolean;
+}
+
+/** A registered job. */
+export interface RegisteredJob<Args> {
+  readonly name: string;
+  /** Submits it; in `tx`, a transaction or the context of another job, when one is given. */
+  submit(args: Args, options?: SubmitOptions, tx?: Transaction | JobContext): Promise<SubmittedJob>;
+}
+
+export interface CronOptions {
+  /** What the job gets; {} when left out. */
+  readonly args?: object;
+  /** The IANA time zone the expression is meant in; `UTC` when left out. */
+  readonly timeZone?: string;
+  /** Times that passed while no node was there: the last of them is made up for (`one`), `all` are, or none (`skip`). */
+  readonly missed?: "one" | "all" | "skip";
+  /** The job's own when left out. */
+  readonly queue?: string;
+}
+
+export interface WebhookOptions {
+  /** What signs it: at least 16 characters, or `whsec_` and the base64 of 24 to 64 bytes. */
+  readonly secret: string;
+  /** Only these types, such as `message.add` or `message.*`; all when left out. */
+  readonly types?: readonly string[];
+  /** Only these topics, such as `room/7`, `room/{id}` or `account/*`; all but `system/*` when left out. */
+  readonly topics?: readonly string[];
+  /** Names it over restarts; made of the URL when left out. */
+  readonly id?: string;
+}
+
+/** Values by key, in the memory of each node: what is changed on one is dropped on the others. */
+export interface Cache {
+  /** Undefined when there is none here. */
+  get<V = unknown>(key: string): Promise<V | undefined>;
+  /**
+   * The value that is kept, else what `load` brings, which is kept: loads of one key at the same time are one. In a job worker's
+   * process or thread what is loaded is not kept.
+   */
+  getCached<V>(key: string, load: () => Promise<V>): Promise<V>;
+  put(key: string, value: unknown, ttl?: Duration): Promise<void>;
+  /** Drops a key on every node. */
+  del(key: string): Promise<void>;
+  /** Adds to a number, on this node; answers the sum. Rejects when the value is no number. */
+  incr(key: string, by?: number): Promise<number>;
+  /** Drops everything, on every node. */
+  clear(): Promise<void>;
 }
 
 /** Whoever asks something of a topic. */

@@ -6,6 +6,6 @@ const { theBackend } = await import("./backend.ts");
 export function backend() {
   return theBackend(async (registry) => {
     const { startAlone } = await import("../cli/alone.ts");
-    return startAlone(registry);
+    return startAlone(registry.declared);
   });
 }

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Hosted, type Registry, theRegistry } from "../backend/backend.js";
+import { type Declared, type Hosted, type Registry, theRegistry } from "../backend/backend.js";
 import type { Running } from "../main.js";
 
 /** An app's own code, which has said that everything is declared. */
-export interface AppCode extends Pick<Registry, "topics" | "sockets"> {
+export interface AppCode {
+  readonly declared: Declared;
   /** Hands it the server that runs now: its `app.start()` is done. */
   attach(server: Hosted): void;
   /** Rejects, with one line, when the rest of its file fails. */
@@ -27,7 +28,12 @@ export async function loadAppCode(folder: string): Promise<AppCode | undefined> 
     const otherwise = name === "app.js" ? ", or call it app.mjs" : "";
     throw new Error(`${name}: it is an ES module, so package.json needs "type": "module"${otherwise}`);
   }
+  return loadAppFile(file);
+}
 
+/** Runs the file of an app up to its `app.start()`. Throws one clear line. */
+export async function loadAppFile(file: string): Promise<AppCode> {
+  const name = basename(file);
   const registry = theRegistry();
   let attach = (_: Hosted) => {};
   const server = new Promise<Hosted>((resolve) => {
@@ -46,7 +52,7 @@ export async function loadAppCode(folder: string): Promise<AppCode | undefined> 
   // It is told where somebody waits for it.
   failed.catch(() => {});
   await Promise.race([declared, whole.then(() => neverStarts(name, registry))]);
-  return { topics: registry.topics, sockets: registry.sockets, attach, failed };
+  return { declared: { ...registry.declared, appFile: file }, attach, failed };
 }
 
 /** Rejects when it is clear that the file, which was read to its end, does not call `app.start()`. */
@@ -78,9 +84,9 @@ function typeOf(folder: string): string | undefined {
 /** Starts a server with an app's code, if there is any, and waits for its end. Throws what the code failed by. */
 export async function runWithCode(
   code: AppCode | undefined,
-  start: (declared: Pick<Registry, "topics" | "sockets"> | undefined) => Promise<Running>,
+  start: (declared: Declared | undefined) => Promise<Running>,
 ): Promise<void> {
-  const running = await start(code);
+  const running = await start(code?.declared);
   let failure: { error: unknown } | undefined;
   code?.failed.catch((error) => {
     failure = { error };

@@ -38,7 +38,7 @@ export interface PortOptions {
   /** Makes the paths besides those of the contract. */
   paths?: ((methods: ReadonlyMap<string, Method>) => MorePaths) | undefined;
   /** Without them no WebSocket is opened. */
-  sockets?: SocketOptions;
+  sockets?: SocketOptions | undefined;
 }
 
 /** The one port, with every door behind it. Throws, naming the method, when a service cannot be served. */

@@ -32,7 +32,7 @@ export interface JobContext {
   submit(job: NewJob): Promise<{ id: string; created: boolean }>;
 }
 
-export type RunJob<Context extends JobContext = JobContext> = (args: JsonObject, ctx: Context) => unknown;
+export type RunJob<Context = JobContext> = (args: JsonObject, ctx: Context) => unknown;
 
 /** Why a value is not what a job takes: where in it, and what is wrong. */
 export interface ArgsIssue {
@@ -42,7 +42,7 @@ export interface ArgsIssue {
 }
 
 /** A function that is registered by name. */
-export interface JobDeclaration<Context extends JobContext = JobContext> {
+export interface JobDeclaration<Context = JobContext> {
   /** Such as `app.processUsers`. */
   readonly name: string;
   readonly run: RunJob<Context>;
@@ -84,8 +84,8 @@ export interface NewJob {
   readonly priority?: number | undefined;
   readonly maxAttempts?: number | undefined;
   readonly timeoutMs?: number | undefined;
-  /** The cron that submits it, and the time it does so for: at most one job has both. */
-  readonly cron?: { readonly id: string; readonly tick: Date } | undefined;
+  /** The cron that submits it, and the time it does so for, unless it was asked to: at most one job has both. */
+  readonly cron?: { readonly id: string; readonly tick?: Date } | undefined;
 }
 
 /** What happens with a cron's times that passed, by more than a minute, while no node was there. */

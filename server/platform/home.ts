@@ -11,6 +11,8 @@ export interface Home {
   /** The token of the local command line, made at the first start. */
   adminToken(): string;
   logFile(): string;
+  /** Where crons may be written down; the file need not be there. */
+  crontab(): string;
   /** Takes the home for this process. Throws HomeTaken when another one runs on it. */
   take(): void;
   /** Tells others where this process listens. */
@@ -49,6 +51,7 @@ export function openHome(path: string): Home {
       ),
     adminToken: () => keep(join(path, "etc", "admin.token"), () => `bs_op_${randomBytes(32).toString("base64url")}`),
     logFile: () => join(path, "log", "backstay.log"),
+    crontab: () => join(path, "etc", "crontab"),
     take() {
       while (!tryTake(pidFile)) {
         const other = readRunning(path);

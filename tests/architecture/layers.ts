@@ -17,10 +17,13 @@ const ROOMS: Readonly<Record<string, Room>> = {
   rpc: { may: ["rpc", "platform", "manifest", "context", "settings", "kernel", "gen"] },
   http: { may: ["http", "rpc", "manifest", "context", "settings", "kernel", "gen"], types: ["platform"] },
   compat: { may: ["compat", "http", "rpc", "domains", "manifest", "context", "settings", "kernel", "gen"] },
-  config: { may: ["settings", "kernel", "package.json"] },
+  "config-webhooks": { may: ["kernel"] },
+  "config-caches": { may: ["kernel"] },
+  config: { may: ["config-webhooks", "config-caches", "settings", "kernel", "package.json"] },
   ground: { may: ["config", "platform", "kernel"] },
   app: {
     may: [
+      "app",
       "ground",
       "compat",
       "http",

@@ -19,6 +19,26 @@ function recorder() {
         return { id: "7" };
       },
       recheck: (topic) => void asked.push(["recheck", topic]),
+      submit: async (job) => {
+        asked.push(["submit", job]);
+        return { id: "8", created: true };
+      },
+      transaction: (work) =>
+        work({
+          db: {
+            run: async (text) => {
+              asked.push(["run", text]);
+              return [];
+            },
+          },
+          submit: async (job) => {
+            asked.push(["submit in it", job]);
+            return { id: "9", created: true };
+          },
+        }),
+      cache: () => {
+        throw new Error("app.cache: there is no cache");
+      },
     },
     stop: async () => void asked.push(["stop"]),
   });
@@ -39,11 +59,78 @@ describe("the app of a process", () => {
     const app = theBackend(nobody);
     app.topic("room/{id}", { presence: true });
     app.ws("/project/ws", () => "pong");
-    expect(theRegistry().topics.find("room/7")?.presence).toBe(true);
-    expect(theRegistry().sockets.find("/project/ws")).toBeTypeOf("function");
+    expect(theRegistry().declared.topics.find("room/7")?.presence).toBe(true);
+    expect(theRegistry().declared.sockets.find("/project/ws")).toBeTypeOf("function");
     expect(() => app.topic("room/{id}", {})).toThrow("topic room/{id}: declared already");
     expect(() => app.topic("account/{id}", {})).toThrow("account/ and system/ are the server's own");
     expect(() => app.ws("project", () => {})).toThrow("write the path as /project/ws");
+  });
+
+  it("keeps jobs, crons and webhooks, with what they say of themselves", async () => {
+    const app = theBackend(nobody);
+    const touch = app.job<{ id: string }>("app.touch", ({ id }) => id, { timeout: "5s", maxAttempts: 3 });
+    app.cron("app.nightly", "0 3 * * *", "app.touch", { args: { id: "7" }, timeZone: "Europe/Berlin" });
+    app.cron("app.minutely", "* * * * *", () => "done");
+    app.webhook("https://example.com/hook", { secret: "a secret of sixteen", types: ["message.*"] });
+    const { jobs, webhooks } = theRegistry().declared;
+    expect(touch.name).toBe("app.touch");
+    expect(jobs.find("app.touch")).toMatchObject({ queue: "default", timeoutMs: 5_000, maxAttempts: 3, inside: false });
+    expect(jobs.find("app.minutely")).toBeDefined();
+    expect(jobs.crons().map(({ id, job }) => [id, job])).toEqual([
+      ["app.nightly", "app.touch"],
+      ["app.minutely", "app.minutely"],
+    ]);
+    expect(webhooks.all()).toHaveLength(1);
+  });
+
+  it.each<[string, (app: ReturnType<typeof theBackend>) => void]>([
+    ["write its name as app.processUsers", (app) => app.job("not a name", () => {})],
+    ["names that begin with backstay. are the server's own", (app) => app.job("backstay.mine", () => {})],
+    ["it needs a function", (app) => app.job("app.a", "nothing" as never)],
+    ["there is no option retries", (app) => app.job("app.a", () => {}, { retries: 3 } as never)],
+    ["maxAttempts is a whole number from 1 to 100", (app) => app.job("app.a", () => {}, { maxAttempts: 0 })],
+    ["timeout is a duration up to a day", (app) => app.job("app.a", () => {}, { timeout: "soon" })],
+    ["backoff has durations least and most", (app) => app.job("app.a", () => {}, { backoff: { least: "2h" } })],
+    ["args is no schema", (app) => app.job("app.a", () => {}, { args: {} as never })],
+    ["there is no option tz", (app) => app.cron("app.a", "* * * * *", () => {}, { tz: "UTC" } as never)],
+    ["missed is one, all or skip", (app) => app.cron("app.a", "* * * * *", () => {}, { missed: "some" as never })],
+  ])("refuses where it is declared: %s", (says, declare) => {
+    expect(() => declare(theBackend(nobody))).toThrow(says);
+  });
+
+  it("declares no job once it is being started", async () => {
+    const { host } = recorder();
+    const app = theBackend(host);
+    await app.start();
+    expect(() => app.job("app.late", () => {})).toThrow("job app.late: declare it before app.start()");
+    expect(() => app.cron("app.late", "* * * * *", "app.x")).toThrow("cron app.late: declare it before app.start()");
+  });
+
+  it("submits by name and by what was registered, alone and in a transaction", async () => {
+    const { asked, host } = recorder();
+    const app = theBackend(host);
+    const touch = app.job<{ id: string }>("app.touch", () => {});
+    await app.start();
+    expect(await app.submit("app.touch", { id: "1" }, { priority: 5, uniqueFor: "1h" })).toEqual({
+      id: "8",
+      created: true,
+    });
+    await app.transaction(async (tx) => {
+      await tx.db.run("select 1");
+      expect(await touch.submit({ id: "2" }, { orderKey: "k" }, tx)).toEqual({ id: "9", created: true });
+    });
+    expect(asked).toEqual([
+      [
+        "submit",
+        expect.objectContaining({ name: "app.touch", args: { id: "1" }, priority: 5, uniqueForMs: 3_600_000 }),
+      ],
+      ["run", "select 1"],
+      ["submit in it", expect.objectContaining({ name: "app.touch", args: { id: "2" }, orderKey: "k" })],
+    ]);
+    await expect(app.submit("app.touch", {}, { when: "now" } as never)).rejects.toThrow("there is no option when");
+    await expect(app.submit("app.touch", {}, { delay: "1s", runAt: new Date() })).rejects.toThrow(
+      "it has either runAt or delay",
+    );
   });
 
   it("says what to do when it is asked for what only a running server can do", async () => {

@@ -54,10 +54,72 @@ describe("the bus between the workers of a machine", () => {
     expect(lengthOf(unread)).toBeLessThan(18 << 20);
     expect(flood()).toEqual([]);
     for (const { sent } of unread) sent(null);
+    // Once it reads, it is told that some were lost.
+    const [told] = kept.splice(0);
+    expect(told?.length).toBeLessThan(20);
+    told?.sent(null);
     expect(flood()).toHaveLength(unread.length);
     await bus.stop();
   });
+
+  it("tells who does not read in time, and those who hear of others by him, that notices were lost", async () => {
+    const [slow, other] = [stoppableLine(), stoppableLine()];
+    const shareHere = shareNotices();
+    for (const line of [slow, other]) shareHere(line.parentEnd);
+    const [slowBus, otherBus] = [ipcBus(slow.workerEnd, onError), ipcBus(other.workerEnd, onError)];
+    for (const bus of [slowBus, otherBus]) await bus.start();
+    const gaps: string[] = [];
+    slowBus.onGap(() => gaps.push("slow"));
+    otherBus.onGap(() => gaps.push("other"));
+
+    slow.stop("worker");
+    for (let n = 0; n < 500; n++) otherBus.publish("a", "x".repeat(100_000));
+    slow.go();
+    await expect.poll(() => gaps).toEqual(["slow"]);
+
+    slow.stop("parent");
+    for (let n = 0; n < 500; n++) slowBus.publish("a", "x".repeat(100_000));
+    slow.go();
+    await expect.poll(() => gaps).toEqual(["slow", "other"]);
+    for (const bus of [slowBus, otherBus]) await bus.stop();
+  });
 });
+
+const onError = (error: unknown) => {
+  throw error;
+};
+
+/** A line between a parent and a worker, either end of which may stop reading for a while. */
+function stoppableLine() {
+  const ends = { parent: new EventEmitter(), worker: new EventEmitter() };
+  const waiting: (() => void)[] = [];
+  const stopped = { parent: false, worker: false };
+  const peer = (own: "parent" | "worker", other: "parent" | "worker"): Peer => ({
+    on: (_, listener) => ends[own].on("message", listener),
+    off: (_, listener) => ends[own].off("message", listener),
+    send(message, sent) {
+      const pass = () => {
+        ends[other].emit("message", message);
+        sent(null);
+      };
+      if (stopped[other]) waiting.push(pass);
+      else setImmediate(pass);
+    },
+  });
+  return {
+    /** What the parent holds of it, and the worker. */
+    parentEnd: peer("parent", "worker"),
+    workerEnd: peer("worker", "parent"),
+    stop(end: "parent" | "worker") {
+      stopped[end] = true;
+    },
+    go() {
+      stopped.worker = false;
+      stopped.parent = false;
+      for (const pass of waiting.splice(0)) pass();
+    },
+  };
+}
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const WORKER = fileURLToPath(new URL("fixtures/bus-worker.mjs", import.meta.url));
@@ -200,8 +262,12 @@ describe("the bus over NATS", () => {
     await expect.poll(() => one.bus.isConnected(), { timeout: 2_000 }).toBe(false);
     await one.publish("a", 2);
     await hears(one, "a", [1, 2]);
+    // Both are told that they may miss something now, and once they hear again.
+    const gaps = [0, 0];
+    for (const [n, node] of [one, two].entries()) node.bus.onGap(() => gaps[n]!++);
     await nats.start();
     await reaches(one, two, "killed");
+    await expect.poll(() => gaps.every((count) => count > 0), { timeout: 5_000 }).toBe(true);
     expect(complaints.filter((line) => line.startsWith("NATS is away"))).toHaveLength(2);
     expect(complaints.filter((line) => line === "NATS is back")).toHaveLength(2);
     expect([...one.errors, ...two.errors]).toEqual([]);
@@ -244,6 +310,23 @@ describe("the bus over NATS", () => {
       await proxy.mend();
       await reaches(far, near, "stalled");
       await reaches(near, far, "stalled back");
+      for (const node of [far, near]) await node.stop();
+    });
+
+    it("tells the others that it lost what it published while its line was stalled for a moment, and goes on", async () => {
+      const far = await startNode("moment", proxy.through(nats.url));
+      const near = await startNode("moment");
+      let gaps = 0;
+      near.bus.onGap(() => gaps++);
+      await near.listen("a");
+      proxy.stall();
+      // The last one that is taken goes far beyond what may be on its way.
+      for (let n = 0; n < 100; n++) far.bus.publish("flood", "x".repeat(900_000));
+      await proxy.mend();
+      await expect.poll(() => gaps, { timeout: 5_000 }).toBeGreaterThan(0);
+      expect(far.bus.isConnected()).toBe(true);
+      await far.publish("a", 1);
+      await hears(near, "a", [1]);
       for (const node of [far, near]) await node.stop();
     });
 

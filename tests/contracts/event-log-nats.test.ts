@@ -405,15 +405,51 @@ describe("a topic that is erased", () => {
     expect(await idsOfStream()).toHaveLength(10);
   });
 
-  it("while NATS is away stays there until its time is up, and that is told", async () => {
+  it("while NATS is away stays there: that is refused, and done when it is back", async () => {
     const node = await startNode();
     await write(node, 1, { topic: GONE });
     await isCarriedWhole(5_000);
     await nats.kill9();
     await expect.poll(() => node.carrier.isConnected()).toBe(false);
+    await expect(erase(node, GONE)).rejects.toThrow("NATS is away");
+    await nats.start();
+    await expect.poll(() => node.carrier.isConnected(), { timeout: 8_000 }).toBe(true);
     await erase(node, GONE);
-    const told = expect.objectContaining({ message: expect.stringContaining("stays there until its time is up") });
-    expect(node.complaints).toContainEqual(told);
-    expect(JSON.stringify(node.complaints)).not.toContain("gone");
+    expect(await topicsOfStream()).toEqual([]);
+  });
+
+  it("is gone for good only when what a slow node has yet to carry of it cannot come any more", async () => {
+    const proxy = await chaosProxy(nats.url);
+    onTestFinished(() => proxy.stop());
+    const [slow, quick] = [await startNode({ url: proxy.through(nats.url) }), await startNode()];
+    await write(quick, 1);
+    await isCarriedWhole(5_000);
+    // The slow node numbers events, and holds them.
+    await proxy.cut();
+    await expect.poll(() => slow.carrier.isConnected()).toBe(false);
+    const [numbered] = await slow.database.batch<{ logOffset: bigint }>(
+      `insert into backstay.outbox (id, topics, type, data, created_at)
+         values (gen_random_uuid(), '{${GONE}}', 'test.add', '{}', now()); ${MOVE_BATCH}`,
+    );
+    slow.carrier.carry([
+      {
+        offset: Number(numbered?.logOffset),
+        topic: GONE,
+        id: "a",
+        type: "test.add",
+        actorId: null,
+        data: "{}",
+        time: 0,
+      },
+    ]);
+    await expect(erase(quick, GONE)).rejects.toThrow("NATS does not have all events yet");
+    // As an erasure that is tried again says something itself.
+    await write(quick, 1);
+    await expect.poll(() => erase(quick, GONE).then(() => "erased"), { timeout: 10_000 }).toBe("erased");
+    await proxy.mend();
+    await expect.poll(() => slow.carrier.isConnected(), { timeout: 8_000 }).toBe(true);
+    await write(slow, 1);
+    await isCarriedWhole(8_000);
+    expect(await topicsOfStream()).toEqual(Array(3).fill("test.events.account.ada.test.add"));
   });
 });

@@ -175,6 +175,16 @@ export function exerciseBus(make: MakeBus): void {
     });
   });
 
+  it("says nothing of missed notices while none are", async () => {
+    const bus = await start();
+    let gaps = 0;
+    bus.onGap(() => gaps++);
+    const { heard } = listen(bus, "a");
+    for (let n = 0; n < 1_000; n++) bus.publish("a", n);
+    await settled(bus);
+    expect([heard.length, gaps]).toEqual([1_000, 0]);
+  });
+
   describe("start and stop", () => {
     it("delivers nothing after stop, which may come twice or without a start", async () => {
       const bus = await start();

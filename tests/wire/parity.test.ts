@@ -1,10 +1,16 @@
-import type { DescMethod } from "@bufbuild/protobuf";
+import { type DescMethod, getOption } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
+import { CacheService } from "#gen/backstay/cache/v1/cache_pb.js";
 import { EventService } from "#gen/backstay/events/v1/events_pb.js";
+import { JobService } from "#gen/backstay/jobs/v1/jobs_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
+import { Access, access } from "#gen/backstay/options/v1/options_pb.js";
 import { SystemService } from "#gen/backstay/system/v1/system_pb.js";
+import { declareCron } from "../domains/jobs/crons.js";
+import { someJobs } from "../domains/jobs/house.js";
+import { operator, operatorToken } from "../domains/support.js";
 import { type Person, startBackstay, type TestBackstay } from "../support/backstay.js";
 import { type RestRequest, restRequest, rulesOf } from "./rest-request.js";
 
@@ -12,17 +18,22 @@ let backstay: TestBackstay;
 let ada: Person;
 let ben: Person;
 let messageId: string;
+let jobId: string;
 beforeAll(async () => {
-  backstay = await startBackstay({ "events.poll_timeout": "100ms" });
+  const settings = { "events.poll_timeout": "100ms", roles: "api,relay" };
+  backstay = await startBackstay(settings, { overrides: { jobs: someJobs() } });
   ada = await backstay.signUp();
   ben = await backstay.signUp();
   const sent = await ben.client.messages.sendMessage({ recipientId: ada.id, text: "one" });
   messageId = sent.message!.id;
   await ben.client.messages.sendMessage({ recipientId: ada.id, text: "two" });
+  const { job } = await operator(backstay).jobs.submitJob({ name: "app.mail", args: { to: "ben" }, orderKey: "key" });
+  jobId = job!.id;
+  await declareCron({ backstay }, { id: "app.nightly" });
 });
 afterAll(() => backstay.stop());
 
-const services = [SystemService, AuthService, AccountService, MessageService, EventService];
+const services = [SystemService, AuthService, AccountService, MessageService, EventService, CacheService, JobService];
 const methods: DescMethod[] = services.flatMap((service) => service.methods);
 
 interface Answer {
@@ -31,8 +42,8 @@ interface Answer {
   json: any;
 }
 
-async function ask({ method, path, body }: RestRequest, key: string): Promise<Answer> {
-  const headers = { authorization: `Bearer ${ada.token}`, "content-type": "application/json", "idempotency-key": key };
+async function ask({ method, path, body }: RestRequest, key: string, token: string): Promise<Answer> {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", "idempotency-key": key };
   const sent = body === undefined ? {} : { body: JSON.stringify(body) };
   const response = await fetch(backstay.url + path, { method, headers, ...sent });
   return { status: response.status, json: await response.json() };
@@ -44,11 +55,12 @@ let keys = 0;
 async function byEveryDoor(method: DescMethod, request: object) {
   const key = `parity-${keys++}`;
   const path = `/${method.parent.typeName}/${method.name}`;
-  const connect = await ask({ method: "POST", path, body: request }, key);
+  const token = getOption(method, access) === Access.ADMIN ? operatorToken(backstay) : ada.token;
+  const connect = await ask({ method: "POST", path, body: request }, key, token);
   const rest: Answer[] = [];
   for (const rule of rulesOf(method)) {
     const spelled = restRequest(method, rule, request as Record<string, unknown>);
-    if (spelled !== undefined) rest.push(await ask(spelled, key));
+    if (spelled !== undefined) rest.push(await ask(spelled, key, token));
   }
   return { connect, rest };
 }
@@ -86,6 +98,34 @@ const good: [DescMethod, () => object][] = [
   [EventService.method.publish, () => ({ type: "chat.line", data: { text: "ünï \u2028 code", list: [1, null] } })],
   [EventService.method.publish, () => ({ topic: "account/me", type: "chat.typing" })],
   [EventService.method.listPresence, () => ({ accountIds: [ada.id, "me", "nobody"], pageSize: 5 })],
+  [CacheService.method.getStats, () => ({})],
+  [CacheService.method.put, () => ({ cache: "default", key: "a/b c", value: { ünï: [1, null] }, ttl: "3600.5s" })],
+  [CacheService.method.put, () => ({ cache: "default", key: "nothing", value: null })],
+  [CacheService.method.get, () => ({ cache: "default", key: "a/b c" })],
+  [CacheService.method.get, () => ({ cache: "default", key: "nothing" })],
+  [CacheService.method.listKeys, () => ({ cache: "default", prefix: "a/", pageSize: 5 })],
+  [CacheService.method.increment, () => ({ cache: "default", key: "n", by: 0 })],
+  [CacheService.method.delete, () => ({ cache: "default", key: "a/b c" })],
+  [CacheService.method.clear, () => ({ cache: "default" })],
+  [JobService.method.submitJob, () => ({ name: "app.touch", args: { n: [1, null] }, runAt: "2100-01-01T00:00:00Z" })],
+  [JobService.method.submitJob, () => ({ name: "app.touch", uniqueKey: "u", uniqueFor: "60s", timeout: "1.5s" })],
+  [JobService.method.submitJobs, () => ({ jobs: [{ name: "app.touch" }, { name: "app.mail", priority: -1 }] })],
+  [JobService.method.getJob, () => ({ id: jobId })],
+  [JobService.method.listJobs, () => ({ states: ["JOB_STATE_QUEUED", "JOB_STATE_DEAD"], orderKey: "key" })],
+  [JobService.method.listJobs, () => ({ name: "app.mail", descending: true, pageSize: 1 })],
+  [JobService.method.retryJob, () => ({ id: jobId })],
+  [JobService.method.cancelJob, () => ({ id: jobId })],
+  [
+    JobService.method.purgeJobs,
+    () => ({ state: "JOB_STATE_DEAD", queue: "mail", finishedBefore: "2020-01-01T00:00:00Z" }),
+  ],
+  [JobService.method.listQueues, () => ({})],
+  [JobService.method.pauseQueue, () => ({ name: "mail" })],
+  [JobService.method.resumeQueue, () => ({ name: "mail" })],
+  [JobService.method.listCrons, () => ({})],
+  [JobService.method.runCron, () => ({ id: "app.nightly" })],
+  [JobService.method.pauseCron, () => ({ id: "app.nightly" })],
+  [JobService.method.resumeCron, () => ({ id: "app.nightly" })],
 ];
 
 /** Requests that are refused. */
@@ -121,6 +161,32 @@ const bad: [DescMethod, object][] = [
   [EventService.method.listPresence, {}],
   [EventService.method.listPresence, { topic: "nosuch/room" }],
   [EventService.method.listPresence, { accountIds: ["me"], pageToken: "damaged" }],
+  [CacheService.method.get, { cache: "default", key: "never/there" }],
+  [CacheService.method.put, { cache: "nosuch", key: "a", value: 1 }],
+  [CacheService.method.put, { cache: "default", key: "a" }],
+  [CacheService.method.put, { cache: "table.accounts", key: "a", value: 1 }],
+  [CacheService.method.listKeys, { cache: "default", pageToken: "damaged" }],
+  [CacheService.method.increment, { cache: "nosuch", key: "a" }],
+  [CacheService.method.delete, { cache: "nosuch", key: "a" }],
+  [CacheService.method.clear, { cache: "nosuch" }],
+  [JobService.method.submitJob, { name: "app.nothing" }],
+  [JobService.method.submitJob, { name: "app.count", args: { n: "text" } }],
+  [JobService.method.submitJob, { name: "app.touch", args: "text" }],
+  [JobService.method.submitJob, { name: "app.touch", timeout: "0.0001s" }],
+  [JobService.method.submitJobs, { jobs: [] }],
+  [JobService.method.submitJobs, { jobs: [{ name: "app.touch" }, { name: "app.count" }] }],
+  [JobService.method.getJob, { id: "nobody" }],
+  [JobService.method.listJobs, { states: ["JOB_STATE_UNSPECIFIED"] }],
+  [JobService.method.listJobs, { pageToken: "damaged" }],
+  [JobService.method.retryJob, { id: "nobody" }],
+  [JobService.method.cancelJob, { id: "nobody" }],
+  [JobService.method.purgeJobs, { state: "JOB_STATE_RUNNING" }],
+  [JobService.method.purgeJobs, {}],
+  [JobService.method.pauseQueue, { name: "nowhere" }],
+  [JobService.method.resumeQueue, { name: "nowhere" }],
+  [JobService.method.runCron, { id: "app.nothing" }],
+  [JobService.method.pauseCron, { id: "app.nothing" }],
+  [JobService.method.resumeCron, { id: "app.nothing" }],
 ];
 
 const titled = <T>(list: [DescMethod, T][]) =>
@@ -144,10 +210,16 @@ describe("a request is refused with the same code, message, reason and details b
   });
 });
 
-it("every RPC with a REST path stands in this comparison, but for those that make secrets or end the caller", () => {
+it("every RPC with a REST path stands in this comparison, but for those that make secrets, end the caller or stream", () => {
   const compared = new Set([...good, ...bad].map(([method]) => method.name));
   const missing = methods.filter(({ name }) => !compared.has(name));
-  expect(missing.map(({ name }) => name)).toEqual(["StartSession", "SignOut", "CompleteSetup", "Subscribe"]);
+  expect(missing.map(({ name }) => name)).toEqual([
+    "StartSession",
+    "SignOut",
+    "CompleteSetup",
+    "Subscribe",
+    "WatchJob",
+  ]);
 });
 
 describe("every RPC answers at each of its REST paths", () => {
@@ -172,6 +244,6 @@ describe("every RPC answers at each of its REST paths", () => {
 
 /** What differs because the second call came later. */
 function withoutTimes({ status, json }: Answer): Answer {
-  const text = JSON.stringify(json).replace(/"(updateTime|cursor)":"[^"]*"/g, '"$1":""');
+  const text = JSON.stringify(json).replace(/"(updateTime|cursor|oldest)":"[^"]*"/g, '"$1":""');
   return { status, json: JSON.parse(text) };
 }

@@ -80,7 +80,7 @@ export function createCrew(config: Config): Crew {
     if (told.backstay === "hello") {
       const { number } = member;
       // One process does what is done once; only the first start makes a link, which is printed.
-      const part = { number, ground: ground!, prunes: number === 1, offersSetup: number === 1 && !started };
+      const part = { number, ground: ground!, offersSetup: number === 1 && !started };
       worker.send({ backstay: "part", part } satisfies ToWorker);
       if (stopping) worker.send({ backstay: "stop" } satisfies ToWorker);
     } else if (told.backstay === "failed") {

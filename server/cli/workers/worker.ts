@@ -23,7 +23,7 @@ export async function runWorker(config: Config): Promise<void> {
   const part = await askForPart();
   try {
     const code = await loadAppCode(process.cwd());
-    const app = createApp(config, { ...(code && { topics: code.topics, sockets: code.sockets }), worker: part });
+    const app = createApp(config, { ...code?.declared, worker: part });
     let stopping = false;
     stop = () => {
       if (stopping) return;

@@ -1,4 +1,5 @@
 import type { Manifest } from "../../manifest.js";
+import { eraseJob } from "./erase.js";
 import { accountHandler } from "./handler.js";
 
 export { accounts } from "./schema.js";
@@ -15,4 +16,4 @@ export { callerAccount, fetchAccount, hasAdmin, makeAccount } from "./service.js
 export { type AccountRow, accountWithMark, accountWithSecret, existingAccount } from "./store.js";
 export { toAccount } from "./wire.js";
 
-export const accountsDomain: Manifest = { name: "accounts", services: [accountHandler] };
+export const accountsDomain: Manifest = { name: "accounts", services: [accountHandler], jobs: [eraseJob] };

@@ -4,6 +4,7 @@ import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
+import { submitErase } from "./erase.js";
 import { foldLogin } from "./login.js";
 import { checkNewSecret, sealSecret } from "./secret.js";
 import type { AccountRow, AccountText } from "./store.js";
@@ -55,7 +56,7 @@ export async function makeAccount(ctx: Ctx, input: CreateAccountInput): Promise<
     }
     throw error;
   });
-  return fetchAccount(ctx, made);
+  return freshAccount(ctx, made);
 }
 
 async function insertOnce(ctx: Ctx, account: store.NewAccount): Promise<string> {
@@ -101,10 +102,8 @@ export async function updateAccount(
     eventData: { changed: input.paths },
   });
   if (changed.length === 0) throw notFound();
-  ctx.afterCommit(() => {
-    accountCache(ctx).drop(id);
-    ctx.events.wake();
-  });
+  accountRows(ctx).wrote(ctx, id);
+  ctx.afterCommit(() => ctx.events.wake());
   return freshAccount(ctx, id);
 }
 
@@ -115,7 +114,8 @@ export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
       await ctx.erase(tx, id);
       const gone = await store.deleteAccount(tx, { id });
       if (gone.length === 0) throw notFound();
-      tx.afterCommit(() => accountCache(ctx).drop(id));
+      await submitErase(tx, id);
+      accountRows(ctx).wrote(tx, id);
     },
     { retry: 3 },
   );
@@ -123,7 +123,7 @@ export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
 
 /** The account of `id`, at most a second old. Throws ACCOUNT_NOT_FOUND. */
 export function fetchAccount(ctx: Ctx, id: string): AccountRow | Promise<AccountRow> {
-  return accountCache(ctx).through(id, () => freshAccount(ctx, id));
+  return accountRows(ctx).read(ctx, id, (source) => freshAccount(source, id));
 }
 
 /** Whether the installation has an administrator. */
@@ -179,14 +179,14 @@ function pick(values: AccountText, paths: string[]): { [Name in keyof AccountTex
   };
 }
 
-async function freshAccount(ctx: Ctx, id: string): Promise<AccountRow> {
+async function freshAccount(ctx: Pick<Ctx, "db">, id: string): Promise<AccountRow> {
   const account = (await store.findAccounts(ctx, { ids: [id] }))[0];
   if (account === undefined) throw notFound();
   return account;
 }
 
-function accountCache(ctx: Ctx) {
-  return ctx.caches.create<AccountRow>("accounts", { max: 20_000, ttlMs: 1_000 });
+function accountRows(ctx: Ctx) {
+  return ctx.caches.rows<AccountRow>("accounts", { max: 20_000, ttlMs: 1_000 });
 }
 
 function notFound(): DomainError {

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Ctx, Ports } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
@@ -9,18 +10,12 @@ type AccountCaller = Extract<Caller, { kind: "account" }>;
 
 /** Who a bearer token stands for; asked at every call, answered from memory for a second. */
 export function callerOfToken(ports: Ports, token: string): Caller | Promise<Caller> {
-  return living(
-    ports,
-    callerCache(ports).through(token, () => findCaller(ports, token, "token")),
-  );
+  return living(ports, knownCaller(ports, token, "token"));
 }
 
 /** Who a session cookie stands for; the same. */
 export function callerOfCookie(ports: Ports, value: string): Caller | Promise<Caller> {
-  return living(
-    ports,
-    callerCache(ports).through(value, () => findCaller(ports, value, "cookie")),
-  );
+  return living(ports, knownCaller(ports, value, "cookie"));
 }
 
 /** Whether what is behind a call still stands: the sign-in of a token or cookie, the secret of a signature. */
@@ -61,14 +56,21 @@ function familyOf(caller: Caller): string | undefined {
 
 /** Drops what this and the other nodes remember of callers. */
 export function forgetCallers(ports: Ports): void {
-  // Tokens are not sent over the bus, so every node drops all it remembers: a second's worth.
-  callerCache(ports).clear();
+  // All of them: which tokens were revoked is known only to whoever was first to delete them, and another who asks for the same
+  // is told that it is done as well. It is a second's worth.
+  callerRows(ports).clear();
 }
 
-async function findCaller(ports: Ports, text: string, via: "token" | "cookie"): Promise<AccountCaller> {
+function knownCaller(ports: Ports, text: string, via: "token" | "cookie"): AccountCaller | Promise<AccountCaller> {
+  // Keys of caches may travel: they are what the table has, too.
+  const key = hash("sha256", text, "base64url");
+  return callerRows(ports).read(ports, key, (source) => findCaller(source, text, via));
+}
+
+async function findCaller(source: Pick<Ctx, "db">, text: string, via: "token" | "cookie"): Promise<AccountCaller> {
   const kind = via === "token" ? "access" : "cookie";
-  const hash = tokenHash(kind, text);
-  const [grant] = hash === undefined ? [] : await store.findCaller({ db: ports.database }, { hash, kind });
+  const stored = tokenHash(kind, text);
+  const [grant] = stored === undefined ? [] : await store.findCaller(source, { hash: stored, kind });
   if (grant === undefined) throw new DomainError("INVALID_TOKEN");
   return { kind: "account", via, ...grant };
 }
@@ -83,6 +85,7 @@ function stillLiving(ports: Ports, caller: AccountCaller): Caller {
   return caller;
 }
 
-function callerCache(ports: Ports) {
-  return ports.caches.create<AccountCaller>("access", { max: 50_000, ttlMs: 1_000 });
+/** As promised, never more than a second old, whatever carries notices. */
+function callerRows(ports: Ports) {
+  return ports.caches.rows<AccountCaller>("grants", { max: 50_000, ttlMs: 1_000 });
 }

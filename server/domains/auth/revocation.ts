@@ -1,4 +1,4 @@
-import type { Ctx, Ports } from "../../context.js";
+import type { EraseCtx, Ports } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import type { NewEvent } from "../../platform/events/index.js";
 
@@ -19,7 +19,7 @@ export function publishRevocation(bus: Ports["bus"], what: Revocation): void {
 }
 
 /** The event that tells the other nodes; administrators may follow its topic. */
-export function revocationEvent(ctx: Ctx, what: Revocation): NewEvent {
+export function revocationEvent(ctx: EraseCtx, what: Revocation): NewEvent {
   return {
     eventId: ctx.ids.next(),
     topics: [TOPIC],

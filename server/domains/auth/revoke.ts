@@ -1,4 +1,4 @@
-import type { Ctx } from "../../context.js";
+import type { Ctx, EraseCtx } from "../../context.js";
 import { forgetCallers } from "./callers.js";
 import { publishRevocation, type Revocation, revocationEvent } from "./revocation.js";
 import { forgetSigners } from "./signature.js";
@@ -22,7 +22,7 @@ export async function revokeOthers(ctx: Ctx, accountId: string): Promise<void> {
 }
 
 /** What leaves with an account: its tokens (the table sees to that) and the streams they opened. */
-export async function eraseTokens(ctx: Ctx, accountId: string): Promise<void> {
+export async function eraseTokens(ctx: EraseCtx, accountId: string): Promise<void> {
   await store.tellRevoked(ctx, revocationEvent(ctx, { accountId }));
   ctx.afterCommit(() => forget(ctx, { accountId }));
 }
@@ -33,7 +33,7 @@ async function untilGone(remove: () => Promise<unknown[]>): Promise<void> {
   for (let look = 0; look < MOST_LOOKS && gone > 0; look++) gone = (await remove()).length;
 }
 
-function forget(ctx: Ctx, what: Revocation): void {
+function forget(ctx: EraseCtx, what: Revocation): void {
   forgetCallers(ctx);
   if (what.accountId !== undefined) forgetSigners(ctx);
   publishRevocation(ctx.bus, what);

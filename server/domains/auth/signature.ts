@@ -73,5 +73,5 @@ async function rememberedSigner(ports: Ports, login: string): Promise<Signer | u
 
 /** Secrets are kept sealed here as in the database, and logins that cannot sign as those that can. */
 function signerCache(ports: Ports) {
-  return ports.caches.create<{ signer: Signer | undefined }>("signers", { max: 10_000, ttlMs: 1_000 });
+  return ports.caches.create<{ signer: Signer | undefined }>("backstay.signers", { max: 10_000, ttlMs: 1_000 });
 }

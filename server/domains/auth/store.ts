@@ -1,8 +1,10 @@
 import { sql } from "drizzle-orm";
-import { statement } from "../../platform/db/index.js";
+import { PRUNE_BATCH, statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
 import { accounts, accountWithMark, accountWithSecret } from "../accounts/index.js";
 import { grants, signatureUses } from "./schema.js";
+
+const LIMIT = sql.raw(String(PRUNE_BATCH));
 
 export interface NewPair {
   accessId: string;
@@ -172,9 +174,13 @@ export const useSignature = statement<{ digest: Buffer; expiresAt: Date }, { dig
     on conflict do nothing returning digest`,
 );
 
-/** Forgets signatures that have expired: they are refused for that. */
-export const pruneSignatures = statement<{ at: Date }, never>(
-  (p) => sql`delete from ${signatureUses} where expires_at < ${p.at}::timestamptz`,
+/** Forgets a batch of signatures that have expired: they are refused for that. */
+export const pruneSignatures = statement<{ at: Date }, { pruned: bigint }>(
+  (p) => sql`with old as (
+      select digest from ${signatureUses} where expires_at < ${p.at}::timestamptz
+      order by expires_at limit ${LIMIT} for update skip locked
+    ), gone as (delete from ${signatureUses} where digest in (select digest from old) returning 1)
+    select count(*) as pruned from gone`,
 );
 
 /** Whether a sign-in still stands. */
@@ -200,7 +206,11 @@ export const takeSetup = statement<{ hash: Buffer; at: Date }, { id: string }>(
     ) returning id`,
 );
 
-/** Forgets tokens a day after their end: until then an expired token is told from an unknown one. */
-export const pruneGrants = statement<{ at: Date }, never>(
-  (p) => sql`delete from ${grants} where expires_at < ${p.at}::timestamptz - interval '1 day'`,
+/** Forgets a batch of tokens a day after their end: until then an expired token is told from an unknown one. */
+export const pruneGrants = statement<{ at: Date }, { pruned: bigint }>(
+  (p) => sql`with old as (
+      select id from ${grants} where expires_at < ${p.at}::timestamptz - interval '1 day'
+      order by expires_at limit ${LIMIT} for update skip locked
+    ), gone as (delete from ${grants} where id in (select id from old) returning 1)
+    select count(*) as pruned from gone`,
 );

@@ -1,4 +1,5 @@
 import type { Manifest } from "../../manifest.js";
 import { systemHandler } from "./handler.js";
+import { pruneIdempotency } from "./jobs.js";
 
-export const systemDomain: Manifest = { name: "system", services: [systemHandler] };
+export const systemDomain: Manifest = { name: "system", services: [systemHandler], jobs: [pruneIdempotency] };

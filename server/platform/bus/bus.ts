@@ -11,4 +11,10 @@ export interface Bus {
   publish(subject: string, message: unknown): void;
   /** Calls `listener` for each message of exactly `subject`; returns what ends it. */
   subscribe(subject: string, listener: (message: unknown) => void): () => void;
+  /**
+   * Calls `listener` whenever notices may have been missed here, be it that this node did not hear them or that another could
+   * not say them: a line was lost, a line stands again, a queue was full. Comes in order with the messages. A bus within one
+   * process misses nothing. Returns what ends it.
+   */
+  onGap(listener: () => void): () => void;
 }

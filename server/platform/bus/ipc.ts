@@ -9,10 +9,15 @@ export interface Peer {
   off(event: "message", listener: (message: unknown) => void): unknown;
 }
 
-/** A notice on the line, apart from whatever else parent and worker tell each other. As text it is of a known length. */
+/**
+ * A notice on the line, apart from whatever else parent and worker tell each other. As text it is of a known length. An empty
+ * one says that others were lost.
+ */
 interface Notice {
-  notice: [subject: string, json: string];
+  notice: [subject: string, json: string] | [];
 }
+
+const LOST: Notice = { notice: [] };
 
 /** So many notices, and characters of them, wait for somebody who does not read; what comes then is lost, as a bus may. */
 const MOST_UNSENT = { notices: 10_000, length: 16 << 20 };
@@ -25,7 +30,8 @@ export function ipcBus(parent: Peer, onError: (error: unknown) => void): Bus {
   const hear = (message: unknown) => {
     if (!isNotice(message)) return;
     const [subject, json] = message.notice;
-    if (local.hears(subject)) local.publish(subject, JSON.parse(json));
+    if (subject === undefined || json === undefined) local.gap();
+    else if (local.hears(subject)) local.publish(subject, JSON.parse(json));
   };
   return {
     async start() {
@@ -48,6 +54,7 @@ export function ipcBus(parent: Peer, onError: (error: unknown) => void): Bus {
       }
     },
     subscribe: local.subscribe,
+    onGap: local.onGap,
   };
 }
 
@@ -68,16 +75,22 @@ export function shareNotices(): (worker: Peer) => () => void {
   };
 }
 
+/** What does not fit is lost, and the peer is told so once there is some room again. */
 function boundedSend(peer: Peer): (notice: Notice) => void {
   const unsent = { notices: 0, length: 0 };
-  return (notice) => {
-    if (unsent.notices >= MOST_UNSENT.notices || unsent.length >= MOST_UNSENT.length) return;
-    const { length } = notice.notice[1];
+  let lost = false;
+  const fills = (share: number) =>
+    unsent.notices >= MOST_UNSENT.notices * share || unsent.length >= MOST_UNSENT.length * share;
+  const send = (notice: Notice) => {
+    const length = notice.notice[1]?.length ?? 0;
     unsent.notices++;
     unsent.length += length;
     const sent = () => {
       unsent.notices--;
       unsent.length -= length;
+      if (!lost || fills(0.5)) return;
+      lost = false;
+      send(LOST);
     };
     try {
       peer.send(notice, sent);
@@ -85,6 +98,10 @@ function boundedSend(peer: Peer): (notice: Notice) => void {
       // The line is closed: whoever it led to is gone or going.
       sent();
     }
+  };
+  return (notice) => {
+    if (fills(1)) lost = true;
+    else send(notice);
   };
 }
 

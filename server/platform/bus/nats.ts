@@ -20,6 +20,8 @@ const MOST_UNCONFIRMED = 4 << 20;
 const ASK_AFTER = 64 << 10;
 /** Milliseconds that a start waits until the server knows that somebody listens here. */
 const HEARD_MS = 1_000;
+/** The payload that says that notices of its sender were lost; no message has none. */
+const LOST = "";
 
 /**
  * The bus between nodes, over NATS core. This node's own listeners are served without it. One subscription takes all that
@@ -30,9 +32,12 @@ export function natsBus({ link, prefix, installation, onError }: NatsBusParts): 
   const root = `${prefix}.bus.${toToken(installation)}.`;
   let line: Line | undefined;
   let leave = () => {};
+  // Whether the others have not heard of something that was published here.
+  let lost = false;
 
   const hear = (error: NatsError | null, message: Msg) => {
     if (error !== null) return onError(error);
+    if (message.data.length === 0) return local.gap();
     const subject = fromToken(message.subject.slice(root.length));
     if (!local.hears(subject)) return;
     try {
@@ -42,11 +47,31 @@ export function natsBus({ link, prefix, installation, onError }: NatsBusParts): 
     }
   };
 
+  /** Tells the others, once the server takes what is published, that something before did not reach them. */
+  const tellLost = (connection: NatsConnection) => {
+    if (!lost || connection.isClosed()) return;
+    lost = false;
+    connection.publish(`${root}lost`, LOST);
+  };
+
+  const follow = (connection: NatsConnection) => {
+    const subscription = connection.subscribe(`${root}*`, { callback: hear });
+    line = lineOver(connection, subscription, () => tellLost(connection));
+    const stands = () => {
+      local.gap();
+      tellLost(connection);
+    };
+    connection.flush().then(stands, () => {});
+    void connection.closed().then(() => {
+      // What was on its way may have gone with the line.
+      lost = true;
+      local.gap();
+    });
+  };
+
   return {
     async start() {
-      leave = link.follow((connection) => {
-        line = lineOver(connection, connection.subscribe(`${root}*`, { callback: hear }));
-      });
+      leave = link.follow(follow);
       const heard = line?.connection.flush().catch(() => {});
       if (heard) await Promise.race([heard, pause(HEARD_MS, undefined, { ref: false })]);
     },
@@ -60,26 +85,33 @@ export function natsBus({ link, prefix, installation, onError }: NatsBusParts): 
     publish(subject, message) {
       local.publish(subject, message);
       // While NATS is away nothing is kept for it.
-      if (line === undefined || line.connection !== link.current()) return;
+      if (line === undefined || line.connection !== link.current()) {
+        lost = true;
+        return;
+      }
       try {
-        line.send(root + toToken(subject), JSON.stringify(message) ?? "null");
+        if (!line.send(root + toToken(subject), JSON.stringify(message) ?? "null")) lost = true;
       } catch (error) {
         onError(error);
       }
     },
     subscribe: local.subscribe,
+    onGap: local.onGap,
   };
 }
 
 interface Line {
   readonly connection: NatsConnection;
   readonly subscription: Subscription;
-  /** Throws when NATS takes no message as long as that. */
-  send(subject: string, payload: string): void;
+  /** False when it is lost, as too much is on its way already. Throws when NATS takes no message as long as that. */
+  send(subject: string, payload: string): boolean;
 }
 
-/** The driver keeps whatever a stalled server does not take, so what was not confirmed is counted here. */
-function lineOver(connection: NatsConnection, subscription: Subscription): Line {
+/**
+ * The driver keeps whatever a stalled server does not take, so what was not confirmed is counted here. `onRoom` is called when
+ * the server has taken so much that there is room again.
+ */
+function lineOver(connection: NatsConnection, subscription: Subscription, onRoom: () => void): Line {
   let unconfirmed = 0;
   let asking = false;
   const ask = () => {
@@ -89,6 +121,8 @@ function lineOver(connection: NatsConnection, subscription: Subscription): Line 
     const confirmed = () => {
       asking = false;
       unconfirmed -= asked;
+      if (unconfirmed > ASK_AFTER) ask();
+      if (unconfirmed < MOST_UNCONFIRMED / 2) onRoom();
     };
     // A connection that is lost confirms nothing any more; the next one counts anew.
     connection.flush().then(confirmed, () => {});
@@ -97,10 +131,11 @@ function lineOver(connection: NatsConnection, subscription: Subscription): Line 
     connection,
     subscription,
     send(subject, payload) {
-      if (unconfirmed > MOST_UNCONFIRMED) return;
+      if (unconfirmed > MOST_UNCONFIRMED) return false;
       connection.publish(subject, payload);
       unconfirmed += subject.length + payload.length;
       if (unconfirmed > ASK_AFTER) ask();
+      return true;
     },
   };
 }

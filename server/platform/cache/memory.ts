@@ -1,58 +1,37 @@
-import { LRUCache } from "lru-cache";
+import type { NamedCache } from "../../kernel/named-cache.js";
 import type { Bus } from "../bus/bus.js";
-import type { Cache, CacheFactory } from "./cache.js";
+import type { Cache, CacheBounds, CacheFactory, RowCache } from "./cache.js";
+import { memoryCache } from "./memory-cache.js";
+import { rowCache } from "./rows.js";
 
-/** Caches in this process, told by the bus what to forget. */
-export function memoryCaches(bus: Bus): CacheFactory {
-  const made = new Map<string, Cache<object>>();
-  return {
-    create<V extends object>(name: string, options: { max: number; ttlMs: number }): Cache<V> {
-      const known = made.get(name);
-      if (known !== undefined) return known as Cache<V>;
-      const cache = memoryCache<V>(bus, `cache.${name}`, options);
-      made.set(name, cache as Cache<object>);
-      return cache;
-    },
-  };
+export interface MemoryCachesParts {
+  bus: Bus;
+  /** Tables whose rows are always read through a cache. */
+  tables: readonly string[];
+  /** The caches of the configuration. */
+  named: ReadonlyMap<string, NamedCache>;
 }
 
-function memoryCache<V extends object>(bus: Bus, subject: string, options: { max: number; ttlMs: number }): Cache<V> {
-  const kept = new LRUCache<string, V>({ max: options.max, ttl: options.ttlMs, ttlResolution: 50 });
-  const loading = new Map<string, Promise<V>>();
-
-  // A load that began before the row changed must not be kept: forgetting a key forgets its loads too.
-  const forget = (key: string | undefined) => {
-    if (key === undefined) {
-      kept.clear();
-      loading.clear();
-      return;
-    }
-    kept.delete(key);
-    loading.delete(key);
+/** Caches in this process. Names of the server's own have a dot in them, which those of the configuration have not. */
+export function memoryCaches({ bus, tables, named }: MemoryCachesParts): CacheFactory {
+  const made = new Map<string, Cache<unknown>>();
+  const create: CacheFactory["create"] = <V>(name: string, bounds: CacheBounds) => {
+    const known = made.get(name);
+    if (known !== undefined) return known as Cache<V>;
+    const cache = memoryCache<V>(bus, { ...bounds, name, internal: true, sync: false });
+    made.set(name, cache as Cache<unknown>);
+    return cache;
   };
-  bus.subscribe(subject, (message) => forget((message as { key?: string }).key));
-
-  const load = async (key: string, loader: () => Promise<V>): Promise<V> => {
-    const promise = loader();
-    loading.set(key, promise);
-    try {
-      const value = await promise;
-      if (loading.get(key) === promise) kept.set(key, value);
-      return value;
-    } finally {
-      if (loading.get(key) === promise) loading.delete(key);
-    }
-  };
-
+  const byTable = new Map<string, RowCache<unknown>>();
+  for (const [name, options] of named) made.set(name, memoryCache(bus, { ...options, name, internal: false }));
   return {
-    through: (key, loader) => kept.get(key) ?? loading.get(key) ?? load(key, loader),
-    drop(key) {
-      forget(key);
-      bus.publish(subject, { key });
+    create,
+    rows<V>(table: string, bounds: CacheBounds) {
+      const rows = byTable.get(table) ?? rowCache(create(`table.${table}`, bounds), tables.includes(table));
+      byTable.set(table, rows);
+      return rows as RowCache<V>;
     },
-    clear() {
-      forget(undefined);
-      bus.publish(subject, {});
-    },
+    named: (name) => (named.has(name) ? made.get(name) : undefined),
+    list: () => [...made.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
 }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { DomainError } from "../../kernel/errors.js";
 import { sameBytes } from "../../kernel/instance-key.js";
+import { PRUNE_BATCH } from "./batches.js";
 import type { Db } from "./db.js";
 import { idempotencyKeys } from "./schema.js";
 import { statement } from "./statement.js";
@@ -45,7 +46,22 @@ const findKey = statement<{ scope: string; key: string }, { requestHash: Buffer;
     where scope = ${p.scope}::text and key = ${p.key}::text`,
 );
 
-/** Forgets keys older than 24 hours. */
-export const pruneKeys = statement<{ at: Date }, never>(
-  (p) => sql`delete from ${idempotencyKeys} where created_at < ${p.at}::timestamptz - ${KEPT}`,
+/** What a key of several scopes stands for: a create that makes several things has a scope for each. */
+export const findKeys = statement<
+  { scopes: string[]; key: string },
+  { scope: string; requestHash: Buffer; resourceId: string }
+>(
+  (p) => sql`select scope, request_hash, resource_id from ${idempotencyKeys}
+    where scope = any(${p.scopes}::text[]) and key = ${p.key}::text`,
+);
+
+/** Forgets a batch of keys older than 24 hours, the oldest first. */
+export const pruneKeys = statement<{ at: Date }, { pruned: bigint }>(
+  (p) => sql`with old as (
+      select scope, key from ${idempotencyKeys} where created_at < ${p.at}::timestamptz - ${KEPT}
+      order by created_at limit ${sql.raw(String(PRUNE_BATCH))} for update skip locked
+    ), gone as (
+      delete from ${idempotencyKeys} where (scope, key) in (select scope, key from old) returning 1
+    )
+    select count(*) as pruned from gone`,
 );

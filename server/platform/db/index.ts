@@ -1,3 +1,4 @@
+export { PRUNE_BATCH, pruneAll } from "./batches.js";
 export { backstay, bytes, id, moment } from "./columns.js";
 export { ConflictError, ConstraintError, type Database, type Db } from "./db.js";
 export { parametersOf, runSql } from "./dynamic.js";
@@ -10,6 +11,6 @@ export {
   type Rights,
   useColumn,
 } from "./filter.js";
-export { claimKey, type KeyInput, pruneKeys, replayedResource } from "./idempotency.js";
+export { claimKey, findKeys, type KeyInput, pruneKeys, replayedResource } from "./idempotency.js";
 export { readPage } from "./page.js";
 export { type Parameters, type Statement, statement } from "./statement.js";

@@ -11,10 +11,10 @@ export interface EventCarrier {
   /** Takes events in the order of the log; never throws, never waits. */
   carry(events: readonly LoggedEvent[]): void;
   /**
-   * Drops what is still kept on the way of a topic that no other stands below, such as an account's, and is erased from the log.
-   * Never rejects: what it cannot drop it tells of, and that ends with its time.
+   * Drops what is still kept on the way of a topic that no other stands below, such as an account's, and is erased from the log,
+   * which goes as far as `head`. Rejects when that cannot be done now.
    */
-  forget(topic: string): Promise<void>;
+  forget(topic: string, head: number): Promise<void>;
   /** Whether other nodes get what is carried now. */
   isConnected(): boolean;
   /** What it is to carry and was not confirmed to be carried. */

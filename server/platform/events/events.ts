@@ -38,8 +38,8 @@ export interface EventLog {
   /** Brings something of the moment to the streams of its topic on every node. It may be lost, and is kept nowhere. */
   tell(event: Omit<LoggedEvent, "offset">): void;
   /**
-   * Drops what is kept of an erased topic besides the log, as well as that can be done now. Only for a topic that no other stands
-   * below, such as an account's. Never rejects.
+   * Drops what is kept of an erased topic besides the log. Only for a topic that no other stands below, such as an account's.
+   * Rejects when that is away, or what was said before is still on its way there; an event after the erasure makes that arrive.
    */
   forget(topic: string): Promise<void>;
   lag(): EventLag;

@@ -1,11 +1,15 @@
 export { accountTopic, type EventLog, type LoggedEvent } from "./events.js";
-export { eventPruner } from "./prune.js";
+export { type EventPruner, eventPruner } from "./prune.js";
 export { toLoggedEvent } from "./relay.js";
 export {
+  type EventTitle,
   eraseTopic,
+  findPruned,
   type NewEvent,
+  readEvent,
   readEvents,
   readHead,
   readPruned,
+  readTitles,
   recordFrom,
 } from "./store.js";

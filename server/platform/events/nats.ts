@@ -43,6 +43,9 @@ const AFTER_CONFLICT = 15;
 const AFTER_FAILURE = 250;
 const MOST_AFTER_FAILURE = 2_000;
 const AFTER_TAKEN = 30_000;
+/** How long an erasure waits until NATS has what is older, in milliseconds, and how often it looks. */
+const FORGET_MS = 5_000;
+const FORGET_LOOK = 100;
 
 /**
  * Carries events by a JetStream stream that holds them in the log's order, whichever node appends them: each is appended only
@@ -192,13 +195,15 @@ export function natsCarrier(parts: NatsCarrierParts): EventCarrier {
       queue.offer(events);
       pump();
     },
-    async forget(topic) {
-      try {
-        if (line === undefined || line.connection !== link.current()) throw new Error("NATS is away");
-        await line.stream.forget(topic);
-      } catch (error) {
-        // By no name: it was to be forgotten.
-        log.warn(describeError(error), "what NATS keeps of an erased topic stays there until its time is up");
+    async forget(topic, head) {
+      const end = performance.now() + FORGET_MS;
+      for (;;) {
+        const own = line;
+        if (own === undefined || own.connection !== link.current()) throw new Error("NATS is away");
+        // Events are appended in order only: behind what is as new as the erasure, a node that was slow appends none of before.
+        if ((await own.stream.open()).offset >= head) return own.stream.forget(topic);
+        if (performance.now() > end) throw new Error("NATS does not have all events yet");
+        await pause(FORGET_LOOK, undefined, { signal: own.over.signal, ref: false }).catch(() => {});
       }
     },
     isConnected: () => line?.isUp === true && line.connection === link.current(),

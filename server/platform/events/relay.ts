@@ -30,10 +30,12 @@ export interface RelayParts {
   bus: Bus;
   carrier: EventCarrier;
   log: Log;
+  /** Whether this node numbers events; one that does not leaves that to others. It does when absent. */
+  numbers?: boolean;
 }
 
 /** The relay of this node. Any number of nodes may run one: the database lets one at a time number events. */
-export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
+export function relay({ database, bus, carrier, log, numbers = true }: RelayParts): EventLog {
   const at = { db: database };
   const hub = createHub((error) => log.error(describeError(error), "a listener of events failed"));
   const early = earlyEvents(MOST_EARLY);
@@ -166,7 +168,7 @@ export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
     try {
       const [found] = await readHead(at, {});
       outboxMs = found?.waitingMs ?? 0;
-      if (found !== undefined && found.waitingMs !== null) woken = true;
+      if (numbers && found !== undefined && found.waitingMs !== null) woken = true;
       else if (found !== undefined) head = Number(found.lastOffset);
       if (woken || head > published) await run();
     } catch (error) {
@@ -200,14 +202,17 @@ export function relay({ database, bus, carrier, log }: RelayParts): EventLog {
       await carrier.stop();
     },
     wake() {
-      if (stopped) return;
+      if (stopped || !numbers) return;
       woken = true;
       void run();
     },
     published: () => published,
     epoch: () => epoch,
     subscribe: hub.subscribe,
-    forget: (topic) => carrier.forget(topic),
+    async forget(topic) {
+      const [found] = await readHead(at, {});
+      await carrier.forget(topic, Number(found?.lastOffset ?? 0));
+    },
     tell: (event) => bus.publish(MOMENT, { ...event, offset: 0 }),
     lag() {
       const { events, ms } = carrier.behind();

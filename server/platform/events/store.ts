@@ -1,4 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
+import { PRUNE_BATCH } from "../db/batches.js";
 import { statement } from "../db/statement.js";
 import { eventLog, eventPrunes, events, outbox } from "./schema.js";
 
@@ -38,6 +39,27 @@ export const readRange = statement<{ after: number; upTo: number; limit: number 
     order by log_offset limit ${p.limit}::int`,
 );
 
+/** What an event is, without what it says. */
+export type EventTitle = Pick<EventRow, "logOffset" | "topic" | "id" | "type">;
+
+/** The titles of events of every topic between two offsets, oldest first. */
+export const readTitles = statement<{ after: bigint; upTo: bigint; limit: number }, EventTitle>(
+  (p) => sql`select log_offset, topic, id, type from ${events}
+    where log_offset > ${p.after}::bigint and log_offset <= ${p.upTo}::bigint
+    order by log_offset limit ${p.limit}::int`,
+);
+
+/** One event, by its place in the log and its id: after a restore another may stand there. */
+export const readEvent = statement<{ id: string; logOffset: number }, EventRow>(
+  (p) => sql`select log_offset, topic, id, type, actor_id, data::text as data, created_at from ${events}
+    where log_offset = ${p.logOffset}::bigint and id = ${p.id}::uuid`,
+);
+
+/** A topic that has forgotten something after an offset, if there is one. */
+export const findPruned = statement<{ after: bigint }, { topic: string }>(
+  (p) => sql`select topic from ${eventPrunes} where log_offset > ${p.after}::bigint limit 1`,
+);
+
 /** The log's epoch and last offset, and since when the oldest event of the outbox waits for a relay, if one does. */
 export const readHead = statement<object, { epoch: string; lastOffset: bigint; waitingMs: number | null }>(
   () => sql`select epoch, last_offset, (
@@ -52,8 +74,6 @@ export const readPruned = statement<{ topics: string[]; after: number }, { topic
     where topic = any(${p.topics}::text[]) and log_offset > ${p.after}::bigint`,
 );
 
-/** As many events as one prune forgets: a bounded statement, however much there is. */
-export const PRUNE_BATCH = 5_000;
 const LIMIT = sql.raw(String(PRUNE_BATCH));
 
 const remember = sql`insert into ${eventPrunes} as known (topic, log_offset)

@@ -20,6 +20,8 @@ export interface JobLine {
   heartbeat(): Promise<void>;
   progress(value: unknown): void;
   log(message: string, facts?: JsonObject): void;
+  /** Told each time the job's own code is about to go on, as far as that is seen; absent where nobody watches. */
+  active?(): void;
 }
 
 /** Runs jobs: in this process, in threads of it, or in processes of their own. */

@@ -32,8 +32,11 @@ export interface Submitted {
   created: boolean;
 }
 
-/** Submits jobs in the caller's transaction. See `Jobs.submit`. */
-export function createSubmit({ database, declared, ids, offer }: SubmitParts) {
+/** See `Jobs.submit`. */
+export type Submit = (ctx: SubmitCtx, jobs: readonly NewJob[]) => Promise<Submitted[]>;
+
+/** Submits jobs in the caller's transaction. */
+export function createSubmit({ database, declared, ids, offer }: SubmitParts): Submit {
   const known = new Set<string>();
 
   // Outside of the caller's transaction: were that rolled back, a queue that is remembered here would be unknown to the workers.
@@ -44,7 +47,7 @@ export function createSubmit({ database, declared, ids, offer }: SubmitParts) {
     for (const name of fresh) known.add(name);
   };
 
-  return async (ctx: SubmitCtx, jobs: readonly NewJob[]): Promise<Submitted[]> => {
+  return async (ctx, jobs) => {
     const rows: store.JobInsert[] = [];
     for (const [n, job] of jobs.entries()) {
       const row = await toInsert(declared, job, jobs.length > 1 ? `jobs[${n}].` : "");
@@ -58,7 +61,7 @@ export function createSubmit({ database, declared, ids, offer }: SubmitParts) {
       const field = `${jobs.length > 1 ? `jobs[${n}].` : ""}uniqueKey`;
       submitted.push(job ? { job, created: true } : await settle(ctx, jobs[n]!, row, field));
     }
-    const due = submitted.filter(({ job }) => job.due).map(({ job }) => ({ id: job.id, queue: job.queue, fence: 0 }));
+    const due = submitted.map(({ job }) => job).filter((job) => job.due);
     if (due.length > 0) ctx.afterCommit(() => offer(due));
     return submitted;
   };
@@ -117,7 +120,7 @@ async function toInsert(declared: DeclaredJobs, job: NewJob, at: string): Promis
     unique_for: job.uniqueForMs,
     order_key: job.orderKey,
     cron_id: job.cron?.id,
-    cron_tick: job.cron?.tick.toISOString(),
+    cron_tick: job.cron?.tick?.toISOString(),
   };
 }
 

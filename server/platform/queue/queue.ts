@@ -6,6 +6,8 @@ export interface ClaimedJob
   readonly attempt: number;
   /** Counts the takings of this job. */
   readonly fence: number;
+  /** Whose it is. */
+  readonly workerId: string;
 }
 
 /** A job that has become due. */

@@ -27,12 +27,14 @@ export interface JobRow {
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
+  /** Tells the times it becomes due, and the takings, from each other. */
+  fence: number;
 }
 
 /** The columns of a JobRow. */
 export const JOB_COLUMNS = sql.raw(
   [
     "id, seq, name, queue, args, state, due, attempts, max_attempts, priority, run_at, unique_key, order_key, timeout_ms",
-    "progress, result, last_error, cron_id, created_at, started_at, finished_at",
+    "progress, result, last_error, cron_id, created_at, started_at, finished_at, fence",
   ].join(", "),
 );

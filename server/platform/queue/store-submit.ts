@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { statement } from "../db/statement.js";
 import { JOB_COLUMNS, type JobRow } from "./rows.js";
 import { jobQueues, jobs } from "./schema.js";
@@ -21,19 +21,26 @@ export interface JobInsert {
   cron_tick: string | undefined;
 }
 
-/** Inserts jobs; those whose unique key, or whose tick of a cron, is taken are left out. */
-export const insertJobs = statement<{ rows: JobInsert[] }, JobRow>(
-  (
-    p,
-  ) => sql`insert into ${jobs} (id, name, queue, args, due, priority, run_at, max_attempts, timeout_ms, unique_key, holds_key,
+/**
+ * A piece of a larger statement: inserts jobs from rows `r` of the columns of JobInsert; those whose unique key, or whose tick of
+ * a cron, is taken are left out. Returns JobRows.
+ */
+export function insertJobsFrom(from: SQL): SQL {
+  return sql`insert into ${jobs} (id, name, queue, args, due, priority, run_at, max_attempts, timeout_ms, unique_key, holds_key,
       unique_until, order_key, cron_id, cron_tick, created_at)
     select r.id, r.name, r.queue, r.args, coalesce(r.run_at <= statement_timestamp(), true), r.priority,
-      coalesce(r.run_at, statement_timestamp()), r.max_attempts, r.timeout_ms, r.unique_key, r.unique_key is not null,
+      greatest(r.run_at, statement_timestamp()), r.max_attempts, r.timeout_ms, r.unique_key, r.unique_key is not null,
       statement_timestamp() + r.unique_for * interval '1 ms', r.order_key, r.cron_id, r.cron_tick, statement_timestamp()
-    from jsonb_to_recordset(${p.rows}::jsonb) as r(id uuid, name text, queue text, args jsonb, run_at timestamptz, priority smallint,
-      max_attempts int, timeout_ms int, unique_key text, unique_for bigint, order_key text, cron_id text, cron_tick timestamptz)
+    from ${from} as r
     on conflict do nothing
-    returning ${JOB_COLUMNS}`,
+    returning ${JOB_COLUMNS}`;
+}
+
+/** Inserts jobs; those whose unique key, or whose tick of a cron, is taken are left out. */
+export const insertJobs = statement<{ rows: JobInsert[] }, JobRow>((p) =>
+  insertJobsFrom(sql`(select * from jsonb_to_recordset(${p.rows}::jsonb) as given (id uuid, name text, queue text, args jsonb,
+    run_at timestamptz, priority smallint, max_attempts int, timeout_ms int, unique_key text, unique_for bigint, order_key text,
+    cron_id text, cron_tick timestamptz))`),
 );
 
 /** The job that holds a unique key. `held` is whether it still does: one that is finished gives it up when its time is over. */
@@ -53,8 +60,8 @@ export const releaseKey = statement<{ uniqueKey: string }, never>(
 export const replaceJob = statement<{ id: string; args: object; runAt: Date | undefined }, JobRow>(
   (
     p,
-  ) => sql`update ${jobs} set args = ${p.args}::jsonb, run_at = coalesce(${p.runAt}::timestamptz, statement_timestamp()),
-      due = coalesce(${p.runAt}::timestamptz <= statement_timestamp(), true) and not parked
+  ) => sql`update ${jobs} set args = ${p.args}::jsonb, run_at = greatest(${p.runAt}::timestamptz, statement_timestamp()),
+      due = coalesce(${p.runAt}::timestamptz <= statement_timestamp(), true) and not parked, fence = fence + 1
     where id = ${p.id}::uuid and state in (1, 3)
     returning ${JOB_COLUMNS}`,
 );

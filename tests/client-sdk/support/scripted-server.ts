@@ -7,14 +7,26 @@ import { onTestFinished } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
+import { CacheService } from "#gen/backstay/cache/v1/cache_pb.js";
 import {
   EventService,
   type SubscribeRequest,
   type SubscribeResponseSchema,
 } from "#gen/backstay/events/v1/events_pb.js";
+import { JobService } from "#gen/backstay/jobs/v1/jobs_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { SystemService } from "#gen/backstay/system/v1/system_pb.js";
 import { createQueue, deferred } from "./queue.js";
+
+const SERVICES: readonly DescService[] = [
+  AccountService,
+  AuthService,
+  CacheService,
+  EventService,
+  JobService,
+  MessageService,
+  SystemService,
+];
 
 /** A call as it reached the server. */
 export interface ServedCall {
@@ -67,7 +79,7 @@ export async function startScriptedServer() {
   const handlers = new Map<string, (request: never, call: ServedCall) => unknown>();
 
   function routes(router: ConnectRouter) {
-    for (const service of [AccountService, AuthService, EventService, MessageService, SystemService] as DescService[]) {
+    for (const service of SERVICES) {
       for (const method of service.methods) {
         if (method.methodKind !== "unary") continue;
         router.rpc(method as DescMethodUnary, async (request, context) => {

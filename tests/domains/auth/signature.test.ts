@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:http2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { authDomain } from "../../../server/domains/auth/index.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson, type Reply, request } from "../../support/http-request.js";
 import { checksumOf, sign, type ToSign } from "../../support/sign.js";
@@ -315,22 +314,6 @@ describe("a signed change", () => {
     const expires = Date.now() + 60_000;
     for (let n = 0; n < 3; n++) expect((await signed("/v1/auth/current", { expires })).status).toBe(200);
   });
-});
-
-it("forgets used signatures when they have expired, and the clocks of all nodes have seen it", async () => {
-  const sql = openDatabase(backstay);
-  const at = new Date();
-  const [old, young] = [Buffer.from("old"), Buffer.from("young")];
-  for (const [digest, end] of [
-    [old, -1],
-    [young, 1_000],
-  ] as const) {
-    await sql`insert into backstay.signature_uses values (${digest}, ${new Date(at.getTime() + end)})`;
-  }
-  const db = { run: (text: string, values: unknown[]) => sql.unsafe(text, values as never[]) };
-  await authDomain.prune!({ database: db, clock: { now: () => at } } as never);
-  const left = await sql`select digest from backstay.signature_uses where digest in (${old}, ${young})`;
-  expect(left.map(({ digest }) => digest)).toEqual([young]);
 });
 
 describe("the secret that signatures need", () => {

@@ -26,6 +26,8 @@ export const file_backstay_cache_v1_cache: GenFile = /*@__PURE__*/
  */
 export type CacheStats = Message<"backstay.cache.v1.CacheStats"> & {
   /**
+   * Its name, such as `default`.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -38,40 +40,50 @@ export type CacheStats = Message<"backstay.cache.v1.CacheStats"> & {
   internal: boolean;
 
   /**
-   * Keys held now, and at most; the least recently used go first.
+   * Keys held now.
    *
    * @generated from field: int64 size = 3;
    */
   size: bigint;
 
   /**
+   * Keys it can hold; the least recently used go first.
+   *
    * @generated from field: int64 max_size = 4;
    */
   maxSize: bigint;
 
   /**
-   * Since the node started: found, not found, kept anew, dropped by a change here or elsewhere, and put out for room or age.
+   * Asked for and found, since the node started, as all that follows.
    *
    * @generated from field: int64 hits = 5;
    */
   hits: bigint;
 
   /**
+   * Asked for and not found.
+   *
    * @generated from field: int64 misses = 6;
    */
   misses: bigint;
 
   /**
+   * Kept anew.
+   *
    * @generated from field: int64 puts = 7;
    */
   puts: bigint;
 
   /**
+   * Dropped because of a change, here or elsewhere.
+   *
    * @generated from field: int64 drops = 8;
    */
   drops: bigint;
 
   /**
+   * Put out for room or age.
+   *
    * @generated from field: int64 evictions = 9;
    */
   evictions: bigint;
@@ -106,6 +118,8 @@ export const GetStatsRequestSchema: GenMessage<GetStatsRequest> = /*@__PURE__*/
  */
 export type GetStatsResponse = Message<"backstay.cache.v1.GetStatsResponse"> & {
   /**
+   * All of them.
+   *
    * @generated from field: repeated backstay.cache.v1.CacheStats caches = 1;
    */
   caches: CacheStats[];
@@ -125,6 +139,8 @@ export const GetStatsResponseSchema: GenMessage<GetStatsResponse> = /*@__PURE__*
  */
 export type ListKeysRequest = Message<"backstay.cache.v1.ListKeysRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
@@ -144,6 +160,8 @@ export type ListKeysRequest = Message<"backstay.cache.v1.ListKeysRequest"> & {
   pageSize: number;
 
   /**
+   * As the page before gave it; empty for the first.
+   *
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
@@ -163,6 +181,8 @@ export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
  */
 export type ListKeysResponse = Message<"backstay.cache.v1.ListKeysResponse"> & {
   /**
+   * The keys, in the order of their text.
+   *
    * @generated from field: repeated string keys = 1;
    */
   keys: string[];
@@ -189,11 +209,15 @@ export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*
  */
 export type GetRequest = Message<"backstay.cache.v1.GetRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
 
   /**
+   * The key, 1 to 512 characters.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -213,6 +237,8 @@ export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
  */
 export type GetResponse = Message<"backstay.cache.v1.GetResponse"> & {
   /**
+   * Any JSON value.
+   *
    * @generated from field: google.protobuf.Value value = 1;
    */
   value?: Value | undefined;
@@ -232,11 +258,15 @@ export const GetResponseSchema: GenMessage<GetResponse> = /*@__PURE__*/
  */
 export type PutRequest = Message<"backstay.cache.v1.PutRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
 
   /**
+   * The key, 1 to 512 characters.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -285,11 +315,15 @@ export const PutResponseSchema: GenMessage<PutResponse> = /*@__PURE__*/
  */
 export type DeleteRequest = Message<"backstay.cache.v1.DeleteRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
 
   /**
+   * The key, 1 to 512 characters.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -324,11 +358,15 @@ export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
  */
 export type IncrementRequest = Message<"backstay.cache.v1.IncrementRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
 
   /**
+   * The key, 1 to 512 characters.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -355,6 +393,8 @@ export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*
  */
 export type IncrementResponse = Message<"backstay.cache.v1.IncrementResponse"> & {
   /**
+   * What the key holds now.
+   *
    * @generated from field: double value = 1;
    */
   value: number;
@@ -374,6 +414,8 @@ export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE_
  */
 export type ClearRequest = Message<"backstay.cache.v1.ClearRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;

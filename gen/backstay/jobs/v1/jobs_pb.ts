@@ -40,16 +40,22 @@ export type Job = Message<"backstay.jobs.v1.Job"> & {
   name: string;
 
   /**
+   * Where it waits, or waited.
+   *
    * @generated from field: string queue = 3;
    */
   queue: string;
 
   /**
+   * What the function gets.
+   *
    * @generated from field: google.protobuf.Struct args = 4;
    */
   args?: JsonObject | undefined;
 
   /**
+   * How far it is.
+   *
    * @generated from field: backstay.jobs.v1.JobState state = 5;
    */
   state: JobState;
@@ -62,6 +68,8 @@ export type Job = Message<"backstay.jobs.v1.Job"> & {
   attempts: number;
 
   /**
+   * Attempts before it is given up.
+   *
    * @generated from field: int32 max_attempts = 7;
    */
   maxAttempts: number;
@@ -81,11 +89,15 @@ export type Job = Message<"backstay.jobs.v1.Job"> & {
   runAt?: Timestamp | undefined;
 
   /**
+   * Empty when it has none.
+   *
    * @generated from field: string unique_key = 10;
    */
   uniqueKey: string;
 
   /**
+   * Empty when it has none.
+   *
    * @generated from field: string order_key = 11;
    */
   orderKey: string;
@@ -119,6 +131,8 @@ export type Job = Message<"backstay.jobs.v1.Job"> & {
   lastError: string;
 
   /**
+   * When it was submitted.
+   *
    * @generated from field: google.protobuf.Timestamp create_time = 16;
    */
   createTime?: Timestamp | undefined;
@@ -201,6 +215,8 @@ export type SubmitJobRequest = Message<"backstay.jobs.v1.SubmitJobRequest"> & {
   uniqueFor?: Duration | undefined;
 
   /**
+   * What happens when another job holds the unique key; absent is KEEP.
+   *
    * @generated from field: backstay.jobs.v1.OnConflict on_conflict = 7;
    */
   onConflict: OnConflict;
@@ -298,6 +314,8 @@ export const SubmitJobsRequestSchema: GenMessage<SubmitJobsRequest> = /*@__PURE_
  */
 export type SubmitJobsResponse = Message<"backstay.jobs.v1.SubmitJobsResponse"> & {
   /**
+   * In the order they were given.
+   *
    * @generated from field: repeated backstay.jobs.v1.SubmitJobResponse jobs = 1;
    */
   jobs: SubmitJobResponse[];
@@ -317,6 +335,8 @@ export const SubmitJobsResponseSchema: GenMessage<SubmitJobsResponse> = /*@__PUR
  */
 export type GetJobRequest = Message<"backstay.jobs.v1.GetJobRequest"> & {
   /**
+   * The job's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -336,6 +356,8 @@ export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
  */
 export type GetJobResponse = Message<"backstay.jobs.v1.GetJobResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -355,31 +377,43 @@ export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
  */
 export type ListJobsRequest = Message<"backstay.jobs.v1.ListJobsRequest"> & {
   /**
+   * Of these states; all when empty.
+   *
    * @generated from field: repeated backstay.jobs.v1.JobState states = 1;
    */
   states: JobState[];
 
   /**
+   * Of this name.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
+   * Of this queue.
+   *
    * @generated from field: string queue = 3;
    */
   queue: string;
 
   /**
+   * Of this order key.
+   *
    * @generated from field: string order_key = 4;
    */
   orderKey: string;
 
   /**
+   * Of this unique key, also those that no longer hold it.
+   *
    * @generated from field: string unique_key = 5;
    */
   uniqueKey: string;
 
   /**
+   * Submitted by this cron.
+   *
    * @generated from field: string cron_id = 6;
    */
   cronId: string;
@@ -399,6 +433,8 @@ export type ListJobsRequest = Message<"backstay.jobs.v1.ListJobsRequest"> & {
   pageSize: number;
 
   /**
+   * As the page before gave it; empty for the first.
+   *
    * @generated from field: string page_token = 9;
    */
   pageToken: string;
@@ -418,6 +454,8 @@ export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
  */
 export type ListJobsResponse = Message<"backstay.jobs.v1.ListJobsResponse"> & {
   /**
+   * At most as many as a page has.
+   *
    * @generated from field: repeated backstay.jobs.v1.Job jobs = 1;
    */
   jobs: Job[];
@@ -444,6 +482,8 @@ export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*
  */
 export type RetryJobRequest = Message<"backstay.jobs.v1.RetryJobRequest"> & {
   /**
+   * The job's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -463,6 +503,8 @@ export const RetryJobRequestSchema: GenMessage<RetryJobRequest> = /*@__PURE__*/
  */
 export type RetryJobResponse = Message<"backstay.jobs.v1.RetryJobResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -482,6 +524,8 @@ export const RetryJobResponseSchema: GenMessage<RetryJobResponse> = /*@__PURE__*
  */
 export type CancelJobRequest = Message<"backstay.jobs.v1.CancelJobRequest"> & {
   /**
+   * The job's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -501,6 +545,8 @@ export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*
  */
 export type CancelJobResponse = Message<"backstay.jobs.v1.CancelJobResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -527,11 +573,15 @@ export type PurgeJobsRequest = Message<"backstay.jobs.v1.PurgeJobsRequest"> & {
   state: JobState;
 
   /**
+   * Of this name; of all when empty.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
+   * Of this queue; of all when empty.
+   *
    * @generated from field: string queue = 3;
    */
   queue: string;
@@ -579,6 +629,8 @@ export const PurgeJobsResponseSchema: GenMessage<PurgeJobsResponse> = /*@__PURE_
  */
 export type WatchJobRequest = Message<"backstay.jobs.v1.WatchJobRequest"> & {
   /**
+   * The job's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -598,6 +650,8 @@ export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
  */
 export type WatchJobResponse = Message<"backstay.jobs.v1.WatchJobResponse"> & {
   /**
+   * As it is when this is sent.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -617,6 +671,8 @@ export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*
  */
 export type Queue = Message<"backstay.jobs.v1.Queue"> & {
   /**
+   * Its name, such as `default`.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -643,11 +699,15 @@ export type Queue = Message<"backstay.jobs.v1.Queue"> & {
   waiting: bigint;
 
   /**
+   * Jobs that a worker has.
+   *
    * @generated from field: int64 running = 5;
    */
   running: bigint;
 
   /**
+   * Jobs that were given up and are still kept.
+   *
    * @generated from field: int64 dead = 6;
    */
   dead: bigint;
@@ -689,6 +749,8 @@ export const ListQueuesRequestSchema: GenMessage<ListQueuesRequest> = /*@__PURE_
  */
 export type ListQueuesResponse = Message<"backstay.jobs.v1.ListQueuesResponse"> & {
   /**
+   * By name.
+   *
    * @generated from field: repeated backstay.jobs.v1.Queue queues = 1;
    */
   queues: Queue[];
@@ -708,6 +770,8 @@ export const ListQueuesResponseSchema: GenMessage<ListQueuesResponse> = /*@__PUR
  */
 export type PauseQueueRequest = Message<"backstay.jobs.v1.PauseQueueRequest"> & {
   /**
+   * The queue's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -727,6 +791,8 @@ export const PauseQueueRequestSchema: GenMessage<PauseQueueRequest> = /*@__PURE_
  */
 export type PauseQueueResponse = Message<"backstay.jobs.v1.PauseQueueResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Queue queue = 1;
    */
   queue?: Queue | undefined;
@@ -746,6 +812,8 @@ export const PauseQueueResponseSchema: GenMessage<PauseQueueResponse> = /*@__PUR
  */
 export type ResumeQueueRequest = Message<"backstay.jobs.v1.ResumeQueueRequest"> & {
   /**
+   * The queue's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -765,6 +833,8 @@ export const ResumeQueueRequestSchema: GenMessage<ResumeQueueRequest> = /*@__PUR
  */
 export type ResumeQueueResponse = Message<"backstay.jobs.v1.ResumeQueueResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Queue queue = 1;
    */
   queue?: Queue | undefined;
@@ -812,6 +882,8 @@ export type Cron = Message<"backstay.jobs.v1.Cron"> & {
   jobName: string;
 
   /**
+   * What the job gets.
+   *
    * @generated from field: google.protobuf.Struct args = 5;
    */
   args?: JsonObject | undefined;
@@ -888,6 +960,8 @@ export const ListCronsRequestSchema: GenMessage<ListCronsRequest> = /*@__PURE__*
  */
 export type ListCronsResponse = Message<"backstay.jobs.v1.ListCronsResponse"> & {
   /**
+   * By id.
+   *
    * @generated from field: repeated backstay.jobs.v1.Cron crons = 1;
    */
   crons: Cron[];
@@ -907,6 +981,8 @@ export const ListCronsResponseSchema: GenMessage<ListCronsResponse> = /*@__PURE_
  */
 export type RunCronRequest = Message<"backstay.jobs.v1.RunCronRequest"> & {
   /**
+   * The cron's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -926,6 +1002,8 @@ export const RunCronRequestSchema: GenMessage<RunCronRequest> = /*@__PURE__*/
  */
 export type RunCronResponse = Message<"backstay.jobs.v1.RunCronResponse"> & {
   /**
+   * The job that was submitted.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -945,6 +1023,8 @@ export const RunCronResponseSchema: GenMessage<RunCronResponse> = /*@__PURE__*/
  */
 export type PauseCronRequest = Message<"backstay.jobs.v1.PauseCronRequest"> & {
   /**
+   * The cron's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -964,6 +1044,8 @@ export const PauseCronRequestSchema: GenMessage<PauseCronRequest> = /*@__PURE__*
  */
 export type PauseCronResponse = Message<"backstay.jobs.v1.PauseCronResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Cron cron = 1;
    */
   cron?: Cron | undefined;
@@ -983,6 +1065,8 @@ export const PauseCronResponseSchema: GenMessage<PauseCronResponse> = /*@__PURE_
  */
 export type ResumeCronRequest = Message<"backstay.jobs.v1.ResumeCronRequest"> & {
   /**
+   * The cron's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -1002,6 +1086,8 @@ export const ResumeCronRequestSchema: GenMessage<ResumeCronRequest> = /*@__PURE_
  */
 export type ResumeCronResponse = Message<"backstay.jobs.v1.ResumeCronResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Cron cron = 1;
    */
   cron?: Cron | undefined;
@@ -1208,6 +1294,7 @@ export const JobService: GenService<{
   },
   /**
    * Streams a job: as it is now, and again within a second of each change, until it is finished.
+   * It ends early, without an error, when the server stops: watch it again.
    * Errors: NOT_FOUND `JOB_NOT_FOUND`, also when it is deleted meanwhile.
    *
    * @generated from rpc backstay.jobs.v1.JobService.WatchJob
@@ -1261,7 +1348,7 @@ export const JobService: GenService<{
   },
   /**
    * Does now what a cron does by the clock, also while it is paused. Its next time stays as it is.
-   * Errors: NOT_FOUND `CRON_NOT_FOUND`.
+   * Errors: NOT_FOUND `CRON_NOT_FOUND`; INVALID_ARGUMENT `UNKNOWN_JOB` when the node does not know its job.
    *
    * @generated from rpc backstay.jobs.v1.JobService.RunCron
    */

@@ -23,6 +23,8 @@ export const file_backstay_cache_v1_cache: GenFile = /*@__PURE__*/
  */
 export type CacheStats = Message<"backstay.cache.v1.CacheStats"> & {
   /**
+   * Its name, such as `default`.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -35,40 +37,50 @@ export type CacheStats = Message<"backstay.cache.v1.CacheStats"> & {
   internal: boolean;
 
   /**
-   * Keys held now, and at most; the least recently used go first.
+   * Keys held now.
    *
    * @generated from field: int64 size = 3;
    */
   size: bigint;
 
   /**
+   * Keys it can hold; the least recently used go first.
+   *
    * @generated from field: int64 max_size = 4;
    */
   maxSize: bigint;
 
   /**
-   * Since the node started: found, not found, kept anew, dropped by a change here or elsewhere, and put out for room or age.
+   * Asked for and found, since the node started, as all that follows.
    *
    * @generated from field: int64 hits = 5;
    */
   hits: bigint;
 
   /**
+   * Asked for and not found.
+   *
    * @generated from field: int64 misses = 6;
    */
   misses: bigint;
 
   /**
+   * Kept anew.
+   *
    * @generated from field: int64 puts = 7;
    */
   puts: bigint;
 
   /**
+   * Dropped because of a change, here or elsewhere.
+   *
    * @generated from field: int64 drops = 8;
    */
   drops: bigint;
 
   /**
+   * Put out for room or age.
+   *
    * @generated from field: int64 evictions = 9;
    */
   evictions: bigint;
@@ -103,6 +115,8 @@ export const GetStatsRequestSchema: GenMessage<GetStatsRequest> = /*@__PURE__*/
  */
 export type GetStatsResponse = Message<"backstay.cache.v1.GetStatsResponse"> & {
   /**
+   * All of them.
+   *
    * @generated from field: repeated backstay.cache.v1.CacheStats caches = 1;
    */
   caches: CacheStats[];
@@ -122,6 +136,8 @@ export const GetStatsResponseSchema: GenMessage<GetStatsResponse> = /*@__PURE__*
  */
 export type ListKeysRequest = Message<"backstay.cache.v1.ListKeysRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
@@ -141,6 +157,8 @@ export type ListKeysRequest = Message<"backstay.cache.v1.ListKeysRequest"> & {
   pageSize: number;
 
   /**
+   * As the page before gave it; empty for the first.
+   *
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
@@ -160,6 +178,8 @@ export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
  */
 export type ListKeysResponse = Message<"backstay.cache.v1.ListKeysResponse"> & {
   /**
+   * The keys, in the order of their text.
+   *
    * @generated from field: repeated string keys = 1;
    */
   keys: string[];
@@ -186,11 +206,15 @@ export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*
  */
 export type GetRequest = Message<"backstay.cache.v1.GetRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
 
   /**
+   * The key, 1 to 512 characters.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -210,6 +234,8 @@ export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
  */
 export type GetResponse = Message<"backstay.cache.v1.GetResponse"> & {
   /**
+   * Any JSON value.
+   *
    * @generated from field: google.protobuf.Value value = 1;
    */
   value?: Value | undefined;
@@ -229,11 +255,15 @@ export const GetResponseSchema: GenMessage<GetResponse> = /*@__PURE__*/
  */
 export type PutRequest = Message<"backstay.cache.v1.PutRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
 
   /**
+   * The key, 1 to 512 characters.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -282,11 +312,15 @@ export const PutResponseSchema: GenMessage<PutResponse> = /*@__PURE__*/
  */
 export type DeleteRequest = Message<"backstay.cache.v1.DeleteRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
 
   /**
+   * The key, 1 to 512 characters.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -321,11 +355,15 @@ export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
  */
 export type IncrementRequest = Message<"backstay.cache.v1.IncrementRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;
 
   /**
+   * The key, 1 to 512 characters.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -352,6 +390,8 @@ export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*
  */
 export type IncrementResponse = Message<"backstay.cache.v1.IncrementResponse"> & {
   /**
+   * What the key holds now.
+   *
    * @generated from field: double value = 1;
    */
   value: number;
@@ -371,6 +411,8 @@ export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE_
  */
 export type ClearRequest = Message<"backstay.cache.v1.ClearRequest"> & {
   /**
+   * The cache's name.
+   *
    * @generated from field: string cache = 1;
    */
   cache: string;

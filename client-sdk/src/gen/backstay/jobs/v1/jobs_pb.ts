@@ -37,16 +37,22 @@ export type Job = Message<"backstay.jobs.v1.Job"> & {
   name: string;
 
   /**
+   * Where it waits, or waited.
+   *
    * @generated from field: string queue = 3;
    */
   queue: string;
 
   /**
+   * What the function gets.
+   *
    * @generated from field: google.protobuf.Struct args = 4;
    */
   args?: JsonObject | undefined;
 
   /**
+   * How far it is.
+   *
    * @generated from field: backstay.jobs.v1.JobState state = 5;
    */
   state: JobState;
@@ -59,6 +65,8 @@ export type Job = Message<"backstay.jobs.v1.Job"> & {
   attempts: number;
 
   /**
+   * Attempts before it is given up.
+   *
    * @generated from field: int32 max_attempts = 7;
    */
   maxAttempts: number;
@@ -78,11 +86,15 @@ export type Job = Message<"backstay.jobs.v1.Job"> & {
   runAt?: Timestamp | undefined;
 
   /**
+   * Empty when it has none.
+   *
    * @generated from field: string unique_key = 10;
    */
   uniqueKey: string;
 
   /**
+   * Empty when it has none.
+   *
    * @generated from field: string order_key = 11;
    */
   orderKey: string;
@@ -116,6 +128,8 @@ export type Job = Message<"backstay.jobs.v1.Job"> & {
   lastError: string;
 
   /**
+   * When it was submitted.
+   *
    * @generated from field: google.protobuf.Timestamp create_time = 16;
    */
   createTime?: Timestamp | undefined;
@@ -198,6 +212,8 @@ export type SubmitJobRequest = Message<"backstay.jobs.v1.SubmitJobRequest"> & {
   uniqueFor?: Duration | undefined;
 
   /**
+   * What happens when another job holds the unique key; absent is KEEP.
+   *
    * @generated from field: backstay.jobs.v1.OnConflict on_conflict = 7;
    */
   onConflict: OnConflict;
@@ -295,6 +311,8 @@ export const SubmitJobsRequestSchema: GenMessage<SubmitJobsRequest> = /*@__PURE_
  */
 export type SubmitJobsResponse = Message<"backstay.jobs.v1.SubmitJobsResponse"> & {
   /**
+   * In the order they were given.
+   *
    * @generated from field: repeated backstay.jobs.v1.SubmitJobResponse jobs = 1;
    */
   jobs: SubmitJobResponse[];
@@ -314,6 +332,8 @@ export const SubmitJobsResponseSchema: GenMessage<SubmitJobsResponse> = /*@__PUR
  */
 export type GetJobRequest = Message<"backstay.jobs.v1.GetJobRequest"> & {
   /**
+   * The job's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -333,6 +353,8 @@ export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
  */
 export type GetJobResponse = Message<"backstay.jobs.v1.GetJobResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -352,31 +374,43 @@ export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
  */
 export type ListJobsRequest = Message<"backstay.jobs.v1.ListJobsRequest"> & {
   /**
+   * Of these states; all when empty.
+   *
    * @generated from field: repeated backstay.jobs.v1.JobState states = 1;
    */
   states: JobState[];
 
   /**
+   * Of this name.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
+   * Of this queue.
+   *
    * @generated from field: string queue = 3;
    */
   queue: string;
 
   /**
+   * Of this order key.
+   *
    * @generated from field: string order_key = 4;
    */
   orderKey: string;
 
   /**
+   * Of this unique key, also those that no longer hold it.
+   *
    * @generated from field: string unique_key = 5;
    */
   uniqueKey: string;
 
   /**
+   * Submitted by this cron.
+   *
    * @generated from field: string cron_id = 6;
    */
   cronId: string;
@@ -396,6 +430,8 @@ export type ListJobsRequest = Message<"backstay.jobs.v1.ListJobsRequest"> & {
   pageSize: number;
 
   /**
+   * As the page before gave it; empty for the first.
+   *
    * @generated from field: string page_token = 9;
    */
   pageToken: string;
@@ -415,6 +451,8 @@ export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
  */
 export type ListJobsResponse = Message<"backstay.jobs.v1.ListJobsResponse"> & {
   /**
+   * At most as many as a page has.
+   *
    * @generated from field: repeated backstay.jobs.v1.Job jobs = 1;
    */
   jobs: Job[];
@@ -441,6 +479,8 @@ export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*
  */
 export type RetryJobRequest = Message<"backstay.jobs.v1.RetryJobRequest"> & {
   /**
+   * The job's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -460,6 +500,8 @@ export const RetryJobRequestSchema: GenMessage<RetryJobRequest> = /*@__PURE__*/
  */
 export type RetryJobResponse = Message<"backstay.jobs.v1.RetryJobResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -479,6 +521,8 @@ export const RetryJobResponseSchema: GenMessage<RetryJobResponse> = /*@__PURE__*
  */
 export type CancelJobRequest = Message<"backstay.jobs.v1.CancelJobRequest"> & {
   /**
+   * The job's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -498,6 +542,8 @@ export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*
  */
 export type CancelJobResponse = Message<"backstay.jobs.v1.CancelJobResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -524,11 +570,15 @@ export type PurgeJobsRequest = Message<"backstay.jobs.v1.PurgeJobsRequest"> & {
   state: JobState;
 
   /**
+   * Of this name; of all when empty.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
+   * Of this queue; of all when empty.
+   *
    * @generated from field: string queue = 3;
    */
   queue: string;
@@ -576,6 +626,8 @@ export const PurgeJobsResponseSchema: GenMessage<PurgeJobsResponse> = /*@__PURE_
  */
 export type WatchJobRequest = Message<"backstay.jobs.v1.WatchJobRequest"> & {
   /**
+   * The job's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -595,6 +647,8 @@ export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
  */
 export type WatchJobResponse = Message<"backstay.jobs.v1.WatchJobResponse"> & {
   /**
+   * As it is when this is sent.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -614,6 +668,8 @@ export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*
  */
 export type Queue = Message<"backstay.jobs.v1.Queue"> & {
   /**
+   * Its name, such as `default`.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -640,11 +696,15 @@ export type Queue = Message<"backstay.jobs.v1.Queue"> & {
   waiting: bigint;
 
   /**
+   * Jobs that a worker has.
+   *
    * @generated from field: int64 running = 5;
    */
   running: bigint;
 
   /**
+   * Jobs that were given up and are still kept.
+   *
    * @generated from field: int64 dead = 6;
    */
   dead: bigint;
@@ -686,6 +746,8 @@ export const ListQueuesRequestSchema: GenMessage<ListQueuesRequest> = /*@__PURE_
  */
 export type ListQueuesResponse = Message<"backstay.jobs.v1.ListQueuesResponse"> & {
   /**
+   * By name.
+   *
    * @generated from field: repeated backstay.jobs.v1.Queue queues = 1;
    */
   queues: Queue[];
@@ -705,6 +767,8 @@ export const ListQueuesResponseSchema: GenMessage<ListQueuesResponse> = /*@__PUR
  */
 export type PauseQueueRequest = Message<"backstay.jobs.v1.PauseQueueRequest"> & {
   /**
+   * The queue's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -724,6 +788,8 @@ export const PauseQueueRequestSchema: GenMessage<PauseQueueRequest> = /*@__PURE_
  */
 export type PauseQueueResponse = Message<"backstay.jobs.v1.PauseQueueResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Queue queue = 1;
    */
   queue?: Queue | undefined;
@@ -743,6 +809,8 @@ export const PauseQueueResponseSchema: GenMessage<PauseQueueResponse> = /*@__PUR
  */
 export type ResumeQueueRequest = Message<"backstay.jobs.v1.ResumeQueueRequest"> & {
   /**
+   * The queue's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -762,6 +830,8 @@ export const ResumeQueueRequestSchema: GenMessage<ResumeQueueRequest> = /*@__PUR
  */
 export type ResumeQueueResponse = Message<"backstay.jobs.v1.ResumeQueueResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Queue queue = 1;
    */
   queue?: Queue | undefined;
@@ -809,6 +879,8 @@ export type Cron = Message<"backstay.jobs.v1.Cron"> & {
   jobName: string;
 
   /**
+   * What the job gets.
+   *
    * @generated from field: google.protobuf.Struct args = 5;
    */
   args?: JsonObject | undefined;
@@ -885,6 +957,8 @@ export const ListCronsRequestSchema: GenMessage<ListCronsRequest> = /*@__PURE__*
  */
 export type ListCronsResponse = Message<"backstay.jobs.v1.ListCronsResponse"> & {
   /**
+   * By id.
+   *
    * @generated from field: repeated backstay.jobs.v1.Cron crons = 1;
    */
   crons: Cron[];
@@ -904,6 +978,8 @@ export const ListCronsResponseSchema: GenMessage<ListCronsResponse> = /*@__PURE_
  */
 export type RunCronRequest = Message<"backstay.jobs.v1.RunCronRequest"> & {
   /**
+   * The cron's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -923,6 +999,8 @@ export const RunCronRequestSchema: GenMessage<RunCronRequest> = /*@__PURE__*/
  */
 export type RunCronResponse = Message<"backstay.jobs.v1.RunCronResponse"> & {
   /**
+   * The job that was submitted.
+   *
    * @generated from field: backstay.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
@@ -942,6 +1020,8 @@ export const RunCronResponseSchema: GenMessage<RunCronResponse> = /*@__PURE__*/
  */
 export type PauseCronRequest = Message<"backstay.jobs.v1.PauseCronRequest"> & {
   /**
+   * The cron's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -961,6 +1041,8 @@ export const PauseCronRequestSchema: GenMessage<PauseCronRequest> = /*@__PURE__*
  */
 export type PauseCronResponse = Message<"backstay.jobs.v1.PauseCronResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Cron cron = 1;
    */
   cron?: Cron | undefined;
@@ -980,6 +1062,8 @@ export const PauseCronResponseSchema: GenMessage<PauseCronResponse> = /*@__PURE_
  */
 export type ResumeCronRequest = Message<"backstay.jobs.v1.ResumeCronRequest"> & {
   /**
+   * The cron's id.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -999,6 +1083,8 @@ export const ResumeCronRequestSchema: GenMessage<ResumeCronRequest> = /*@__PURE_
  */
 export type ResumeCronResponse = Message<"backstay.jobs.v1.ResumeCronResponse"> & {
   /**
+   * As it is now.
+   *
    * @generated from field: backstay.jobs.v1.Cron cron = 1;
    */
   cron?: Cron | undefined;
@@ -1205,6 +1291,7 @@ export const JobService: GenService<{
   },
   /**
    * Streams a job: as it is now, and again within a second of each change, until it is finished.
+   * It ends early, without an error, when the server stops: watch it again.
    * Errors: NOT_FOUND `JOB_NOT_FOUND`, also when it is deleted meanwhile.
    *
    * @generated from rpc backstay.jobs.v1.JobService.WatchJob
@@ -1258,7 +1345,7 @@ export const JobService: GenService<{
   },
   /**
    * Does now what a cron does by the clock, also while it is paused. Its next time stays as it is.
-   * Errors: NOT_FOUND `CRON_NOT_FOUND`.
+   * Errors: NOT_FOUND `CRON_NOT_FOUND`; INVALID_ARGUMENT `UNKNOWN_JOB` when the node does not know its job.
    *
    * @generated from rpc backstay.jobs.v1.JobService.RunCron
    */

@@ -1,0 +1,53 @@
+import type { Ctx, JobCtx } from "../../context.js";
+import type { Caller } from "../../kernel/caller.js";
+import { FinalError } from "../../kernel/final-error.js";
+import { parseId } from "../../kernel/ids.js";
+import type { JsonObject } from "../../kernel/jobs.js";
+import { accountTopic } from "../../platform/events/index.js";
+import * as store from "./store.js";
+
+const NAME = "backstay.accounts.erase";
+
+/** Transactions that wrote something of the account while it was deleted are over by then, in milliseconds. */
+const AFTERWARDS = 60_000;
+const MOST_BACKOFF = 600_000;
+/** Nobody asks for it, and it is the server that tells of it. */
+const ITSELF: Caller = { kind: "operator", roles: ["admin"] };
+
+/**
+ * Erases what the transaction that deleted an account could not: what NATS keeps of it, and what others were writing meanwhile.
+ * It can be done any number of times, and is tried until it succeeds, for a month.
+ */
+export const eraseJob = {
+  name: NAME,
+  queue: "backstay",
+  maxAttempts: 4_500,
+  timeoutMs: undefined,
+  concurrency: undefined,
+  backoffMs: (attempt: number) => Math.min(1_000 * 2 ** Math.min(attempt, 20), MOST_BACKOFF),
+  check: async (args: JsonObject) => {
+    const isId = typeof args.accountId === "string" && parseId(args.accountId) === args.accountId;
+    return isId ? { args } : { issues: [{ path: "accountId", message: "must be the id of a deleted account" }] };
+  },
+  run: (args: JsonObject, ctx: JobCtx) => eraseRest(ctx, args.accountId as string),
+};
+
+/** Has the rest of an account erased: at once, and again when whoever was writing for it has ended. */
+export async function submitErase(ctx: Ctx, accountId: string): Promise<void> {
+  const job = { name: NAME, args: { accountId } };
+  const afterwards = new Date(ctx.clock.now().getTime() + AFTERWARDS);
+  await ctx.jobs.submit(ctx, [job, { ...job, runAt: afterwards }]);
+}
+
+async function eraseRest(ctx: JobCtx, accountId: string): Promise<void> {
+  const { database } = ctx;
+  const effects: (() => void)[] = [];
+  await database.transaction(async (db) => {
+    if ((await store.findAccounts({ db }, { ids: [accountId] })).length > 0)
+      throw new FinalError("the account is there");
+    const tx = { db, caller: ITSELF, afterCommit: (effect: () => void) => void effects.push(effect) };
+    await ctx.erase(Object.assign(Object.create(ctx) as JobCtx, tx), accountId);
+  });
+  for (const effect of effects) effect();
+  await ctx.events.forget(accountTopic(accountId));
+}

@@ -1,0 +1,4 @@
+import type { Manifest } from "../../manifest.js";
+import { cacheHandler } from "./handler.js";
+
+export const cacheDomain: Manifest = { name: "cache", services: [cacheHandler] };

@@ -1,0 +1,56 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { isSignedIn, onRevoked } from "../auth/index.js";
+import { getJob, type Job } from "./service.js";
+
+/** Between two looks, in milliseconds. */
+const LOOK_MS = 500;
+
+/**
+ * A job as it is, and again whenever it has changed, until it is finished, the call ends or the server stops. Throws
+ * JOB_NOT_FOUND, also when it is deleted meanwhile; TOKEN_REVOKED and TOKEN_EXPIRED when the caller's sign-in is over.
+ */
+export async function* watchJob(ctx: Ctx, input: { id: string }): AsyncGenerator<Job> {
+  let isRevoked = false;
+  const forget = onRevoked(ctx, ctx.caller, () => {
+    isRevoked = true;
+  });
+  try {
+    // Whoever was signed out between his admission and here is told nothing either.
+    isRevoked ||= !(await isSignedIn(ctx));
+    let last: Job | undefined;
+    while (!ctx.signal.aborted && !(ctx.draining.aborted && last !== undefined)) {
+      if (isRevoked) throw new DomainError("TOKEN_REVOKED");
+      if (isExpired(ctx)) throw new DomainError("TOKEN_EXPIRED");
+      const job = await getJob(ctx, input);
+      if (last === undefined || hasChanged(last, job)) yield job;
+      if (job.finishedAt !== null) return;
+      last = job;
+      await pause(ctx.signal);
+    }
+  } finally {
+    forget();
+  }
+}
+
+function hasChanged({ due: _, ...before }: Job, { due: __, ...now }: Job): boolean {
+  return !isDeepStrictEqual(before, now);
+}
+
+function isExpired({ caller, clock }: Ctx): boolean {
+  return caller.kind === "account" && caller.expiresAt.getTime() <= clock.now().getTime();
+}
+
+/** Waits until the next look, or the end of the call. */
+function pause(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, LOOK_MS);
+    signal.addEventListener("abort", end);
+  });
+}

@@ -1,0 +1,140 @@
+import type { Database } from "../db/db.js";
+import type { Log } from "../log.js";
+import type { DueJob } from "../queue/queue.js";
+import {
+  findRunning,
+  pruneWorkers,
+  type RescuedJob,
+  releaseJobs,
+  renewLease,
+  rescueJobs,
+  wakeNextOfKey,
+} from "../queue/store.js";
+import type { Trouble } from "./trouble.js";
+
+/** One taking of a job. */
+export interface Taking {
+  readonly id: string;
+  readonly fence: number;
+}
+
+export interface LeaseParts {
+  database: Database;
+  workerId: string;
+  /** Milliseconds a worker that says nothing keeps its jobs. */
+  lease: number;
+  /** The takings that this worker knows of. */
+  taken(): readonly Taking[];
+  knows(taking: Taking): boolean;
+  /** Marks the moment: answers later whether every claim that was begun before it has been answered. */
+  claimsUntilNow(): () => boolean;
+  /** Told of takings that are no longer this worker's. */
+  onLost(lost: readonly Taking[]): void;
+  offer(due: readonly DueJob[]): void;
+  log: Log;
+  trouble: Trouble;
+}
+
+/** Says that this worker is there, four times a lease; finds what it has lost, and what others have. */
+export interface WorkerLease {
+  /** Rejects when the database is away: a worker without a lease gets nothing. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A beat of a lease is this part of it. */
+const BEATS = 4;
+const LOST = "the worker that ran it was lost";
+
+export function workerLease(parts: LeaseParts): WorkerLease {
+  const { database, workerId, lease, log, trouble, offer } = parts;
+  const at = { db: database };
+  let timer: NodeJS.Timeout | undefined;
+  let beating: Promise<void> | undefined;
+  let stopped = false;
+  let suspects = new Map<string, () => boolean>();
+
+  /** What the database says is ours, against what is: a job may have been taken from us, or its claim's answer been lost. */
+  const compare = async () => {
+    const before = parts.taken();
+    const areAnswered = parts.claimsUntilNow();
+    const running = await findRunning(at, { workerId });
+    const ours = new Set(running.map(keyOf));
+    parts.onLost(before.filter((taking) => !ours.has(keyOf(taking)) && parts.knows(taking)));
+    const strangers = running.filter((taking) => !parts.knows(taking));
+    const orphans = strangers.filter((taking) => suspects.get(keyOf(taking))?.());
+    suspects = new Map(strangers.map((taking) => [keyOf(taking), suspects.get(keyOf(taking)) ?? areAnswered]));
+    if (orphans.length > 0) await giveBack(database, workerId, orphans, offer);
+  };
+
+  const beat = async () => {
+    try {
+      const [{ held } = { held: false }] = await renewLease(at, { workerId, leaseMs: lease });
+      await compare();
+      // After an outage, or a stall, others get the time to say that they are there too.
+      if (held) await rescue();
+      else log.warn({ worker: workerId }, "this worker's lease had ended: jobs it had may have been given to others");
+      trouble.over();
+    } catch (error) {
+      trouble.met(error);
+    }
+  };
+
+  const rescue = async () => {
+    const rescued = await moving(database, (db) => rescueJobs({ db }, { error: LOST }), offer);
+    if (rescued.length > 0) log.warn({ jobs: rescued.length }, "jobs were taken back from workers that were lost");
+  };
+
+  const next = () => {
+    timer = setTimeout(() => {
+      beating = beat().then(() => {
+        if (!stopped) next();
+      });
+    }, lease / BEATS);
+  };
+
+  return {
+    async start() {
+      await renewLease(at, { workerId, leaseMs: lease });
+      await pruneWorkers(at, {});
+      await rescue();
+      next();
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await beating;
+    },
+  };
+}
+
+/** Gives jobs back as if they had never been taken. */
+export async function giveBack(
+  database: Database,
+  workerId: string,
+  takings: readonly Taking[],
+  offer: (due: readonly DueJob[]) => void,
+): Promise<readonly DueJob[]> {
+  const ids = takings.map(({ id }) => id);
+  const fences = takings.map(({ fence }) => String(fence));
+  return moving(database, (db) => releaseJobs({ db }, { workerId, ids, fences }), offer);
+}
+
+/** Runs what takes jobs from their workers, lets the next of their order keys go, and offers what is due then. */
+async function moving(
+  database: Database,
+  move: (db: Parameters<Parameters<Database["transaction"]>[0]>[0]) => Promise<readonly RescuedJob[]>,
+  offer: (due: readonly DueJob[]) => void,
+): Promise<readonly RescuedJob[]> {
+  const { moved, woken } = await database.transaction(async (db) => {
+    const moved = await move(db);
+    const orderKeys = [...new Set(moved.flatMap(({ orderKey }) => orderKey ?? []))].sort();
+    return { moved, woken: orderKeys.length === 0 ? [] : await wakeNextOfKey({ db }, { orderKeys }) };
+  });
+  offer([...moved.filter(({ due }) => due), ...woken]);
+  return moved;
+}
+
+export function keyOf({ id, fence }: Taking): string {
+  return `${id}.${fence}`;
+}

@@ -1,0 +1,40 @@
+/** Characters that `lastError` keeps. */
+const MOST = 4_000;
+const STACK_LINES = 8;
+
+/** What is kept of an error: its name, its message and the first lines of its stack, which name no folder of this machine. */
+export function wordsOfError(error: unknown): string {
+  if (!(error instanceof Error)) return storable(`thrown: ${typeof error === "string" ? error : inWords(error)}`);
+  const { name, message, stack = "" } = error;
+  const lines = stack
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line) && !line.includes("node:internal"))
+    .slice(0, STACK_LINES)
+    .map(withoutFolders);
+  return storable([`${name}: ${message}`, ...lines].join("\n"));
+}
+
+/** A text that the database takes, cut to what is kept. */
+export function storable(text: string): string {
+  return text
+    .slice(0, MOST)
+    .replaceAll("\0", "")
+    .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
+}
+
+function inWords(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? typeof value;
+  } catch {
+    return typeof value;
+  }
+}
+
+/** A place in a package begins with the package's name, one of the app's in the folder the server runs in; of others the file is left. */
+function withoutFolders(line: string): string {
+  return line
+    .replace("file://", "")
+    .replace(`${process.cwd()}/`, "")
+    .replace(/(?<=[\s(])\S*\/node_modules\//, "")
+    .replace(/(?<=[\s(])\/\S*\//, "");
+}

@@ -1,0 +1,61 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { call } from "../support/backstay.js";
+import { type HowToRun, type Server, startServer } from "./server-process.js";
+
+/** A job as JobService answers it. */
+export interface Job {
+  id: string;
+  state: string;
+  attempts: number;
+  result?: unknown;
+  progress?: unknown;
+  lastError?: string;
+}
+
+/** A `backstay serve` with an app's jobs, and an administrator's words to them. */
+export interface JobServer extends Server {
+  submit(name: string, args?: object): Promise<string>;
+  /** Submits several in one commit. */
+  submitAll(jobs: readonly { name: string; args?: object }[]): Promise<string[]>;
+  job(id: string): Promise<Job>;
+  /** Resolves with the job when it is in one of these states. */
+  until(id: string, ...states: string[]): Promise<Job>;
+  cancel(id: string): Promise<void>;
+}
+
+const FINISHED = ["SUCCEEDED", "DEAD", "CANCELLED"];
+
+/** How it is run in a folder, again and again as the same installation. */
+export function howToServe(cwd: string, databaseUrl: string): HowToRun {
+  return { cwd, env: { DATABASE_URL: databaseUrl, BACKSTAY_SECRET: "ab".repeat(32) } };
+}
+
+/** Starts it in a folder. */
+export async function serveJobs(cwd: string, databaseUrl: string, flags: string[]): Promise<JobServer> {
+  const server = await startServer(["serve", "--port", "0", ...flags], howToServe(cwd, databaseUrl));
+  const token = readFileSync(join(cwd, ".backstay/etc/admin.token"), "utf8").trim();
+  const ask = async (method: string, body: object) => {
+    const { status, json } = await call(server.url, `jobs.v1.JobService/${method}`, body, {
+      authorization: `Bearer ${token}`,
+    });
+    if (status !== 200) throw new Error(`${method}: ${JSON.stringify(json)}`);
+    return json;
+  };
+  const job = async (id: string) => (await ask("GetJob", { id })).job as Job;
+  return {
+    ...server,
+    submit: async (name, args = {}) => ((await ask("SubmitJob", { name, args })).job as Job).id,
+    submitAll: async (jobs) => ((await ask("SubmitJobs", { jobs })).jobs as { job: Job }[]).map(({ job }) => job.id),
+    job,
+    cancel: async (id) => void (await ask("CancelJob", { id })),
+    async until(id, ...states) {
+      const wanted = (states.length === 0 ? FINISHED : states).map((state) => `JOB_STATE_${state}`);
+      for (;;) {
+        const found = await job(id);
+        if (wanted.includes(found.state)) return found;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
+  };
+}
