@@ -3,6 +3,7 @@ import { type Config, ConfigError } from "../config.js";
 import type { Ports } from "../context.js";
 import { createWebhookPump } from "../domains/webhooks/index.js";
 import type { DeclaredJobs } from "../kernel/jobs.js";
+import { OWN_QUEUE } from "../kernel/tidying.js";
 import { readCrontab } from "../platform/cron/crontab.js";
 import { cronScheduler } from "../platform/cron/scheduler.js";
 import { type PostgresOptions, postgresDatabase } from "../platform/db/postgres.js";
@@ -80,7 +81,7 @@ function jobs(config: Config, parts: BackgroundParts): Background {
     ids,
     log,
     runners: { inside: own, app },
-    queues: config["jobs.queues"] === "*" ? "*" : config["jobs.queues"].split(","),
+    queues: queuesOf(config),
     lease: config["jobs.lease"],
     timeout: config["jobs.timeout"],
   });
@@ -98,6 +99,12 @@ function jobs(config: Config, parts: BackgroundParts): Background {
       await dog.stop();
     },
   };
+}
+
+/** What the server does for itself is done by whoever runs jobs at all. */
+function queuesOf(config: Config): "*" | readonly string[] {
+  const named = config["jobs.queues"];
+  return named === "*" ? "*" : [...named.split(","), OWN_QUEUE];
 }
 
 function factsOf({ worker }: BackgroundParts): object {

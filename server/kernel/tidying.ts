@@ -1,5 +1,8 @@
 import type { JobDeclaration, JsonObject } from "./jobs.js";
 
+/** The queue of what the server does for itself: apart from what the installation is there for, which may be long, or paused. */
+export const OWN_QUEUE = "backstay";
+
 /** A job that is done by the clock, as a domain gives it. */
 export interface Tidying<Ctx> extends Omit<JobDeclaration, "inside" | "run"> {
   readonly run: (args: JsonObject, ctx: Ctx) => unknown;
@@ -14,8 +17,7 @@ export function tidying<Ctx>(name: string, cron: string, tidy: (ctx: Ctx) => Pro
   return {
     name,
     cron,
-    // Apart from what the installation is there for, which may be long, or paused.
-    queue: "backstay",
+    queue: OWN_QUEUE,
     maxAttempts: 3,
     timeoutMs: undefined,
     concurrency: 1,

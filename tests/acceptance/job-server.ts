@@ -33,7 +33,10 @@ export function howToServe(cwd: string, databaseUrl: string): HowToRun {
 
 /** Starts it in a folder. */
 export async function serveJobs(cwd: string, databaseUrl: string, flags: string[]): Promise<JobServer> {
-  const server = await startServer(["serve", "--port", "0", ...flags], howToServe(cwd, databaseUrl));
+  const server = await startServer(
+    ["serve", "--port", "0", "--limits-rate", "off", ...flags],
+    howToServe(cwd, databaseUrl),
+  );
   const token = readFileSync(join(cwd, ".backstay/etc/admin.token"), "utf8").trim();
   const ask = async (method: string, body: object) => {
     const { status, json } = await call(server.url, `jobs.v1.JobService/${method}`, body, {

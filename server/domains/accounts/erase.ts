@@ -3,6 +3,7 @@ import type { Caller } from "../../kernel/caller.js";
 import { FinalError } from "../../kernel/final-error.js";
 import { parseId } from "../../kernel/ids.js";
 import type { JsonObject } from "../../kernel/jobs.js";
+import { OWN_QUEUE } from "../../kernel/tidying.js";
 import { accountTopic } from "../../platform/events/index.js";
 import * as store from "./store.js";
 
@@ -20,7 +21,7 @@ const ITSELF: Caller = { kind: "operator", roles: ["admin"] };
  */
 export const eraseJob = {
   name: NAME,
-  queue: "backstay",
+  queue: OWN_QUEUE,
   maxAttempts: 4_500,
   timeoutMs: undefined,
   concurrency: undefined,

@@ -167,6 +167,7 @@ export function relay({ database, bus, carrier, log, numbers = true }: RelayPart
   const look = async () => {
     try {
       const [found] = await readHead(at, {});
+      if (stopped) return;
       outboxMs = found?.waitingMs ?? 0;
       if (numbers && found !== undefined && found.waitingMs !== null) woken = true;
       else if (found !== undefined) head = Number(found.lastOffset);

@@ -10,11 +10,11 @@ import { storable, wordsOfError } from "./words.js";
 
 export interface AttemptParts {
   declaration: JobDeclaration;
+  /** As its worker has it, with the time it may take. */
   job: ClaimedJob;
   line: JobLine;
   /** Where its transaction runs: see jobTransaction. */
   transactions: Database;
-  timeoutMs: number;
   submit: Submit;
 }
 
@@ -22,7 +22,7 @@ export interface AttemptParts {
 export async function attemptJob(parts: AttemptParts): Promise<Outcome> {
   const { declaration, job, line } = parts;
   const { signal } = line;
-  const transaction = jobTransaction({ ...parts, workerId: job.workerId, signal });
+  const transaction = jobTransaction({ ...parts, signal });
   try {
     const checked = await declaration.check(job.args);
     if ("issues" in checked) return { kind: "failed", error: inWords(checked.issues), final: true };

@@ -19,9 +19,7 @@ export function insideRunner({ declared, transactions, size, submit }: InsideRun
     async start() {},
     async stop() {},
     async run(job, line) {
-      const declaration = declared.find(job.name);
-      if (declaration === undefined || job.timeoutMs === null) throw new Error(`job ${job.name} is not one of here`);
-      return attemptJob({ declaration, job, line, transactions, timeoutMs: job.timeoutMs, submit });
+      return attemptJob({ declaration: declared.find(job.name)!, job, line, transactions, submit });
     },
   };
 }

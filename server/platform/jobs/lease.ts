@@ -28,8 +28,8 @@ export interface LeaseParts {
   knows(taking: Taking): boolean;
   /** Marks the moment: answers later whether every claim that was begun before it has been answered. */
   claimsUntilNow(): () => boolean;
-  /** Told of takings that are no longer this worker's. */
-  onLost(lost: readonly Taking[]): void;
+  /** Told of each taking that is no longer this worker's. */
+  onLost(lost: Taking): void;
   offer(due: readonly DueJob[]): void;
   log: Log;
   trouble: Trouble;
@@ -60,7 +60,7 @@ export function workerLease(parts: LeaseParts): WorkerLease {
     const areAnswered = parts.claimsUntilNow();
     const running = await findRunning(at, { workerId });
     const ours = new Set(running.map(keyOf));
-    parts.onLost(before.filter((taking) => !ours.has(keyOf(taking)) && parts.knows(taking)));
+    for (const taking of before) if (!ours.has(keyOf(taking))) parts.onLost(taking);
     const strangers = running.filter((taking) => !parts.knows(taking));
     const orphans = strangers.filter((taking) => suspects.get(keyOf(taking))?.());
     suspects = new Map(strangers.map((taking) => [keyOf(taking), suspects.get(keyOf(taking)) ?? areAnswered]));

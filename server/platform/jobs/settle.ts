@@ -4,6 +4,7 @@ import { ConflictError, type Database, type Db } from "../db/db.js";
 import { describeError, type Log } from "../log.js";
 import type { DueJob } from "../queue/queue.js";
 import { type SettledJob, settleJobs, wakeNextOfKey } from "../queue/store.js";
+import type { Taking } from "./lease.js";
 
 /** What is to be written of an attempt. */
 export interface Settlement {
@@ -34,9 +35,8 @@ export interface SettlerParts {
 /** Writes what became of attempts: all that came while the last write was under way with the next. */
 export interface Settler {
   push(settlement: Settlement): void;
-  /** What is not written yet. */
-  has(id: string, fence: number): boolean;
-  readonly size: number;
+  /** Whether what became of a taking is not written yet. */
+  has(taking: Taking): boolean;
   /** Resolves when everything is written; gives up once the signal fires. */
   drain(signal: AbortSignal): Promise<void>;
 }
@@ -126,10 +126,7 @@ export function settler({ database, workerId, log, onSettled, offer }: SettlerPa
       queue.push(settlement);
       work ??= run();
     },
-    has: (id, fence) => [...writing, ...queue].some((one) => one.id === id && one.fence === fence),
-    get size() {
-      return writing.length + queue.length;
-    },
+    has: ({ id, fence }) => [...writing, ...queue].some((one) => one.id === id && one.fence === fence),
     async drain(signal) {
       ending = signal;
       await Promise.race([work, aborted(signal)]);

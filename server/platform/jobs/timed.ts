@@ -5,6 +5,8 @@ import type { Trouble } from "./trouble.js";
 
 /** Milliseconds between two looks for jobs whose time was set elsewhere. */
 const POLL = 500;
+/** The same when somebody else makes jobs due just now. */
+const BUSY = 50;
 
 /** Makes jobs due when their time comes, by the database's clock. Every node does, for all. */
 export interface TimedJobs {
@@ -39,8 +41,11 @@ export function timedJobs(database: Database, offer: (due: readonly DueJob[]) =>
     try {
       [{ inMs } = { inMs }] = await nextDue(at, {});
       while (inMs !== null && inMs <= 0) {
-        offer(await promoteJobs(at, {}));
+        const due = await promoteJobs(at, {});
+        offer(due);
         [{ inMs } = { inMs }] = await nextDue(at, {});
+        // Others have them in hand, and will not for long.
+        if (due.length === 0) inMs = Math.max(BUSY, inMs ?? POLL);
       }
       trouble.over();
     } catch (error) {

@@ -9,10 +9,8 @@ import type { Submit } from "./submit.js";
 export interface TransactionParts {
   /** Has a connection for every job that may run at once. */
   transactions: Database;
+  /** As its worker has it, with the time it may take. */
   job: ClaimedJob;
-  /** The job's worker. */
-  workerId: string;
-  timeoutMs: number;
   submit: Submit;
   /** Undoes what is not committed when it fires. */
   signal: AbortSignal;
@@ -36,14 +34,14 @@ const MOST_PREPARED = 1_000;
 const prepared = new Set<string>();
 
 export function jobTransaction(parts: TransactionParts): JobTransaction {
-  const { transactions, job, workerId, timeoutMs, submit, signal } = parts;
-  const holding = { id: job.id, fence: job.fence, workerId };
+  const { transactions, job, submit, signal } = parts;
   const effects: (() => void)[] = [];
   let begun: Promise<Db> | undefined;
   let ended: Promise<void> = Promise.resolve();
   let commit = () => {};
   let undo: (reason: unknown) => void = () => {};
-  let over: { reason: unknown } | undefined;
+  /** Why nothing can be written any more. */
+  let over: (() => unknown) | undefined;
   let failure: { error: unknown } | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -56,7 +54,7 @@ export function jobTransaction(parts: TransactionParts): JobTransaction {
       });
       end.catch(() => {});
       ended = transactions.transaction(async (db) => {
-        await limitTransaction({ db }, { ms: String(timeoutMs) });
+        await limitTransaction({ db }, { ms: String(job.timeoutMs ?? 0) });
         resolve(db);
         await end;
       }, signal);
@@ -66,17 +64,19 @@ export function jobTransaction(parts: TransactionParts): JobTransaction {
     return begun;
   };
 
-  const finish = async (reason: unknown) => {
-    over ??= { reason };
-    undo(reason);
+  const finish = async (reason: () => unknown) => {
+    over ??= reason;
+    if (begun === undefined) return;
+    signal.removeEventListener("abort", onAbort);
+    undo(reason());
     await ended.catch(() => {});
   };
-  const onAbort = () => void finish(signal.reason);
+  const onAbort = () => void finish(() => signal.reason);
 
   /** Whatever fails fails the attempt, also when the job catches it: PostgreSQL keeps nothing of such a transaction. */
   const within = <T>(work: (db: Db) => Promise<T>): Promise<T> => {
     const turn = (async () => {
-      if (over) throw over.reason;
+      if (over) throw over();
       signal.throwIfAborted();
       return work(await (begun ?? begin()));
     })();
@@ -89,14 +89,14 @@ export function jobTransaction(parts: TransactionParts): JobTransaction {
 
   const complete = async (result: string | null) => {
     const db = await begun!;
-    if ((await completeJob({ db }, { ...holding, result })).length === 0) return false;
+    if ((await completeJob({ db }, { ...job, result })).length === 0) return false;
     if (job.orderKey !== null) await wakeNextOfKey({ db }, { orderKeys: [job.orderKey] });
     return true;
   };
 
   /** After the connection was lost in the commit the row tells what became of it. */
   const isDone = async () => {
-    const found = await findHeld({ db: transactions }, holding).catch(() => []);
+    const found = await findHeld({ db: transactions }, job).catch(() => []);
     return found[0]?.state === STATE.succeeded;
   };
 
@@ -114,31 +114,32 @@ export function jobTransaction(parts: TransactionParts): JobTransaction {
         return { id: submitted!.job.id, created: submitted!.created };
       }),
     async complete(result) {
-      signal.removeEventListener("abort", onAbort);
       await last;
-      if (over) throw over.reason;
-      over = { reason: new DomainError("JOB_LOST", "The job has ended.") };
+      if (over) throw over();
+      over = hasEnded;
       if (begun === undefined) return "none";
       let committing = false;
       try {
         if (failure) throw failure.error;
         if (!(await complete(result))) {
-          await finish(over.reason);
+          await finish(hasEnded);
           return "lost";
         }
+        signal.removeEventListener("abort", onAbort);
         committing = true;
         commit();
         await ended;
       } catch (error) {
-        await finish(error);
+        await finish(() => error);
         if (!committing || !(await isDone())) throw error;
       }
       for (const effect of effects) effect();
       return "committed";
     },
-    async abandon() {
-      signal.removeEventListener("abort", onAbort);
-      await finish(new DomainError("JOB_LOST", "The job has ended."));
-    },
+    abandon: () => finish(hasEnded),
   };
+}
+
+function hasEnded(): DomainError {
+  return new DomainError("JOB_LOST", "The job's attempt has ended: nothing that it writes is kept.");
 }
