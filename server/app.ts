@@ -77,6 +77,8 @@ export interface Overrides {
   webhooks?: DeclaredWebhooks;
   /** The app's file: job workers run it too. */
   appFile?: string | undefined;
+  /** Resolves when the app's code has got the server; jobs begin then. When absent, they begin once it is started. */
+  attached?: Promise<void> | undefined;
   /** How often peers of sockets are asked whether they are there, in milliseconds. */
   socketPingMs?: number;
   /** Set in one of several processes that serve together. */
@@ -167,6 +169,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   setMaxListeners(0, draining.signal);
   let open = false;
   let starting: Promise<Started> | undefined;
+  let begin = () => {};
   let stopping: Promise<void> | undefined;
 
   const start = async (): Promise<Started> => {
@@ -245,6 +248,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     open = true;
     const url = urlOf(config, address.port);
     ground?.announce(url);
+    begin = () => void work.begin().catch((error) => log.error(describeError(error), "jobs cannot begin"));
     const token = (worker?.offersSetup ?? true) ? await offerSetup(ports) : undefined;
     log.info({ url, version: config.version }, "ready");
     return {
@@ -346,7 +350,10 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     async start() {
       try {
         starting = start();
-        return await starting;
+        const started = await starting;
+        // A job may ask what `control` answers, and what an app's code sets up when its start is done.
+        void Promise.resolve(overrides.attached).then(() => setImmediate(begin));
+        return started;
       } catch (error) {
         await this.stop();
         throw error;

@@ -4,6 +4,7 @@ import { z } from "zod";
 import packageJson from "../package.json" with { type: "json" };
 import { type CacheLine, cacheLine, readCaches } from "./config-caches.js";
 import { readWebhooks } from "./config-webhooks.js";
+import { CACHED_TABLES, type CachedTable } from "./kernel/cached-tables.js";
 import { milliseconds } from "./kernel/duration.js";
 import type { NamedCache } from "./kernel/named-cache.js";
 import { nearest } from "./kernel/nearest.js";
@@ -44,6 +45,16 @@ const roles = z.string().transform((text, context): ReadonlySet<Role> => {
   const named = text.split(",").map((role) => role.trim());
   if (named.every((role): role is Role => (ROLES as readonly string[]).includes(role))) return new Set(named);
   context.addIssue(`must be some of ${ROLES.join(",")}`);
+  return z.NEVER;
+});
+
+const tables = z.string().transform((text, context): readonly CachedTable[] => {
+  const named = text === "" ? [] : text.split(",").map((table) => table.trim());
+  const isKnown = (table: string): table is CachedTable => (CACHED_TABLES as readonly string[]).includes(table);
+  const unknown = named.find((table) => !isKnown(table));
+  if (unknown === undefined) return named.filter(isKnown);
+  const like = nearest(unknown, CACHED_TABLES);
+  context.addIssue(`must be names of tables by comma: there is no table ${unknown} to cache; did you mean ${like}?`);
   return z.NEVER;
 });
 
@@ -115,7 +126,7 @@ export const SETTINGS = {
     says: "What jobs.workers are: child processes or threads",
   },
   "jobs.memory_mb": {
-    type: whole(32, 1 << 20),
+    type: whole(128, 1 << 20),
     default: "512",
     says: "Most MiB a job worker may use before it is ended; a thread's heap only",
   },
@@ -142,7 +153,7 @@ export const SETTINGS = {
     says: "Whether a value that is put into a cache is sent to the other nodes too",
   },
   "cache.tables": {
-    type: z.string().regex(/^([a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*)?$/, "must be names of tables by comma"),
+    type: tables,
     default: "accounts,grants",
     says: "Tables whose rows are always read through a cache, by comma",
   },
@@ -362,7 +373,7 @@ export function toSettings(config: Config): Settings {
       retention: config["jobs.retention"],
       deadRetention: config["jobs.dead_retention"],
     },
-    cache: { tables: config["cache.tables"].split(",").filter((name) => name !== "") },
+    cache: { tables: config["cache.tables"] },
     webhooks: { allowPrivate: config["webhooks.allow_private"] },
   };
 }

@@ -1,3 +1,5 @@
+import type { CachedTable } from "./kernel/cached-tables.js";
+
 /** What domains may know of the configuration, without knowing where it came from. Durations in milliseconds. */
 export interface Settings {
   readonly version: string;
@@ -42,7 +44,7 @@ export interface Settings {
   };
   readonly cache: {
     /** Tables whose rows are always read through a cache. */
-    readonly tables: readonly string[];
+    readonly tables: readonly CachedTable[];
   };
   readonly webhooks: {
     /** Whether they may lead to addresses of this machine and of private networks. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readConfig } from "../server/config.js";
+import { readConfig, toSettings } from "../server/config.js";
 
 let folder: string;
 beforeEach(() => {
@@ -56,6 +56,19 @@ it("lets an option win over the same in the URL, and etc/config over backstay.co
   const json = { caches: { default: { url: "local:?bk-max=1", options: { ttl: "1s" } } } };
   expect(read(json, ["cache-default=local:?bk-max=3"]).default).toEqual({ max: 3, ttlMs: 1_000, sync: false });
   expect(read(json, ["cache-default-options-ttl=2s"]).default).toEqual({ max: 1, ttlMs: 2_000, sync: false });
+});
+
+it("takes the tables that rows of are cached, by comma", () => {
+  const tables = (text: string) => {
+    const flags = { "cache.tables": text };
+    const config = readConfig({ flags, env: {}, cwd: folder, development: false });
+    return toSettings(config).cache.tables;
+  };
+  expect(["", "grants", "accounts, grants"].map(tables)).toEqual([[], ["grants"], ["accounts", "grants"]]);
+  expect(() => tables("grants,acounts")).toThrow(
+    "--cache-tables: cache.tables must be names of tables by comma: there is no table acounts to cache; did you mean accounts?",
+  );
+  expect(() => tables("accounts,")).toThrow("--cache-tables: cache.tables must be names of tables by comma");
 });
 
 describe("stops the start with one line that says where and what:", () => {

@@ -9,9 +9,9 @@ import { createEventsClient, type EventsClient } from "./events.js";
 import { AccountService } from "./gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "./gen/backstay/auth/v1/auth_pb.js";
 import { CacheService } from "./gen/backstay/cache/v1/cache_pb.js";
-import { JobService } from "./gen/backstay/jobs/v1/jobs_pb.js";
 import { MessageService } from "./gen/backstay/messages/v1/messages_pb.js";
 import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
+import { createJobsClient, type JobsClient } from "./jobs.js";
 import { createServiceClient, type ServiceClient } from "./service-client.js";
 import { fixedSession, storedSession } from "./session.js";
 import { createSubscribeLine } from "./subscribe-line.js";
@@ -74,7 +74,7 @@ export interface BackstayClient {
   /** Live events. */
   readonly events: EventsClient;
   /** Background work and what is done by the clock; for administrators. */
-  readonly jobs: ServiceClient<typeof JobService>;
+  readonly jobs: JobsClient;
   /** The caches of the node that answers; for administrators. */
   readonly cache: ServiceClient<typeof CacheService>;
   /**
@@ -146,7 +146,7 @@ export function createClient(url: string, options: ClientOptions = {}): Backstay
     auth: createAuthClient(call, session),
     messages: createServiceClient(MessageService, call),
     system: createServiceClient(SystemService, call),
-    jobs: createServiceClient(JobService, call),
+    jobs: createJobsClient({ transport, session, reconnect, call }),
     cache: createServiceClient(CacheService, call),
     events: createEventsClient({ open: open[options.live ?? "auto"], session, reconnect, call, timeoutMs }),
     socket: (path = socketPath, how = {}) =>

@@ -61,10 +61,12 @@ export {
   type SendMessageResponse,
 } from "./gen/backstay/messages/v1/messages_pb.js";
 export type { GetInfoResponse, PingResponse } from "./gen/backstay/system/v1/system_pb.js";
+export type { JobsClient } from "./jobs.js";
 export type { EventsHandle, OnOptions } from "./on.js";
 export type { EventGap, SubscriptionStatus } from "./resume.js";
 export type { ServiceClient } from "./service-client.js";
 export type { AuthChange } from "./session.js";
 export type { SubscribeInit, SubscribeOptions, Subscription } from "./subscription.js";
 export { localStorageStore, memoryStore, type StoredTokens, type TokenStore } from "./token-store.js";
+export type { WatchOptions } from "./watch-job.js";
 export type { WebSocketConstructor, WebSocketLike } from "./web-socket.js";

@@ -72,6 +72,7 @@ export async function heardWithin<T>(silenceMs: number, awaited: Promise<T>, con
   }
 }
 
-async function* only<T>(value: T): AsyncIterable<T> {
+/** The request of a stream, which has but one. */
+export async function* only<T>(value: T): AsyncIterable<T> {
   yield value;
 }

@@ -36,7 +36,10 @@ export function remoteCache(
   return {
     get: (key) => ask("get", known(key)),
     // What is loaded here is not kept: nobody could tell whether it has been overtaken by a change.
-    getCached: async (key, load) => (await ask("get", known(key))) ?? load(),
+    async getCached(key, load) {
+      const kept = await ask("get", known(key));
+      return kept === undefined ? load() : kept;
+    },
     put: (key, value, ttlMs) => ask("put", known(key), JSON.parse(JSON.stringify(value)), ttlMs) as Promise<void>,
     del: (key) => ask("del", known(key)) as Promise<void>,
     incr: (key, by) => ask("incr", known(key), by) as Promise<number>,

@@ -34,27 +34,52 @@ export interface Background {
   stop(): Promise<void>;
 }
 
+/** What waits until the app's code has the server. */
+export interface Beginner {
+  /** Takes the first jobs. */
+  begin(): Promise<void>;
+}
+
 /** Of the server's own jobs so many run at once, besides those of the app. */
 const INSIDE_SIZE = 12;
+const NO_FILE = "jobs.workers is set and no file declares the app's jobs: they are not run here";
 /** Jobs wait for a connection rather than fail. */
 const JOB_ACQUIRE_MS = 30_000;
 
-export function background(config: Config, parts: BackgroundParts): Background {
-  const running: { stop(): Promise<void> }[] = [];
-  const begin = async (part: { start(): Promise<void>; stop(): Promise<void> }) => {
+export function background(config: Config, parts: BackgroundParts): Background & Beginner {
+  const running: Background[] = [];
+  let starting: Promise<void> = Promise.resolve();
+  let stopped = false;
+  const start = async (part: Background) => {
+    if (stopped) return;
     running.push(part);
     await part.start();
   };
+  // What stops while something is being started waits for that, so that nothing goes on by itself afterwards.
+  const inTurn = (work: () => Promise<void>) => {
+    starting = starting.then(work);
+    return starting;
+  };
+  const { isolated, worker } = config.roles.has("jobs") ? jobs(config, parts) : {};
   return {
-    async start() {
-      if (config.roles.has("jobs")) {
-        await begin(createWebhookPump(parts.ports));
-        await begin(jobs(config, parts));
-      }
-      if (config.roles.has("cron")) await begin(cron(parts));
-    },
+    start: () =>
+      inTurn(async () => {
+        if (isolated !== undefined) {
+          await start(createWebhookPump(parts.ports));
+          await start(isolated);
+        }
+        if (config.roles.has("cron")) await start(cron(parts));
+      }),
+    begin: () =>
+      inTurn(async () => {
+        if (worker !== undefined) await start(worker);
+      }),
     async stop() {
-      await Promise.all(running.map((part) => part.stop()));
+      stopped = true;
+      await starting.catch(() => {});
+      // Jobs end before what runs them.
+      await Promise.all(running.filter((part) => part !== isolated).map((part) => part.stop()));
+      await isolated?.stop();
     },
   };
 }
@@ -64,7 +89,8 @@ function cron({ ports, queue }: BackgroundParts): Background {
   return cronScheduler({ database, declared: ports.jobs.declared, ids, bus, log, offer: queue.offer });
 }
 
-function jobs(config: Config, parts: BackgroundParts): Background {
+/** The worker, which takes jobs, and what runs them, which may need a while to be ready. */
+function jobs(config: Config, parts: BackgroundParts): { worker: Background; isolated: Background } {
   const { ports, queue } = parts;
   const { database, bus, ids, log } = ports;
   const { declared, submit } = ports.jobs;
@@ -72,7 +98,6 @@ function jobs(config: Config, parts: BackgroundParts): Background {
   const transactions = transactionsOf(config, parts.target);
   const inside = (size: number) => watched(insideRunner({ declared, transactions, size, submit }), dog);
   const app = appRunner(config, parts, inside);
-  const own = inside(INSIDE_SIZE);
   const worker = jobWorker({
     database,
     declared,
@@ -80,23 +105,24 @@ function jobs(config: Config, parts: BackgroundParts): Background {
     bus,
     ids,
     log,
-    runners: { inside: own, app },
+    runners: { inside: inside(INSIDE_SIZE), app },
     queues: queuesOf(config),
     lease: config["jobs.lease"],
     timeout: config["jobs.timeout"],
   });
   return {
-    async start() {
-      dog.start();
-      await transactions.start();
-      await app.start();
-      await worker.start();
-    },
-    async stop() {
-      await worker.stop();
-      await app.stop();
-      await transactions.stop();
-      await dog.stop();
+    worker,
+    isolated: {
+      async start() {
+        dog.start();
+        await transactions.start();
+        await app.start();
+      },
+      async stop() {
+        await app.stop();
+        await transactions.stop();
+        await dog.stop();
+      },
     },
   };
 }
@@ -115,7 +141,11 @@ function factsOf({ worker }: BackgroundParts): object {
 function appRunner(config: Config, parts: BackgroundParts, inside: (size: number) => Runner): Runner {
   if (config["jobs.workers"] === 0) return inside(config["jobs.concurrency"]);
   const { appFile, target, control, queue, ports, worker = 1 } = parts;
-  if (appFile === undefined || worker !== 1) return inside(0);
+  if (worker !== 1) return inside(0);
+  if (appFile === undefined) {
+    if (ports.jobs.declared.all().some((job) => !job.inside)) ports.log.warn({}, NO_FILE);
+    return inside(0);
+  }
   return jobWorkers(config, { appFile, target, control, offer: queue.offer, log: ports.log });
 }
 

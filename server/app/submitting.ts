@@ -1,5 +1,6 @@
 import type { Ports } from "../context.js";
 import type { JobDb, NewJob } from "../kernel/jobs.js";
+import { runAppStatement } from "../platform/db/app-statement.js";
 
 /** A job that was submitted, or holds the unique key. */
 export interface SubmittedJob {
@@ -34,7 +35,8 @@ export function submitting(database: Ports["database"], submitAll: Ports["jobs"]
       const effects: (() => void)[] = [];
       const result = await database.transaction((db) => {
         const ctx = { db, afterCommit: (effect: () => void) => void effects.push(effect) };
-        return work({ db: { run: (text, values = []) => db.run(text, values) }, submit: (job) => submit(ctx, job) });
+        const run: JobDb["run"] = (text, values) => runAppStatement(db, text, values);
+        return work({ db: { run }, submit: (job) => submit(ctx, job) });
       });
       for (const effect of effects) effect();
       return result;

@@ -25,6 +25,8 @@ export interface Declared {
   readonly sockets: SocketPaths;
   readonly jobs: DeclaredJobs;
   readonly webhooks: DeclaredWebhooks;
+  /** Resolves when the app has got the server that it declared it for. */
+  readonly attached: Promise<void>;
   /** The file that declares it, which job workers run too. */
   readonly appFile?: string | undefined;
 }
@@ -66,6 +68,10 @@ function createRegistry(): Registry {
   const webhooks = declaredWebhooks();
   let starting: Promise<void> | undefined;
   let hosted: Hosted | undefined;
+  let tellAttached = () => {};
+  const attached = new Promise<void>((resolve) => {
+    tellAttached = resolve;
+  });
 
   const running = (what: string): Hosted => {
     if (hosted === undefined) throw new Error(`app.${what}: no server runs; await app.start() first`);
@@ -112,11 +118,12 @@ function createRegistry(): Registry {
   };
   const registry: Registry = {
     app,
-    declared: { topics, sockets, jobs, webhooks },
+    declared: { topics, sockets, jobs, webhooks, attached },
     asked: false,
     host: undefined,
     attach(server) {
       hosted = server;
+      tellAttached();
     },
   };
   return registry;

@@ -59,10 +59,11 @@ export interface Backend {
    * Starts the server when this file is run by itself (`node app.js`, `npx tsx app.ts`): for development, or as `backstay serve`
    * does when NODE_ENV is `production`, configured by the environment and files. Under `backstay dev` and `backstay serve` it
    * tells them that everything is declared. Either way it resolves when the server is ready. What keeps the server from starting
-   * ends the process, with one line that says why. Called again it answers the same promise.
+   * ends the process, with one line that says why. Called again it answers the same promise. In a job worker (`jobs.workers`) it
+   * never resolves: what comes after it runs in servers only.
    */
   start(): Promise<void>;
-  /** Ends the server in order; resolves when it has ended. With `--workers` it ends all of them. */
+  /** Ends the server in order; resolves when it has ended. With `--workers` it ends all of them. Rejects in a job worker. */
   stop(): Promise<void>;
   /**
    * Sends an object to the sockets that all parts of the target fit, on every node. It is of the moment: who is not connected
@@ -95,7 +96,10 @@ export interface JobOptions<Args = unknown> {
   readonly timeout?: Duration;
   /** Most attempts at once in one process; as many as it runs at all when left out. */
   readonly concurrency?: number;
-  /** The wait after a failed attempt: `least` (1 s) after the first, doubled after each, up to `most` (1 h); or a function of it. */
+  /**
+   * The wait after a failed attempt: `least` (1 s) after the first, doubled after each, up to `most` (1 h); or a function of the
+   * attempt, in milliseconds, up to 365 days. Where that throws, or answers no such number, it is the doubled one.
+   */
   readonly backoff?: { readonly least?: Duration; readonly most?: Duration } | ((attempt: number) => number);
   /** What the arguments must be: any Standard Schema, such as one of zod. Checked when the job is submitted and when it runs. */
   readonly args?: ArgsSchema<Args>;
@@ -152,7 +156,10 @@ export interface SubmitOptions {
   readonly uniqueKey?: string;
   /** How long after the submission the key is held at least, also when the job is finished before; up to 365 days. */
   readonly uniqueFor?: Duration;
-  /** When another job holds the key: answer that one (`keep`), give it these arguments and time if it waits (`replace`), or reject. */
+  /**
+   * When another job holds the key: answer that one (`keep`), give it these arguments and time if it waits (`replace`), or reject.
+   * `replace` rejects, too, when that job is of another name.
+   */
   readonly onConflict?: "keep" | "replace" | "fail";
   /** Jobs of one key run one at a time, in the order they were submitted; at most 255 characters. */
   readonly orderKey?: string;
@@ -207,6 +214,10 @@ export interface Cache {
    * process or thread what is loaded is not kept.
    */
   getCached<V>(key: string, load: () => Promise<V>): Promise<V>;
+  /**
+   * Keeps a value on this node; the others forget theirs, or get it when `sync` is on. What another node keeps and only `get`s may
+   * be older: until its time is up, it hears of a change, or notices may have been missed. Without NATS each node has its own.
+   */
   put(key: string, value: unknown, ttl?: Duration): Promise<void>;
   /** Drops a key on every node. */
   del(key: string): Promise<void>;

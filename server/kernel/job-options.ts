@@ -30,6 +30,11 @@ const MAX_ATTEMPTS = 10;
 const LEAST_BACKOFF = 1_000;
 const MOST_BACKOFF = 3_600_000;
 const DAY = 86_400_000;
+const YEAR = 365 * DAY;
+
+/** What the contract's timestamps can say. */
+const FIRST_TIME = Date.parse("0001-01-01T00:00:00Z");
+const LAST_TIME = Date.parse("9999-12-31T23:59:59.999Z");
 
 /** What an app declared as a job. Apps may be written without types, so everything is looked at; throws one clear line. */
 export function toDeclaration(name: string, run: RunJob, options: JobOptions = {}): JobDeclaration {
@@ -43,7 +48,7 @@ export function toDeclaration(name: string, run: RunJob, options: JobOptions = {
   if (!isWhole(maxAttempts, 1, 100)) refuse("maxAttempts is a whole number from 1 to 100");
   if (concurrency !== undefined && !isWhole(concurrency, 1, 10_000)) refuse("concurrency is a whole number from 1 on");
   const timeoutMs = timeout === undefined ? undefined : msOf(timeout);
-  if (timeout !== undefined && !(timeoutMs! > 0 && timeoutMs! <= DAY)) refuse("timeout is a duration up to a day");
+  if (timeout !== undefined && !isWithin(timeoutMs, 1, DAY)) refuse("timeout is a duration up to a day");
   if (args !== undefined && typeof args["~standard"]?.validate !== "function") refuse("args is no schema");
   return {
     name,
@@ -52,7 +57,8 @@ export function toDeclaration(name: string, run: RunJob, options: JobOptions = {
     maxAttempts,
     timeoutMs,
     concurrency,
-    backoffMs: typeof backoff === "function" ? backoff : doubling(backoff ?? {}, refuse),
+    backoffMs:
+      typeof backoff === "function" ? trusting(backoff, doubling({}, refuse)) : doubling(backoff ?? {}, refuse),
     inside: false,
     check: args === undefined ? async (given) => ({ args: given }) : (given) => validate(args, given),
   };
@@ -64,9 +70,25 @@ function doubling(
   refuse: (what: string) => never,
 ): (attempt: number) => number {
   const [leastMs, mostMs] = [msOf(least), msOf(most)];
-  if (leastMs === undefined || mostMs === undefined || leastMs > mostMs)
-    return refuse("backoff has durations least and most");
+  if (!isWithin(mostMs, 0, YEAR) || !isWithin(leastMs, 0, mostMs))
+    return refuse("backoff has durations least and most, up to 365 days");
   return (attempt) => Math.min(leastMs * 2 ** Math.min(attempt - 1, 40), mostMs);
+}
+
+/**
+ * As an app's function says, up to a year; as `otherwise` says where that is no duration. Whatever it does, the attempt that
+ * failed is to be written as such.
+ */
+function trusting(backoff: (attempt: number) => unknown, otherwise: (attempt: number) => number) {
+  return (attempt: number): number => {
+    try {
+      const ms = backoff(attempt);
+      if (typeof ms === "number" && ms >= 0 && ms < Infinity) return Math.min(ms, YEAR);
+      // A promise is no duration, and nobody else would hear that it was broken.
+      if (ms instanceof Promise) ms.catch(() => {});
+    } catch {}
+    return otherwise(attempt);
+  };
 }
 
 async function validate(schema: ArgsSchema, given: JsonObject): ReturnType<JobDeclaration["check"]> {
@@ -99,6 +121,7 @@ export function toCron(id: string, expression: string, job: string, options: Cro
   const unknown = Object.keys(options).find((key) => !CRON_OPTIONS.includes(key));
   if (unknown !== undefined) throw new Error(`cron ${id}: there is no option ${unknown}`);
   if (typeof job !== "string") throw new Error(`cron ${id}: it needs a job's name, or a function`);
+  if (!isJsonObject(args)) throw new Error(`cron ${id}: args is an object`);
   if (!["one", "all", "skip"].includes(missed)) throw new Error(`cron ${id}: missed is one, all or skip`);
   return { id, expression, timeZone, job, args, queue, missed };
 }
@@ -139,39 +162,41 @@ export function toNewJob(name: string, args: JsonObject = {}, options: SubmitOpt
   };
   const unknown = Object.keys(options).find((key) => !SUBMIT_OPTIONS.includes(key));
   if (unknown !== undefined) refuse(`there is no option ${unknown}`);
-  if (typeof args !== "object" || args === null || Array.isArray(args)) refuse("args is an object");
+  if (!isJsonObject(args)) refuse("args is an object");
   const { queue, runAt, delay, uniqueKey, uniqueFor, onConflict, orderKey, priority, maxAttempts, timeout } = options;
-  if (runAt !== undefined && !(runAt instanceof Date && Number.isFinite(runAt.getTime()))) refuse("runAt is a Date");
+  if (runAt !== undefined && !(runAt instanceof Date && isWithin(runAt.getTime(), FIRST_TIME, LAST_TIME))) {
+    refuse("runAt is a Date of the years 1 to 9999");
+  }
   if (runAt !== undefined && delay !== undefined) refuse("it has either runAt or delay");
   if (queue !== undefined && !/^[a-z][a-z0-9_-]{0,62}$/.test(queue)) refuse("queue is no name of a queue");
   if (onConflict !== undefined && !["keep", "replace", "fail"].includes(onConflict)) {
     refuse("onConflict is keep, replace or fail");
   }
   for (const [key, text] of Object.entries({ uniqueKey, orderKey })) {
-    if (text !== undefined && !(typeof text === "string" && text.length > 0 && text.length <= 255)) {
-      refuse(`${key} is a text of 1 to 255 characters`);
+    if (text !== undefined && !isKey(text)) {
+      refuse(`${key} is a text of 1 to 255 characters, without NUL and halves of surrogate pairs`);
     }
   }
   if (priority !== undefined && !isWhole(priority, -100, 100)) refuse("priority is a whole number from -100 to 100");
   if (maxAttempts !== undefined && !isWhole(maxAttempts, 1, 100)) refuse("maxAttempts is a whole number from 1 to 100");
-  const ms = (key: string, given: number | string | undefined, most: number) => {
+  const ms = (key: string, given: number | string | undefined, least: number, most: number) => {
     const value = given === undefined ? undefined : msOf(given);
-    if (given !== undefined && !(value! >= 0 && value! <= most)) refuse(`${key} is a duration`);
+    if (given !== undefined && !isWithin(value, least, most)) refuse(`${key} is a duration`);
     return value;
   };
-  const delayMs = ms("delay", delay, 3650 * DAY);
+  const delayMs = ms("delay", delay, 0, 3650 * DAY);
   return {
     name,
     args,
     queue,
     runAt: delayMs === undefined ? runAt : new Date(Date.now() + delayMs),
     uniqueKey,
-    uniqueForMs: ms("uniqueFor", uniqueFor, 365 * DAY),
+    uniqueForMs: ms("uniqueFor", uniqueFor, 0, YEAR),
     onConflict,
     orderKey,
     priority,
     maxAttempts,
-    timeoutMs: ms("timeout", timeout, DAY),
+    timeoutMs: ms("timeout", timeout, 1, DAY),
   };
 }
 
@@ -179,6 +204,24 @@ function isWhole(value: number, least: number, most: number): boolean {
   return Number.isInteger(value) && value >= least && value <= most;
 }
 
+/** False for what is no number. */
+function isWithin(value: number | undefined, least: number, most: number): value is number {
+  return value !== undefined && value >= least && value <= most;
+}
+
+/** What the database and the contract take as a key. */
+function isKey(text: unknown): boolean {
+  return (
+    typeof text === "string" && text.length > 0 && text.length <= 255 && !text.includes("\0") && text.isWellFormed()
+  );
+}
+
+/** Whether its JSON is an object: that of a Date is a text, for one. */
+function isJsonObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && JSON.stringify(value)?.startsWith("{") === true;
+}
+
+/** In whole milliseconds. */
 function msOf(given: number | string): number | undefined {
-  return typeof given === "number" ? given : milliseconds(given);
+  return typeof given === "number" ? Math.round(given) : milliseconds(given);
 }

@@ -13,8 +13,8 @@ export interface Job {
   lastError?: string;
 }
 
-/** A `backstay serve` with an app's jobs, and an administrator's words to them. */
-export interface JobServer extends Server {
+/** An administrator's words to the jobs of a server. */
+export interface Jobs {
   submit(name: string, args?: object): Promise<string>;
   /** Submits several in one commit. */
   submitAll(jobs: readonly { name: string; args?: object }[]): Promise<string[]>;
@@ -26,20 +26,23 @@ export interface JobServer extends Server {
 
 const FINISHED = ["SUCCEEDED", "DEAD", "CANCELLED"];
 
-/** How it is run in a folder, again and again as the same installation. */
+/** How a server is run in a folder, again and again as the same installation. */
 export function howToServe(cwd: string, databaseUrl: string): HowToRun {
   return { cwd, env: { DATABASE_URL: databaseUrl, BACKSTAY_SECRET: "ab".repeat(32) } };
 }
 
-/** Starts it in a folder. */
-export async function serveJobs(cwd: string, databaseUrl: string, flags: string[]): Promise<JobServer> {
-  const server = await startServer(
-    ["serve", "--port", "0", "--limits-rate", "off", ...flags],
-    howToServe(cwd, databaseUrl),
-  );
+/** Starts a `backstay serve` in a folder. */
+export async function serveJobs(cwd: string, databaseUrl: string, flags: string[]): Promise<Server & Jobs> {
+  const words = ["serve", "--port", "0", "--limits-rate", "off", ...flags];
+  const server = await startServer(words, howToServe(cwd, databaseUrl));
+  return { ...server, ...jobsOf(server.url, cwd) };
+}
+
+/** Speaks to the server of a folder, which is ready. */
+export function jobsOf(url: string, cwd: string): Jobs {
   const token = readFileSync(join(cwd, ".backstay/etc/admin.token"), "utf8").trim();
   const ask = async (method: string, body: object) => {
-    const { status, json } = await call(server.url, `jobs.v1.JobService/${method}`, body, {
+    const { status, json } = await call(url, `jobs.v1.JobService/${method}`, body, {
       authorization: `Bearer ${token}`,
     });
     if (status !== 200) throw new Error(`${method}: ${JSON.stringify(json)}`);
@@ -47,7 +50,6 @@ export async function serveJobs(cwd: string, databaseUrl: string, flags: string[
   };
   const job = async (id: string) => (await ask("GetJob", { id })).job as Job;
   return {
-    ...server,
     submit: async (name, args = {}) => ((await ask("SubmitJob", { name, args })).job as Job).id,
     submitAll: async (jobs) => ((await ask("SubmitJobs", { jobs })).jobs as { job: Job }[]).map(({ job }) => job.id),
     job,

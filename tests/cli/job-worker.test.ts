@@ -1,8 +1,9 @@
+import { createRequire } from "node:module";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { makeAppFolder } from "../acceptance/app-folder.js";
-import { type JobServer, serveJobs } from "../acceptance/job-server.js";
-import { cleanUp } from "../acceptance/server-process.js";
+import { howToServe, type Jobs, jobsOf, serveJobs } from "../acceptance/job-server.js";
+import { cleanUp, run as runProgram, type Server } from "../acceptance/server-process.js";
 import { createDatabaseOn, type TestDatabase } from "../support/postgres.js";
 import "../support/provided.js";
 
@@ -73,7 +74,7 @@ describe.each([
   ["process", 100],
   ["thread", 200],
 ] as const)("an app's jobs in a %s of their own", (kind, n) => {
-  let server: JobServer;
+  let server: Server & Jobs;
   beforeAll(async () => {
     server = await serveJobs(await makeAppFolder({ "app.ts": APP }), data.url, [
       "--jobs-workers",
@@ -145,5 +146,26 @@ describe.each([
     expect(server.lines().filter((line) => line === "the code after the start runs")).toHaveLength(1);
     expect(server.stderr()).toMatch(/"n":\d+,"job":"[0-9a-f]{32}","name":"app.asks","msg":"asked"/);
     expect(server.stderr()).not.toContain("the code after the start runs");
+  });
+});
+
+describe("an app file that is run by itself", () => {
+  it("is what its job workers run, too", async () => {
+    const cwd = await makeAppFolder({ "main.ts": APP });
+    const { env } = howToServe(cwd, data.url);
+    const server = runProgram(["main.ts"], {
+      cwd,
+      env: { ...env, NODE_ENV: "production", BACKSTAY_PORT: "0", BACKSTAY_JOBS_WORKERS: "1" },
+      nodeFlags: ["--import", createRequire(import.meta.url).resolve("tsx")],
+      program: [],
+    });
+    const ready = await server.line((line) => line.startsWith("backstay ready "));
+    const jobs = jobsOf(ready.split(" ").at(-1)!, cwd);
+    // The server's own process would not outlive it.
+    expect(await jobs.until(await jobs.submit("app.exitsOnce", { n: 300 }))).toMatchObject({
+      state: "JOB_STATE_SUCCEEDED",
+      attempts: 2,
+    });
+    expect(await effects(300)).toBe(1);
   });
 });

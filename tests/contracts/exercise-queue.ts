@@ -9,7 +9,7 @@ import { type OpenQueue, type QueueNode, type QueueNodeTerms, startQueueNode } f
 /** A migrated database that is the suite's own. */
 export type OpenDatabase = () => Promise<{ url: string; close(): Promise<void> }>;
 
-const LEASE = 1_000;
+const LEASE = 1_500;
 
 /** What every implementation of the queue promises, together with the worker that takes from it. */
 export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) {
@@ -18,6 +18,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
   let observer: postgres.Sql;
   let bus = memoryBus(() => {});
   const nodes: QueueNode[] = [];
+  const gates: (() => void)[] = [];
 
   type Terms = Partial<QueueNodeTerms> & Pick<QueueNodeTerms, "jobs">;
   /** Nodes of one installation: they share the bus. */
@@ -39,6 +40,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
     await observer`truncate backstay.jobs, backstay.job_queues, backstay.job_workers, effects`;
   });
   afterEach(async () => {
+    for (const open of gates.splice(0)) open();
     await Promise.all(nodes.splice(0).map((node) => node.stop()));
   });
   afterAll(async () => {
@@ -56,12 +58,12 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
     return row!;
   };
   const stateOf = async (id: string) => (await rowOf(id)).state as number;
-  const becomes = (id: string, state: number, timeout = 5_000) =>
-    expect.poll(() => stateOf(id), { timeout, interval: 10 }).toBe(state);
+  const eventually = <T>(read: () => T, timeout = 5_000) => expect.poll(read, { timeout, interval: 10 });
+  const becomes = (id: string, state: number, timeout?: number) => eventually(() => stateOf(id), timeout).toBe(state);
   const countOf = async (state: number) =>
     Number((await observer`select count(*) as n from backstay.jobs where state = ${state}`)[0]!.n);
   const allBecome = (count: number, state: number, timeout = 15_000) =>
-    expect.poll(() => countOf(state), { timeout, interval: 20 }).toBe(count);
+    eventually(() => countOf(state), timeout).toBe(count);
   const notesOf = async () => (await observer`select note from effects order by seq`).map(({ note }) => note as string);
   const note = (ctx: JobContext, text: string) =>
     ctx.db.run("insert into effects (job, attempt, note) values ($1, $2, $3)", [ctx.id, ctx.attempt, text]);
@@ -73,6 +75,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
     const opened = new Promise<void>((resolve) => {
       open = resolve;
     });
+    gates.push(open);
     let waiting = 0;
     return {
       open,
@@ -152,7 +155,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
         ...priorities.map((priority, n) => ({ name: "test.job", priority, args: { is: `${priority}/${n}` } })),
       );
       await makeNode({ concurrency: 1, jobs: [{ run: ({ is }) => void done.push(is) }] });
-      await expect.poll(() => done).toEqual(["100/2", "7/4", "0/0", "0/3", "-5/1"]);
+      await eventually(() => done).toEqual(["100/2", "7/4", "0/0", "0/3", "-5/1"]);
     });
 
     it("of a name that no worker of its queue knows is left alone until one does", async () => {
@@ -196,7 +199,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
       const [kept] = await submit(node, { name: "test.job", uniqueKey: "k" });
       expect(kept).toMatchObject({ created: false, job: { id: next!.job.id } });
       const isFree = async () => (await submit(node, { name: "test.job", uniqueKey: "k" }))[0]!.created;
-      await expect.poll(isFree, { timeout: 3_000 }).toBe(true);
+      await eventually(isFree).toBe(true);
     });
 
     it("has a waiting job replaced, or its submitter refused, when that is asked for", async () => {
@@ -259,7 +262,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
         ...job,
       }));
       const [dead] = await submit(node, ...jobs);
-      await expect.poll(() => done).toEqual([2, 3]);
+      await eventually(() => done).toEqual([2, 3]);
       expect(Date.now()).toBeGreaterThanOrEqual(+soon);
       expect(await stateOf(dead!.job.id)).toBe(STATE.dead);
     });
@@ -273,7 +276,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
         { name: "test.job", orderKey: "k" },
       );
       const isParked = async () => (await rowOf(second!.job.id)).parked;
-      await expect.poll(isParked).toBe(true);
+      await eventually(isParked).toBe(true);
       const due = await node.database.transaction(async (db) => {
         await db.run("update backstay.jobs set state = 6, due = false where id = $1", [first!.job.id]);
         return wakeNextOfKey({ db }, { orderKeys: ["k"] });
@@ -302,7 +305,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
       };
       const node = await makeNode({ jobs: [{ run, maxAttempts: 3, backoffMs: (attempt) => attempt * 100 }] });
       const id = await submitOne(node, { name: "test.job" });
-      await expect.poll(async () => (await rowOf(id)).last_error).toMatch(/^RangeError: attempt 1/);
+      await eventually(async () => (await rowOf(id)).last_error).toMatch(/^RangeError: attempt 1/);
       await becomes(id, STATE.dead);
       expect(begun).toHaveLength(3);
       expect(begun[1]! - begun[0]!).toBeGreaterThanOrEqual(75);
@@ -368,7 +371,6 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
 
     it("that does not end when it is told to is left to itself, and its job goes on", async () => {
       const forever = gate();
-      onTestFinished(forever.open);
       const run = (_: unknown, { attempt }: JobContext) => (attempt === 1 ? forever.pass() : undefined);
       const node = await makeNode({ jobs: [{ run, timeoutMs: 50 }] });
       const id = await submitOne(node, { name: "test.job" });
@@ -380,11 +382,11 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
     it("has its time anew with each heartbeat", async () => {
       const run = async (_: unknown, ctx: JobContext) => {
         for (let n = 0; n < 8; n++) {
-          await pause(100);
+          await pause(200);
           await ctx.heartbeat();
         }
       };
-      const node = await makeNode({ jobs: [{ run, timeoutMs: 500, maxAttempts: 1 }] });
+      const node = await makeNode({ jobs: [{ run, timeoutMs: 1_000, maxAttempts: 1 }] });
       await becomes(await submitOne(node, { name: "test.job" }), STATE.succeeded);
     });
 
@@ -397,7 +399,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
       };
       const node = await makeNode({ jobs: [{ run }] });
       const id = await submitOne(node, { name: "test.job" });
-      await expect.poll(async () => (await rowOf(id)).progress, { timeout: 3_000 }).toEqual({ percent: 50 });
+      await eventually(async () => (await rowOf(id)).progress).toEqual({ percent: 50 });
       half.open();
       await becomes(id, STATE.succeeded);
       expect((await rowOf(id)).progress).toEqual({ percent: 100 });
@@ -492,15 +494,15 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
       };
       const node = await makeNode({ jobs: [{ run }] });
       const id = await submitOne(node, { name: "test.job" });
-      await expect.poll(held.waiting).toBe(1);
+      await eventually(held.waiting).toBe(1);
       bus.publish("jobs.cancelled", { ids: [id] });
       await pause(100);
       // An old notice ends nothing.
       expect(reason).toBeUndefined();
       await cancel(id);
       bus.publish("jobs.cancelled", { ids: [id] });
-      await expect.poll(() => reason, { timeout: 1_000 }).toMatchObject({ reason: "JOB_LOST" });
-      await expect.poll(() => node.worker.running()).toEqual([]);
+      await eventually(() => reason).toMatchObject({ reason: "JOB_LOST" });
+      await eventually(() => node.worker.running()).toEqual([]);
       expect(await rowOf(id)).toMatchObject({ state: STATE.cancelled, last_error: null });
       expect(await notesOf()).toEqual([]);
     });
@@ -525,7 +527,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
         const id = await submitOne(node, { name: "test.job", args: { way } });
         await becomes(id, STATE.running);
         await cancel(id);
-        await expect.poll(() => node.worker.running(), { timeout: 3_000 }).toEqual([]);
+        await eventually(() => node.worker.running()).toEqual([]);
         expect(await stateOf(id)).toBe(STATE.cancelled);
       }
       expect(ends).toEqual(["beats", "asks", "JOB_LOST"]);
@@ -547,7 +549,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
       const held = gate();
       const node = await makeNode({ jobs: [{ run: () => held.pass() }] });
       const running = await submitOne(node, { name: "test.job" });
-      await expect.poll(held.waiting).toBe(1);
+      await eventually(held.waiting).toBe(1);
       await observer`update backstay.job_queues set paused_at = now()`;
       const waiting = await submitOne(node, { name: "test.job", priority: 100 });
       held.open();
@@ -573,7 +575,6 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
 
     it("that is lost has its jobs taken by another, and those at their last attempt given up", async () => {
       const held = gate();
-      onTestFinished(held.open);
       const jobs = (run?: () => Promise<void>) => [{ name: "test.job", ...(run && { run }) }];
       const lost = await makeNode({ jobs: jobs(() => held.pass()), lease: LEASE });
       const [first, last] = await submit(
@@ -582,7 +583,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
         { name: "test.job", maxAttempts: 1 },
       );
       const behind = await submitOne(lost, { name: "test.job", orderKey: "k" });
-      await expect.poll(held.waiting).toBe(2);
+      await eventually(held.waiting).toBe(2);
       lost.freeze();
       const other = await makeNode({ jobs: jobs(), lease: LEASE });
       await becomes(first!.job.id, STATE.succeeded, 4 * LEASE);
@@ -609,14 +610,14 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
         await submitOne(zombie, { name: "test.job" }),
         await submitOne(zombie, { name: "test.job" }),
       ];
-      await expect.poll(held.waiting).toBe(2);
+      await eventually(held.waiting).toBe(2);
       zombie.freeze();
       // One is about to be completed when the worker stands still.
       held.open();
       await makeNode({ jobs: [{ run: run("other") }], lease: LEASE });
       for (const id of [finishing, waiting]) await becomes(id, STATE.succeeded, 4 * LEASE);
       zombie.revive();
-      await expect.poll(() => zombie.worker.running()).toEqual([]);
+      await eventually(() => zombie.worker.running()).toEqual([]);
       expect(await notesOf()).toEqual(["other", "other"]);
       await nodes.pop()!.stop();
       await becomes(await submitOne(zombie, { name: "test.job" }), STATE.succeeded);
@@ -630,7 +631,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
         await submitOne(node, { name: "test.job" }),
         await submitOne(node, { name: "test.job" }),
       ];
-      await expect.poll(held.waiting).toBe(1);
+      await eventually(held.waiting).toBe(1);
       const stopped = node.worker.stop();
       await pause(100);
       held.open();
@@ -642,7 +643,6 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
 
     it("that stops gives back at once what does not end in time, as if it had never taken it", async () => {
       const held = gate();
-      onTestFinished(held.open);
       const reasons: unknown[] = [];
       const run = async ({ obeys }: { obeys?: unknown }, ctx: JobContext) => {
         await note(ctx, "undone");
@@ -654,7 +654,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
         await submitOne(node, { name: "test.job", args: { obeys: true } }),
         await submitOne(node, { name: "test.job", orderKey: "k" }),
       ];
-      await expect.poll(held.waiting).toBe(2);
+      await eventually(held.waiting).toBe(2);
       await node.worker.stop();
       expect(reasons).toEqual(["the server stops", "the server stops"]);
       for (const id of ids) {

@@ -43,15 +43,20 @@ export interface QueueNodeTerms {
   jobs: readonly Partial<JobDeclaration>[];
   queues?: "*" | readonly string[];
   concurrency?: number;
+  /** How many of the server's own jobs run at once; together with the others when absent. */
+  inside?: number;
   lease?: number;
   timeout?: number;
   drainMs?: number;
+  /** What stands between the worker, or the jobs' transactions, and the database. */
+  over?: (database: Database) => Database;
+  overTransactions?: (database: Database) => Database;
   /** Whether it works jobs off; else it only submits them. */
   works?: boolean;
 }
 
 /** A job as declarations are at their simplest. */
-export function jobOf(job: Partial<JobDeclaration>): JobDeclaration {
+function jobOf(job: Partial<JobDeclaration>): JobDeclaration {
   return {
     name: "test.job",
     run: () => {},
@@ -68,10 +73,10 @@ export function jobOf(job: Partial<JobDeclaration>): JobDeclaration {
 
 /** Starts a node on a migrated database. */
 export async function startQueueNode(terms: QueueNodeTerms): Promise<QueueNode> {
-  const { url, bus } = terms;
+  const { url, bus, over = (database) => database, overTransactions = (database) => database } = terms;
   const limits = { statementTimeout: 5_000, lockTimeout: 2_000, acquireTimeout: 2_000 };
   const size = terms.concurrency ?? 10;
-  const [database, transactions] = [10, 2 * size].map((poolSize) =>
+  const [database, transactions] = [10, 2 * Math.min(size, 50)].map((poolSize) =>
     postgresDatabase({ target: { url }, poolSize, ...limits }),
   ) as [Database, Database];
   const complaints: QueueNode["complaints"] = [];
@@ -107,15 +112,17 @@ export async function startQueueNode(terms: QueueNodeTerms): Promise<QueueNode> 
   await Promise.all([database.start(), transactions.start()]);
   const { queue, close } = await terms.openQueue({ url, database: freezing(database), bus, log });
   const submit = createSubmit({ database, declared, ids, offer: queue.offer });
-  const runner = insideRunner({ declared, transactions: freezing(transactions), size, submit });
+  const runnerOf = (size: number) =>
+    insideRunner({ declared, transactions: overTransactions(freezing(transactions)), size, submit });
+  const app = runnerOf(size);
   const worker = jobWorker({
-    database: freezing(database),
+    database: over(freezing(database)),
     declared,
     queue,
     bus,
     ids,
     log,
-    runners: { inside: runner, app: runner },
+    runners: { inside: terms.inside === undefined ? app : runnerOf(terms.inside), app },
     queues: terms.queues ?? "*",
     lease: terms.lease ?? 20_000,
     timeout: terms.timeout ?? 60_000,

@@ -24,6 +24,15 @@ describe("a new id", () => {
     );
   });
 
+  it("sorts after those that were made before it in its millisecond", () => {
+    let now = 1_700_000_000_000;
+    const ids = uuidV7Ids(() => now);
+    for (; now < 1_700_000_000_020; now++) {
+      const made = Array.from({ length: 2_000 }, () => ids.next());
+      expect([...made].sort()).toEqual(made);
+    }
+  });
+
   it("is no other's, also in the same millisecond", () => {
     const ids = uuidV7Ids(() => 1_700_000_000_000);
     const made = Array.from({ length: 20_000 }, () => ids.next());

@@ -25,7 +25,7 @@ export interface JobPage {
   nextPageToken: string;
 }
 
-/** Jobs in the order they were submitted, or the reverse. */
+/** Jobs in the order they were submitted, by the clocks of the nodes that took them, or the reverse. */
 export async function listJobs(ctx: Ctx, input: ListJobsInput): Promise<JobPage> {
   const { name, queue, orderKey, uniqueKey, cronId, descending } = input;
   const states = [...new Set(input.states)].sort();
@@ -37,6 +37,6 @@ export async function listJobs(ctx: Ctx, input: ListJobsInput): Promise<JobPage>
   );
   return {
     jobs: rows,
-    nextPageToken: next === undefined ? "" : encodePageToken(ctx.key, query, [String(next.seq)]),
+    nextPageToken: next === undefined ? "" : encodePageToken(ctx.key, query, [next.id]),
   };
 }

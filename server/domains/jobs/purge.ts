@@ -14,7 +14,7 @@ export interface PurgeJobsInput {
   finishedBefore: Date | undefined;
 }
 
-/** Deletes finished jobs; answers how many. */
+/** Deletes finished jobs, but those whose unique key still holds; answers how many. */
 export async function purgeJobs(ctx: Ctx, input: PurgeJobsInput): Promise<number> {
   const purge = store.PURGES.get(input.state);
   if (purge === undefined) {

@@ -13,7 +13,7 @@ export interface JobsWanted {
   uniqueKey: string;
   cronId: string;
   descending: boolean;
-  /** The place of the last job of the page before. */
+  /** The id of the last job of the page before. */
   after: string | undefined;
   limit: number;
 }
@@ -26,7 +26,7 @@ const WAITS = sql.raw(
   "(due or (not due and not parked and state in (1, 3)) or (order_key is not null and state in (1, 2, 3)))",
 );
 
-/** A page of jobs by the order of their submission. */
+/** A page of jobs by their ids, which sort by the time of their submission. */
 export function listJobs(ctx: Pick<Ctx, "db">, wanted: JobsWanted): Promise<JobRow[]> {
   const { name, queue, orderKey, uniqueKey, cronId, descending, after } = wanted;
   const conditions = [
@@ -36,13 +36,13 @@ export function listJobs(ctx: Pick<Ctx, "db">, wanted: JobsWanted): Promise<JobR
     ...(orderKey === "" ? [] : [sql`order_key = ${orderKey}`]),
     ...(uniqueKey === "" ? [] : [sql`unique_key = ${uniqueKey}`]),
     ...(cronId === "" ? [] : [sql`cron_id = ${cronId}`]),
-    ...(after === undefined ? [] : [sql`seq ${descending ? sql`<` : sql`>`} ${after}::bigint`]),
+    ...(after === undefined ? [] : [sql`id ${descending ? sql`<` : sql`>`} ${after}::uuid`]),
   ];
   return runSql<JobRow>(
     ctx,
     sql`select ${JOB_COLUMNS} from ${jobs}
       where ${conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `)}
-      order by seq ${descending ? sql`desc` : sql`asc`} limit ${wanted.limit}::int`,
+      order by id ${descending ? sql`desc` : sql`asc`} limit ${wanted.limit}::int`,
   );
 }
 

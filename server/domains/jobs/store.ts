@@ -67,9 +67,13 @@ const purge = (state: number) =>
       where state = ${number(state)} and finished_at < coalesce(${p.finishedBefore}::timestamptz, 'infinity')
         and (${p.name}::text is null or name = ${p.name}::text)
         and (${p.queue}::text is null or queue = ${p.queue}::text)
+        and not (holds_key and coalesce(unique_until > statement_timestamp(), false))
       order by finished_at limit ${p.limit}::int for update skip locked)
     returning id`,
   );
 
-/** Deletes finished jobs, those first that were finished first; one that is changed just now stays. */
+/**
+ * Deletes finished jobs, those first that were finished first. One that is changed just now stays, and one whose unique key still
+ * holds.
+ */
 export const PURGES = new Map([succeeded, dead, cancelled].map((state) => [state as number, purge(state)]));

@@ -9,6 +9,9 @@ const ON_CONFLICT = {
   [OnConflict.FAIL]: "fail",
 } as const;
 
+/** The last millisecond that a timestamp can say. */
+const LAST_TIME = Date.parse("9999-12-31T23:59:59.999Z");
+
 /** A job as it was asked for: what is empty on the wire is absent. */
 export function toNewJob(request: SubmitJobRequest): NewJob {
   return {
@@ -16,7 +19,7 @@ export function toNewJob(request: SubmitJobRequest): NewJob {
     args: request.args,
     queue: request.queue || undefined,
     // Rounded so that it is never done before, and that its key is never given up before.
-    runAt: request.runAt && new Date(milliseconds(request.runAt, Math.ceil)),
+    runAt: request.runAt && new Date(Math.min(milliseconds(request.runAt, Math.ceil), LAST_TIME)),
     uniqueKey: request.uniqueKey || undefined,
     uniqueForMs: request.uniqueFor && milliseconds(request.uniqueFor, Math.ceil),
     onConflict: ON_CONFLICT[request.onConflict],

@@ -1,3 +1,4 @@
+import type { CachedTable } from "../../kernel/cached-tables.js";
 import type { Db } from "../db/index.js";
 
 /**
@@ -65,7 +66,7 @@ export interface CacheFactory {
   /** A cache that the server keeps for itself: the same one for the same name. */
   create<V>(name: string, bounds: CacheBounds): Cache<V>;
   /** The rows of a table, by key. */
-  rows<V>(table: string, bounds: CacheBounds): RowCache<V>;
+  rows<V>(table: CachedTable, bounds: CacheBounds): RowCache<V>;
   /** A cache of the configuration; `default` is always one. */
   named(name: string): Cache<unknown> | undefined;
   /** All that there are, in the order of their names. */
@@ -73,17 +74,12 @@ export interface CacheFactory {
 }
 
 /**
- * Rows of a table that are read through a cache: all of them when the configuration names the table, else those of a read that
- * says `cached`. Only what is committed is kept; inside a transaction that has changed a row, read it directly.
+ * Rows of a table, which are read through a cache when the configuration names the table. Only what is committed is kept; inside a
+ * transaction that has changed a row, read it directly.
  */
 export interface RowCache<V> {
   /** The row of `key`, from memory or by `load`, which is given where to read. */
-  read(
-    from: RowSource,
-    key: string,
-    load: (source: { readonly db: Db }) => Promise<V>,
-    options?: { cached?: boolean },
-  ): V | Promise<V>;
+  read(from: RowSource, key: string, load: (source: { readonly db: Db }) => Promise<V>): V | Promise<V>;
   /** Forgets a row once the change of it is committed. */
   wrote(ctx: { afterCommit(effect: () => void): void }, key: string): void;
   /** Forgets all rows, everywhere. */

@@ -1,3 +1,4 @@
+import type { CachedTable } from "../../kernel/cached-tables.js";
 import type { NamedCache } from "../../kernel/named-cache.js";
 import type { Bus } from "../bus/bus.js";
 import type { Cache, CacheBounds, CacheFactory, RowCache } from "./cache.js";
@@ -7,7 +8,7 @@ import { rowCache } from "./rows.js";
 export interface MemoryCachesParts {
   bus: Bus;
   /** Tables whose rows are always read through a cache. */
-  tables: readonly string[];
+  tables: readonly CachedTable[];
   /** The caches of the configuration. */
   named: ReadonlyMap<string, NamedCache>;
 }
@@ -26,7 +27,7 @@ export function memoryCaches({ bus, tables, named }: MemoryCachesParts): CacheFa
   for (const [name, options] of named) made.set(name, memoryCache(bus, { ...options, name, internal: false }));
   return {
     create,
-    rows<V>(table: string, bounds: CacheBounds) {
+    rows<V>(table: CachedTable, bounds: CacheBounds) {
       const rows = byTable.get(table) ?? rowCache(create(`table.${table}`, bounds), tables.includes(table));
       byTable.set(table, rows);
       return rows as RowCache<V>;

@@ -46,24 +46,25 @@ export function reasonOf({ reason }: AbortSignal): string {
 }
 
 function contextOf(job: ClaimedJob, line: JobLine, transaction: JobTransaction): JobContext {
-  const thenGoOn = <T>(work: Promise<T>): Promise<T> => {
-    const told = work.finally(() => line.active?.());
-    // A job that does not wait for it ends nothing but its own attempt.
-    told.catch(() => {});
-    return told;
-  };
   return {
     id: job.id,
     name: job.name,
     attempt: job.attempt,
     maxAttempts: job.maxAttempts,
     signal: line.signal,
-    db: { run: (text, values) => thenGoOn(transaction.db.run(text, values)) },
-    heartbeat: () => thenGoOn(line.heartbeat()),
+    db: { run: (text, values) => thenGoOn(line, transaction.run(text, values)) },
+    heartbeat: () => thenGoOn(line, line.heartbeat()),
     progress: line.progress,
     log: line.log,
-    submit: (job) => thenGoOn(transaction.submit(job)),
+    submit: (job) => thenGoOn(line, transaction.submit(job)),
   };
+}
+
+function thenGoOn<T>(line: JobLine, work: Promise<T>): Promise<T> {
+  const told = work.finally(() => line.active?.());
+  // A job that does not wait for it ends nothing but its own attempt.
+  told.catch(() => {});
+  return told;
 }
 
 function inWords(issues: readonly { path: string; message: string }[]): string {

@@ -128,7 +128,7 @@ export function createAttempts(parts: AttemptsParts): Attempts {
     begin(claimed) {
       const declaration = declared.find(claimed.name)!;
       const timeoutMs = claimed.timeoutMs ?? declaration.timeoutMs ?? timeout;
-      const job = { ...claimed, timeoutMs };
+      const job = Object.assign(claimed, { timeoutMs });
       const end = new AbortController();
       const attempt: Attempt = { job, declaration, timeoutMs, end, timer: undefined, fate: undefined };
       attempts.set(keyOf(job), attempt);

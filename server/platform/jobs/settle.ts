@@ -5,11 +5,13 @@ import { describeError, type Log } from "../log.js";
 import type { DueJob } from "../queue/queue.js";
 import { type SettledJob, settleJobs, wakeNextOfKey } from "../queue/store.js";
 import type { Taking } from "./lease.js";
+import { wordsOfError } from "./words.js";
 
 /** What is to be written of an attempt. */
 export interface Settlement {
   readonly id: string;
   readonly name: string;
+  readonly queue: string;
   readonly fence: number;
   readonly attempt: number;
   readonly orderKey: string | null;
@@ -83,8 +85,7 @@ export function settler({ database, workerId, log, onSettled, offer }: SettlerPa
   const tell = (of: readonly Settlement[], settled: readonly SettledJob[]) => {
     const found = new Map(settled.map((job) => [job.id, job]));
     for (const settlement of of) onSettled(settlement, found.get(settlement.id));
-    const due = settled.filter((job) => job.due);
-    offer(due);
+    offer(of.filter(({ id }) => found.get(id)?.due));
   };
 
   /** What the database cannot be told now is told later; what it refuses is told alone, and at last given up. */
@@ -94,17 +95,22 @@ export function settler({ database, workerId, log, onSettled, offer }: SettlerPa
         return await write(of);
       } catch (error) {
         if (ending?.aborted) return log.warn(describeError(error), "what became of jobs could not be written");
-        if (!isPassing(error)) {
-          if (of.length > 1) {
-            for (const one of of) await writeSurely([one]);
-            return;
-          }
-          log.error({ job: of[0]?.id, ...describeError(error) }, "what became of a job could not be written");
-          return;
-        }
+        if (!isPassing(error)) return writeApart(of, error);
         await sleep(RETRY_MS);
       }
     }
+  };
+
+  const writeApart = async (of: readonly Settlement[], error: unknown) => {
+    const [first, second] = of;
+    if (second !== undefined) {
+      for (const one of of) await writeSurely([one]);
+      return;
+    }
+    log.error({ job: first!.id, ...describeError(error) }, "what became of a job could not be written");
+    // Most likely its JSON is what the database does not take: without it, it is at least known to have failed.
+    if (first!.result === null && first!.progress === null) return;
+    await writeSurely([{ ...first!, result: null, progress: null, error: wordsOfError(error), delay: null }]);
   };
 
   const run = async () => {

@@ -72,7 +72,9 @@ async function settle(ctx: SubmitCtx, job: NewJob, row: store.JobInsert, field: 
   for (let tries = 0; tries < TRIES; tries++) {
     const [holder] = await holderOf(ctx, row);
     if (holder?.held) {
-      if (job.onConflict === "fail") throw new DomainError("JOB_EXISTS", undefined, { field });
+      // What one job takes was not checked to be what another does.
+      const isOther = job.onConflict === "replace" && holder.name !== row.name;
+      if (job.onConflict === "fail" || isOther) throw new DomainError("JOB_EXISTS", undefined, { field });
       const replaced =
         job.onConflict === "replace"
           ? await store.replaceJob(ctx, { id: holder.id, args: row.args, runAt: job.runAt })

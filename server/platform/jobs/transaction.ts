@@ -1,5 +1,6 @@
 import { DomainError } from "../../kernel/errors.js";
-import type { JobDb, NewJob } from "../../kernel/jobs.js";
+import type { NewJob } from "../../kernel/jobs.js";
+import { runAppStatement } from "../db/app-statement.js";
 import type { Database, Db } from "../db/db.js";
 import type { ClaimedJob } from "../queue/queue.js";
 import { STATE } from "../queue/schema.js";
@@ -18,7 +19,8 @@ export interface TransactionParts {
 
 /** The transaction of one attempt, which begins when it is needed. */
 export interface JobTransaction {
-  readonly db: JobDb;
+  /** See JobDb. */
+  run<Row>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   submit(job: NewJob): Promise<{ id: string; created: boolean }>;
   /**
    * Commits it together with the job's completion. "none" when none was begun: the completion is still to be written. "lost" when
@@ -29,117 +31,151 @@ export interface JobTransaction {
   abandon(): Promise<void>;
 }
 
-/** So many texts of statements are prepared; a job that makes up its texts runs the rest once, and fills no memory with them. */
-const MOST_PREPARED = 1_000;
-const prepared = new Set<string>();
-
 export function jobTransaction(parts: TransactionParts): JobTransaction {
-  const { transactions, job, submit, signal } = parts;
-  const effects: (() => void)[] = [];
-  let begun: Promise<Db> | undefined;
-  let ended: Promise<void> = Promise.resolve();
-  let commit = () => {};
-  let undo: (reason: unknown) => void = () => {};
+  return new Transaction(parts);
+}
+
+/** A transaction that is open. */
+interface Open {
+  readonly db: Promise<Db>;
+  /** Resolves when it is committed. */
+  readonly ended: Promise<void>;
+  commit(): void;
+  undo(reason: unknown): void;
+}
+
+/** A class, since most jobs begin no transaction, and nothing but its fields is made for those. */
+class Transaction implements JobTransaction {
+  readonly #parts: TransactionParts;
+  #open: Open | undefined;
   /** Why nothing can be written any more. */
-  let over: (() => unknown) | undefined;
-  let failure: { error: unknown } | undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  #over: (() => unknown) | undefined;
+  #failure: { error: unknown } | undefined;
+  #last: Promise<unknown> | undefined;
+  #effects: (() => void)[] = [];
 
-  const begin = () => {
-    signal.addEventListener("abort", onAbort, { once: true });
-    begun = new Promise((resolve, reject) => {
-      const end = new Promise<void>((yes, no) => {
-        commit = yes;
-        undo = no;
-      });
-      end.catch(() => {});
-      ended = transactions.transaction(async (db) => {
-        await limitTransaction({ db }, { ms: String(job.timeoutMs ?? 0) });
-        resolve(db);
-        await end;
-      }, signal);
-      ended.catch(reject);
+  constructor(parts: TransactionParts) {
+    this.#parts = parts;
+  }
+
+  run<Row>(text: string, values?: readonly unknown[]): Promise<Row[]> {
+    return this.#within((db) => runAppStatement<Row>(db, text, values));
+  }
+
+  submit(job: NewJob): Promise<{ id: string; created: boolean }> {
+    return this.#within(async (db) => {
+      const ctx = { db, afterCommit: (effect: () => void) => void this.#effects.push(effect) };
+      const [submitted] = await this.#parts.submit(ctx, [job]);
+      return { id: submitted!.job.id, created: submitted!.created };
     });
-    begun.catch(() => {});
-    return begun;
-  };
+  }
 
-  const finish = async (reason: () => unknown) => {
-    over ??= reason;
-    if (begun === undefined) return;
-    signal.removeEventListener("abort", onAbort);
-    undo(reason());
-    await ended.catch(() => {});
-  };
-  const onAbort = () => void finish(() => signal.reason);
+  async complete(result: string | null): Promise<"committed" | "lost" | "none"> {
+    await this.#last;
+    if (this.#over) throw this.#over();
+    this.#over = hasEnded;
+    const open = this.#open;
+    if (open === undefined) return "none";
+    let committing = false;
+    try {
+      if (this.#failure) throw this.#failure.error;
+      if (!(await this.#complete(await open.db, result))) {
+        await this.#finish(hasEnded());
+        return "lost";
+      }
+      committing = true;
+      open.commit();
+      await open.ended;
+    } catch (error) {
+      await this.#finish(error);
+      if (!committing || !(await this.#isDone())) throw error;
+    } finally {
+      this.#parts.signal.removeEventListener("abort", this);
+    }
+    for (const effect of this.#effects) effect();
+    return "committed";
+  }
+
+  async abandon(): Promise<void> {
+    this.#over ??= hasEnded;
+    this.#parts.signal.removeEventListener("abort", this);
+    if (this.#open !== undefined) await this.#finish(hasEnded());
+  }
+
+  /** The signal fired. */
+  handleEvent(): void {
+    const { reason } = this.#parts.signal;
+    this.#over ??= () => reason;
+    void this.#finish(reason);
+  }
 
   /** Whatever fails fails the attempt, also when the job catches it: PostgreSQL keeps nothing of such a transaction. */
-  const within = <T>(work: (db: Db) => Promise<T>): Promise<T> => {
-    const turn = (async () => {
-      if (over) throw over();
-      signal.throwIfAborted();
-      return work(await (begun ?? begin()));
-    })();
-    last = Promise.allSettled([last, turn]);
+  #within<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    const turn = this.#run(work);
+    this.#last = Promise.allSettled([this.#last, turn]);
     turn.catch((error) => {
-      failure ??= { error };
+      this.#failure ??= { error };
     });
     return turn;
-  };
+  }
 
-  const complete = async (result: string | null) => {
-    const db = await begun!;
+  async #run<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    if (this.#over) throw this.#over();
+    this.#parts.signal.throwIfAborted();
+    this.#open ??= this.#begin();
+    return work(await this.#open.db);
+  }
+
+  #begin(): Open {
+    const { transactions, job, signal } = this.#parts;
+    const opened = defer<Db>();
+    const end = defer<void>();
+    const ended = transactions.transaction(async (db) => {
+      await limitTransaction({ db }, { ms: String(job.timeoutMs ?? 0) });
+      opened.resolve(db);
+      await end.promise;
+    }, signal);
+    ended.catch(opened.reject);
+    signal.addEventListener("abort", this);
+    return { db: opened.promise, ended, commit: end.resolve, undo: end.reject };
+  }
+
+  async #complete(db: Db, result: string | null): Promise<boolean> {
+    const { job } = this.#parts;
     if ((await completeJob({ db }, { ...job, result })).length === 0) return false;
     if (job.orderKey !== null) await wakeNextOfKey({ db }, { orderKeys: [job.orderKey] });
     return true;
-  };
+  }
+
+  async #finish(reason: unknown): Promise<void> {
+    this.#open?.undo(reason);
+    await this.#open?.ended.catch(() => {});
+  }
 
   /** After the connection was lost in the commit the row tells what became of it. */
-  const isDone = async () => {
+  async #isDone(): Promise<boolean> {
+    const { transactions, job } = this.#parts;
     const found = await findHeld({ db: transactions }, job).catch(() => []);
     return found[0]?.state === STATE.succeeded;
-  };
-
-  return {
-    db: {
-      run: <Row>(text: string, values: readonly unknown[] = []) =>
-        within((db) => {
-          const known = prepared.has(text) || (prepared.size < MOST_PREPARED && prepared.add(text).size > 0);
-          return db.run<Row>(text, values, known ? "prepared" : "once");
-        }),
-    },
-    submit: (job) =>
-      within(async (db) => {
-        const [submitted] = await submit({ db, afterCommit: (effect) => void effects.push(effect) }, [job]);
-        return { id: submitted!.job.id, created: submitted!.created };
-      }),
-    async complete(result) {
-      await last;
-      if (over) throw over();
-      over = hasEnded;
-      if (begun === undefined) return "none";
-      let committing = false;
-      try {
-        if (failure) throw failure.error;
-        if (!(await complete(result))) {
-          await finish(hasEnded);
-          return "lost";
-        }
-        signal.removeEventListener("abort", onAbort);
-        committing = true;
-        commit();
-        await ended;
-      } catch (error) {
-        await finish(() => error);
-        if (!committing || !(await isDone())) throw error;
-      }
-      for (const effect of effects) effect();
-      return "committed";
-    },
-    abandon: () => finish(hasEnded),
-  };
+  }
 }
 
 function hasEnded(): DomainError {
   return new DomainError("JOB_LOST", "The job's attempt has ended: nothing that it writes is kept.");
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(reason: unknown): void;
+}
+
+/** A promise that may be rejected before anybody waits for it. */
+function defer<T>(): Deferred<T> {
+  let settle: Omit<Deferred<T>, "promise"> | undefined;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  promise.catch(() => {});
+  return { promise, ...settle! };
 }

@@ -32,9 +32,10 @@ function inWords(value: unknown): string {
 
 /** A place in a package begins with the package's name, one of the app's in the folder the server runs in; of others the file is left. */
 function withoutFolders(line: string): string {
-  return line
+  const [, called = "", place = ""] = /^(\s+at (?:async )?(?:.*? \()?)(.*)$/.exec(line) ?? [];
+  const below = place
     .replace("file://", "")
     .replace(`${process.cwd()}/`, "")
-    .replace(/(?<=[\s(])\S*\/node_modules\//, "")
-    .replace(/(?<=[\s(])\/\S*\//, "");
+    .replace(/^.*\/node_modules\//, "");
+  return called + below.replaceAll(/(?<=^|[\s(])\/[^()]*\//g, "");
 }

@@ -26,7 +26,7 @@ export interface JobWorkerParts {
   bus: Bus;
   ids: Ids;
   log: Log;
-  /** Who runs the server's own jobs, and who the app's; may be one. The worker starts and stops them. */
+  /** Who runs the server's own jobs, and who the app's; may be one. They run for longer than the worker does. */
   runners: { inside: Runner; app: Runner };
   /** The queues it takes jobs of. */
   queues: "*" | readonly string[];
@@ -70,13 +70,14 @@ export function jobWorker(parts: JobWorkerParts): JobWorker {
     if (settled === undefined) return log.debug({ job: id, name, attempt }, "a job was no longer this worker's");
     if (error === null) return;
     const isDead = settled.state === STATE.dead;
-    log.warn({ job: id, name, attempt, error }, isDead ? "a job failed for good" : "a job failed");
+    const [words] = error.split("\n", 1);
+    log.warn({ job: id, name, attempt, error: words }, isDead ? "a job failed for good" : "a job failed");
     if (!isDead) timed.expect(delay!);
   };
   const settling = settler({ database, workerId, log, onSettled, offer: queue.offer });
 
   const onEnded = (job: ClaimedJob, declaration: JobDeclaration, outcome: Outcome) => {
-    const { id, name, fence, attempt, orderKey } = job;
+    const { id, name, queue: queueName, fence, attempt, orderKey } = job;
     if (outcome.kind === "lost") return;
     if (outcome.kind === "committed") {
       if (orderKey !== null) void findDueOfKeys(at, { orderKeys: [orderKey] }).then(queue.offer, () => {});
@@ -84,7 +85,18 @@ export function jobWorker(parts: JobWorkerParts): JobWorker {
     }
     const { result, error, final } = outcome.kind === "done" ? resultOf(outcome.result) : { ...outcome, result: null };
     const delay = error === null || final ? null : delayOf(declaration, attempt);
-    settling.push({ id, name, fence, attempt, orderKey, result, error, delay, progress: progress.take(id, fence) });
+    settling.push({
+      id,
+      name,
+      queue: queueName,
+      fence,
+      attempt,
+      orderKey,
+      result,
+      error,
+      delay,
+      progress: progress.take(id, fence),
+    });
   };
 
   const isHeld = async (job: ClaimedJob) => (await findHeld(at, job))[0]?.state === STATE.running;
@@ -102,6 +114,7 @@ export function jobWorker(parts: JobWorkerParts): JobWorker {
   const claims = claimer({
     database,
     workerId,
+    declared,
     room,
     queues: parts.queues,
     onTaken: attempts.begin,
@@ -133,7 +146,6 @@ export function jobWorker(parts: JobWorkerParts): JobWorker {
     running: () => attempts.all().map(({ id, name, attempt }) => ({ id, name, attempt })),
     async start() {
       state = "working";
-      for (const runner of room.runners) await runner.start();
       await lease.start();
       await claims.start();
       leaveBus = parts.bus.subscribe(CANCELLED, (message) => void onCancelled(message));
@@ -158,7 +170,6 @@ export function jobWorker(parts: JobWorkerParts): JobWorker {
       leaveBus();
       // Not before: without a lease what it has is lost to others at once.
       await deleteWorker(at, { workerId }).catch(leaving.met);
-      for (const runner of room.runners) await runner.stop();
     },
   };
 }

@@ -20,7 +20,7 @@ export interface DueJob {
 
 /** The hands of this node: what of the jobs there are it would take now. */
 export interface Hands {
-  /** How many more jobs it could run at once. */
+  /** How many more jobs it could run at once; what a look under way asks for is not free. */
   free(): number;
   /** Looks for due jobs of some queues, or of any, and takes at most so many; answers how many it took. Never rejects. */
   take(most: number, queues?: readonly string[]): Promise<number>;

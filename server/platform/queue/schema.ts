@@ -44,7 +44,7 @@ export const jobs = backstay.table(
     finishedAt: moment("finished_at"),
   },
   (t) => [
-    index("jobs_due").on(t.queue, t.priority.desc().nullsFirst(), t.runAt, t.seq).where(t.due.getSQL()),
+    index("jobs_due").on(t.queue, t.name, t.priority.desc().nullsFirst(), t.runAt, t.seq).where(t.due.getSQL()),
     index("jobs_later").on(t.runAt).where(sql`not ${t.due} and not ${t.parked} and ${t.state} in (1, 3)`),
     index("jobs_running").on(t.workerId).where(sql`${t.state} = 2`),
     uniqueIndex("jobs_unique").on(t.uniqueKey).where(t.holdsKey.getSQL()),

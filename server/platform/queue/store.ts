@@ -23,52 +23,72 @@ const FINISHED = sql`finished_at = statement_timestamp(), due = false,
 const finishedWhere = (ended: SQL) => sql`finished_at = case when ${ended} then statement_timestamp() end,
   holds_key = holds_key and (not ${ended} or coalesce(unique_until > statement_timestamp(), false))`;
 
-/** Of how many hands jobs are to be had: all queues when `queues` is absent. */
+/** Jobs of one name that are wanted. Named as the statement reads them. */
+export interface Wanted {
+  name: string;
+  /** So many of them at most. */
+  room: number;
+  /** Who runs them, by number, and so many of all that he runs at most. */
+  runner: number;
+  runner_room: number;
+}
+
+/** Which jobs are wanted, `most` in all: of all queues when `queues` is absent. */
 export interface ClaimInput {
   workerId: string;
-  names: readonly string[];
+  wanted: readonly Wanted[];
   queues: readonly string[] | undefined;
   most: number;
+  /** So many more of each name are looked at for those that need not wait for others. */
+  further: number;
 }
 
 /** A taken job, or one that was met and has to wait for others of its order key: of that only the id says anything. */
-export type MetJob = ClaimedJob & { blocked: boolean };
+export type MetJob = Omit<ClaimedJob, "workerId"> & { readonly blocked: boolean };
 
 /**
- * Takes due jobs, the most urgent first, for a worker that has its lease. What others are just taking is passed over. Each
- * queue is looked through by its own part of the index, so that one that is paused costs nothing, however full it is.
+ * Takes due jobs, the most urgent first, for a worker that has its lease. What others are just taking is passed over. Each name
+ * in each queue is looked through by its own part of the index: a queue that is paused, or a name that nobody has room for,
+ * costs nothing, however much of it there is.
  */
 export const claimJobs = plannedAnew<ClaimInput, MetJob>(
   (p, now) => sql`with met as materialized (
-    select d.id, d.order_key is not null and exists (
-        select from ${jobs} o where o.order_key = d.order_key and o.state in (1, 2, 3) and o.id <> d.id
-          and (o.state = 2 or o.seq < d.seq)) as blocked
-    from ${jobQueues} q cross join lateral (
+    select d.id, d.priority, d.run_at, d.seq, w.*, d.order_key is not null and (
+        (select o.seq from ${jobs} o where o.order_key = d.order_key and o.state in (1, 2, 3) order by o.seq limit 1) < d.seq
+        or exists (select from ${jobs} o where o.order_key = d.order_key and o.state = 2)
+      ) as blocked
+    from ${jobQueues} q
+    cross join jsonb_to_recordset(${p.wanted}::jsonb) as w(name text, room int, runner int, runner_room int)
+    cross join lateral (
       select id, order_key, seq, priority, run_at from ${jobs}
-      where due and queue = q.name and coalesce(name = any(${p.names}::text[]), false)
-      order by priority desc, run_at, seq limit (select ${p.most}::int) for update skip locked
+      where due and queue = q.name and name = w.name
+      order by priority desc, run_at, seq limit w.room + ${p.further}::int for update skip locked
     ) d
     where q.paused_at is null and ${now} and (${p.queues}::text[] is null or q.name = any(${p.queues}::text[]))
       and exists (select from ${jobWorkers} where id = ${p.workerId}::uuid and lease_until > statement_timestamp())
-    order by d.priority desc, d.run_at, d.seq limit ${p.most}::int
+  ), of_name as (
+    select *, row_number() over (partition by name order by priority desc, run_at, seq) as nth from met where not blocked
+  ), of_runner as (
+    select id, priority, run_at, seq, runner_room,
+      row_number() over (partition by runner order by priority desc, run_at, seq) as nth
+    from of_name where nth <= room
   ), taken as (
     update ${jobs} set state = 2, due = false, attempts = attempts + 1, fence = fence + 1, worker_id = ${p.workerId}::uuid,
       started_at = statement_timestamp()
-    where id = any(array(select id from met where not blocked))
-    returning id, name, queue, args, attempts, max_attempts, order_key, timeout_ms, fence, worker_id
+    where id = any(array(select id from of_runner where nth <= runner_room order by priority desc, run_at, seq limit ${p.most}::int))
+    returning id, name, queue, args, attempts as attempt, max_attempts, order_key, timeout_ms, fence
   )
-  select id, name, queue, args, attempts as attempt, max_attempts, order_key, timeout_ms, fence, worker_id, false as blocked
-  from taken
+  select *, false as blocked from taken
   union all
-  select id, null, null, null, null, null, null, null, null, null, true from met where blocked`,
+  select id, null, null, null, null, null, null, null, null, true from met where blocked`,
 );
 
 /**
  * Parks jobs that were met while others of their order keys were before them. One of those is held meanwhile: whoever
  * finishes it does so either before, so that nothing is parked, or after, and finds the parked ones. One that somebody has in
- * hand just now is not waited for: its job stays due and is met again.
+ * hand just now is not waited for: its job stays due and is met again. Answers those that are parked now.
  */
-export const parkJobs = statement<{ ids: readonly string[] }, never>(
+export const parkJobs = statement<{ ids: readonly string[] }, { id: string }>(
   (p) => sql`with met as materialized (
     select id, order_key, seq from ${jobs} where id = any(${p.ids}::uuid[]) and due order by id for update skip locked
   ), parked as materialized (
@@ -78,7 +98,8 @@ export const parkJobs = statement<{ ids: readonly string[] }, never>(
       order by o.seq limit 1 for share skip locked
     ) before
   )
-  update ${jobs} set due = false, parked = true, fence = fence + 1 where id = any(array(select id from parked))`,
+  update ${jobs} set due = false, parked = true, fence = fence + 1 where id = any(array(select id from parked))
+  returning id`,
 );
 
 /**
@@ -111,7 +132,8 @@ export interface SettleInput {
   progress: readonly (string | null)[];
 }
 
-export interface SettledJob extends DueJob {
+export interface SettledJob {
+  id: string;
   state: number;
   due: boolean;
 }
@@ -132,7 +154,7 @@ export const settleJobs = plannedAnew<SettleInput, SettledJob>(
         ${p.progress}::text[]) as s (id, fence, result, error, delay, progress)
     ) s
     where j.id = s.id and j.fence = s.fence and j.worker_id = ${p.workerId}::uuid and j.state = 2 and ${now}
-    returning j.id, j.queue, j.fence, j.state, j.due`,
+    returning j.id, j.state, j.due`,
 );
 
 /** Gives the transaction of a job so many milliseconds, as text, for a statement, and between two. */

@@ -92,6 +92,24 @@ it("refuses a cache that there is not, and one that the server keeps for itself"
   }
 });
 
+it("takes any key by REST: its slashes as they are, its colons as %3A", async () => {
+  const { backstay } = house;
+  const put = (path: string) =>
+    fetch(`${backstay.url}/v1/caches/default/keys/${path}`, {
+      method: "PUT",
+      headers: { ...bearer(operatorToken(backstay)), "content-type": "application/json" },
+      body: JSON.stringify({ value: path }),
+    });
+  for (const [path, key] of [
+    ["rest/a/b", "rest/a/b"],
+    ["rest/a%3Aincrement", "rest/a:increment"],
+    ["rest/a%2Fc", "rest/a%2Fc"],
+  ] as const) {
+    expect((await put(path)).status).toBe(200);
+    expect(await get("default", key)).toEqual({ value: path });
+  }
+});
+
 it("is for administrators", async () => {
   expect(await house.refused("Put", { cache: "default", key: "a", value: 1 }, house.ada.token)).toMatchObject({
     reason: "ADMIN_REQUIRED",

@@ -89,7 +89,8 @@ export async function handWorker({ database: db }: Pick<House, "database">) {
   return {
     /** The due jobs it gets, at most so many. Those that are to wait for others of their order key are parked. */
     async take(most = 10) {
-      const met = await store.claimJobs({ db }, { workerId, names, queues: undefined, most });
+      const wanted = names.map((name) => ({ name, room: most, runner: 0, runner_room: most }));
+      const met = await store.claimJobs({ db }, { workerId, wanted, queues: undefined, most, further: 0 });
       const blocked = met.filter((job) => job.blocked).map(({ id }) => id);
       if (blocked.length > 0) await store.parkJobs({ db }, { ids: blocked });
       return met.filter((job) => !job.blocked);

@@ -124,6 +124,18 @@ describe("the states", () => {
   });
 });
 
+it("of all jobs, on any page and in either direction, is read in its order and sorted never", async () => {
+  await fillWithFinished(house);
+  const all = { states: [], name: "", queue: "", orderKey: "", uniqueKey: "", cronId: "" };
+  for (const descending of [false, true]) {
+    for (const after of [undefined, "7fffffff000070008000000000000000"]) {
+      const plan = await planOf(house, (ctx) => listJobs(ctx, { ...all, descending, after, limit: 51 }));
+      expect(plan).toContain("jobs_pkey");
+      expect(plan).not.toMatch(/Sort|Seq Scan/);
+    }
+  }
+});
+
 describe("the other fields", () => {
   it("choose by name, queue and keys, all of them together", async () => {
     const mail = await submit(house, { name: "app.mail", orderKey: "a" });

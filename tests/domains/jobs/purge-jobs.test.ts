@@ -60,10 +60,18 @@ describe("finished jobs", () => {
     expect(await left()).toEqual([fresh]);
   });
 
-  it("give up their unique keys", async () => {
-    await submitDone({ uniqueKey: "key", uniqueFor: { seconds: 60n } });
-    await purge({ state: SUCCEEDED });
-    expect((await house.jobs.submitJob({ name: "app.touch", uniqueKey: "key" })).created).toBe(true);
+  it("stay while their unique key holds", async () => {
+    const held = await submitDone({ uniqueKey: "held", uniqueFor: { seconds: 60n } });
+    const over = await submitDone({ uniqueKey: "over", uniqueFor: { seconds: 60n } });
+    await submitDone({ uniqueKey: "free" });
+    const sql = openDatabase(house.backstay);
+    await sql`update backstay.jobs set unique_until = now() where id = ${over}`;
+    expect(await purge({ state: SUCCEEDED })).toBe(2);
+    expect(await left()).toEqual([held]);
+    expect((await house.jobs.submitJob({ name: "app.touch", uniqueKey: "held" })).created).toBe(false);
+    for (const uniqueKey of ["over", "free"]) {
+      expect((await house.jobs.submitJob({ name: "app.touch", uniqueKey })).created).toBe(true);
+    }
   });
 
   it("go 10,000 at a time, those first that were finished first", async () => {

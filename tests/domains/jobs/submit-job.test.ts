@@ -80,6 +80,11 @@ describe("the time", () => {
     expect(await (await handWorker(house)).take()).toEqual([]);
   });
 
+  it("is at most the last that there is", async () => {
+    const { job } = await byCurl({ runAt: "9999-12-31T23:59:59.999999999Z" });
+    expect(job.runAt).toBe("9999-12-31T23:59:59.999Z");
+  });
+
   it.each(["0001-01-01T00:00:00Z", "2020-02-02T02:02:02Z"])("that is past is now: %s", async (runAt) => {
     const { job } = await byCurl({ runAt });
     expect(job.runAt).toEqual(job.createTime);
@@ -129,6 +134,18 @@ describe("the unique key", () => {
     // It runs: what it has begun with stays.
     const third = await submitJob({ uniqueKey: "key", args: { n: 3 }, onConflict: OnConflict.REPLACE });
     expect(third).toMatchObject({ created: false, job: { id: first.id, args: { n: 2 }, state: JobState.RUNNING } });
+  });
+
+  it("is not another job's to replace: its arguments were checked for that one alone", async () => {
+    const first = await submit(house, { uniqueKey: "key", args: { n: 1 } });
+    const replace = submitJob({
+      name: "app.mail",
+      uniqueKey: "key",
+      args: { to: "x" },
+      onConflict: OnConflict.REPLACE,
+    });
+    expect(await refused(replace)).toEqual({ code: "already_exists", reason: "JOB_EXISTS", fields: ["uniqueKey"] });
+    expect((await house.jobs.getJob({ id: first.id })).job).toEqual(first);
   });
 
   it("refuses a second job, when that is to fail", async () => {

@@ -8,49 +8,45 @@ import { startBackstay } from "../../support/backstay.js";
 describe("rows of a table", () => {
   const unused: Db = { run: () => Promise.reject(new Error("nobody reads here")) };
   const [database, transaction] = [{ ...unused }, { ...unused }];
-  /** Rows of a table that is always cached, or not; where each load was told to read. */
-  const rowsOf = (table: "always" | "asked") => {
+  /** Rows of a table that is cached, or not; where each load was told to read. */
+  const rowsOf = (isCached: boolean) => {
     const bus = memoryBus((error) => {
       throw error;
     });
-    const caches = memoryCaches({ bus, tables: ["always"], named: new Map() });
+    const caches = memoryCaches({ bus, tables: isCached ? ["accounts"] : ["grants"], named: new Map() });
     const read: Db[] = [];
     const load = async ({ db }: { db: Db }) => ({ n: read.push(db) });
-    return { rows: caches.rows<{ n: number }>(table, { max: 10, ttlMs: 1_000 }), read, load };
+    return { rows: caches.rows<{ n: number }>("accounts", { max: 10, ttlMs: 1_000 }), read, load };
   };
 
-  it("that are always cached are read through, by the database itself and no transaction", async () => {
-    const { rows, read, load } = rowsOf("always");
+  it("that are cached are read through, by the database itself and no transaction", async () => {
+    const { rows, read, load } = rowsOf(true);
     const from = { database, db: transaction };
     expect([await rows.read(from, "a", load), await rows.read(from, "a", load)]).toEqual([{ n: 1 }, { n: 1 }]);
     expect(read).toEqual([database]);
     expect(read[0]).toBe(database);
   });
 
-  it("that are not are read directly, where the call reads, until a read says cached", async () => {
-    const { rows, read, load } = rowsOf("asked");
+  it("that are not are read directly, where the call reads", async () => {
+    const { rows, read, load } = rowsOf(false);
     const from = { database, db: transaction };
     for (const n of [1, 2]) expect(await rows.read(from, "a", load)).toEqual({ n });
     expect(read.every((db) => db === transaction)).toBe(true);
-    for (let n = 0; n < 2; n++) expect(await rows.read(from, "a", load, { cached: true })).toEqual({ n: 3 });
+    expect(await rows.read({ database }, "a", load)).toEqual({ n: 3 });
     expect(read[2]).toBe(database);
-    expect(await rows.read({ database }, "a", load)).toEqual({ n: 4 });
-    expect(read[3]).toBe(database);
   });
 
   it("are forgotten once a change is committed, and not before", async () => {
-    for (const table of ["always", "asked"] as const) {
-      const { rows, load } = rowsOf(table);
-      const effects: (() => void)[] = [];
-      const read = () => rows.read({ database }, "a", load, { cached: true });
-      await read();
-      rows.wrote({ afterCommit: (effect) => effects.push(effect) }, "a");
-      expect(await read()).toEqual({ n: 1 });
-      for (const effect of effects) effect();
-      expect(await read()).toEqual({ n: 2 });
-      rows.clear();
-      expect(await read()).toEqual({ n: 3 });
-    }
+    const { rows, load } = rowsOf(true);
+    const effects: (() => void)[] = [];
+    const read = () => rows.read({ database }, "a", load);
+    await read();
+    rows.wrote({ afterCommit: (effect) => effects.push(effect) }, "a");
+    expect(await read()).toEqual({ n: 1 });
+    for (const effect of effects) effect();
+    expect(await read()).toEqual({ n: 2 });
+    rows.clear();
+    expect(await read()).toEqual({ n: 3 });
   });
 });
 

@@ -234,6 +234,7 @@ describe("jobs in a process of their own", () => {
     process.kill(pid, "SIGKILL");
     await gone(pid);
     expect(await run(runner, "echo")).toEqual({ kind: "done", result: {} });
+    expect(warnings.at(-1)).toMatch("a job process was ended by SIGKILL");
   });
 
   it.each(["deaf", "loop"])("ends with the server that started it, whatever its job does: %s", async (name) => {

@@ -1183,7 +1183,8 @@ export enum OnConflict {
   KEEP = 1,
 
   /**
-   * The job that holds it gets the new arguments and time if it waits; it is the answer either way.
+   * The job that holds it gets the new arguments and time if it waits; it is the answer either way. ALREADY_EXISTS when it is of
+   * another name.
    *
    * @generated from enum value: ON_CONFLICT_REPLACE = 2;
    */
@@ -1214,7 +1215,8 @@ export const JobService: GenService<{
    * Submits a job. It is committed when the call is answered.
    * Errors: INVALID_ARGUMENT `UNKNOWN_JOB` for a name that nothing is registered by, `INVALID_ARGS` when the job does not take
    * these arguments, `JOB_TOO_LARGE` for arguments beyond 256 KiB of JSON, `INVALID_FIELD` for arguments nested deeper than 32
-   * levels; ALREADY_EXISTS `JOB_EXISTS` when the unique key is held and `on_conflict` says so.
+   * levels; ALREADY_EXISTS `JOB_EXISTS` when the unique key is held and `on_conflict` says so; NOT_FOUND `JOB_NOT_FOUND` for a
+   * repeat, by its idempotency key, whose job is no longer kept.
    *
    * @generated from rpc backstay.jobs.v1.JobService.SubmitJob
    */
@@ -1246,7 +1248,7 @@ export const JobService: GenService<{
     output: typeof GetJobResponseSchema;
   },
   /**
-   * Lists jobs, oldest first. Dead letters are those of the state DEAD.
+   * Lists jobs, oldest first by the clocks of the nodes that took them. Dead letters are those of the state DEAD.
    * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query.
    *
    * @generated from rpc backstay.jobs.v1.JobService.ListJobs
@@ -1282,7 +1284,7 @@ export const JobService: GenService<{
     output: typeof CancelJobResponseSchema;
   },
   /**
-   * Deletes finished jobs of one state, at most 10,000 a call.
+   * Deletes finished jobs of one state, at most 10,000 a call. Those whose unique key still holds, by `unique_for`, stay.
    * Errors: INVALID_ARGUMENT `INVALID_FIELD` for a state that is not a finished one.
    *
    * @generated from rpc backstay.jobs.v1.JobService.PurgeJobs

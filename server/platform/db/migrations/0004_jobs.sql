@@ -62,7 +62,7 @@ CREATE TABLE "backstay"."webhooks" (
 	"seen_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
-CREATE INDEX "jobs_due" ON "backstay"."jobs" USING btree ("queue","priority" DESC NULLS FIRST,"run_at","seq") WHERE "backstay"."jobs"."due";--> statement-breakpoint
+CREATE INDEX "jobs_due" ON "backstay"."jobs" USING btree ("queue","name","priority" DESC NULLS FIRST,"run_at","seq") WHERE "backstay"."jobs"."due";--> statement-breakpoint
 CREATE INDEX "jobs_later" ON "backstay"."jobs" USING btree ("run_at") WHERE not "backstay"."jobs"."due" and not "backstay"."jobs"."parked" and "backstay"."jobs"."state" in (1, 3);--> statement-breakpoint
 CREATE INDEX "jobs_running" ON "backstay"."jobs" USING btree ("worker_id") WHERE "backstay"."jobs"."state" = 2;--> statement-breakpoint
 CREATE UNIQUE INDEX "jobs_unique" ON "backstay"."jobs" USING btree ("unique_key") WHERE "backstay"."jobs"."holds_key";--> statement-breakpoint

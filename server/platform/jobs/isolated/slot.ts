@@ -72,9 +72,11 @@ export function createSlot(options: SlotOptions): Slot {
   let isReady = false;
   let turn: Turn | undefined;
   let turns = 0;
-  /** Of the child: when it was started, whether it was of use, what it said of its end, its size as it says, and when it was ready. */
+  // Of the child: when it was started, whether it was of use, whether it was told to end, what it said of its end, its size as it
+  // says, and when it was ready.
   let born = 0;
   let wasUsed = false;
+  let isLeaving = false;
   let said: string | undefined;
   let size: number | undefined;
   let sizeAtFirst = 0;
@@ -86,7 +88,9 @@ export function createSlot(options: SlotOptions): Slot {
   let isStopping = false;
 
   const launch = () => {
-    [born, wasUsed, isReady, said, size] = [performance.now(), false, false, undefined, undefined];
+    born = performance.now();
+    wasUsed = isReady = isLeaving = false;
+    said = size = undefined;
     const mine: Child = options.open({
       onMessage: (message) => child === mine && hear(mine, message),
       onGone: (how) => child === mine && bury(how),
@@ -145,6 +149,7 @@ export function createSlot(options: SlotOptions): Slot {
     earlyDeaths = 0;
     if (sizeOf() - sizeAtFirst > MOST_LEFT_BEHIND * (most - sizeAtFirst)) {
       isReady = false;
+      isLeaving = true;
       child?.dismiss();
     } else if (isReady) options.onReady(slot);
   };
@@ -154,25 +159,26 @@ export function createSlot(options: SlotOptions): Slot {
 
   const bury = (how: string) => {
     const words = said === undefined ? how : `${how}: ${said}`;
-    const isEarly = turn === undefined && !wasUsed && performance.now() - born < EARLY_MS;
+    const isExpected = isLeaving || turn !== undefined;
+    const isEarly = !isExpected && !wasUsed && performance.now() - born < EARLY_MS;
+    const wait = isEarly ? Math.min(LEAST_PAUSE_MS * 2 ** Math.min(earlyDeaths++, 20), MOST_PAUSE_MS) : 0;
     child = undefined;
     isReady = false;
     isDown = isEarly;
     turn?.settle(turn.hasBegun() ? { kind: "failed", error: `the job's ${kind} ${words}` } : undefined);
     gone();
     if (isStopping) return;
+    if (!isExpected) log.warn({ againInMs: wait }, `a job ${kind} ${words}`);
     if (!isEarly) return launch();
     lastWords = words;
-    const wait = Math.min(LEAST_PAUSE_MS * 2 ** Math.min(earlyDeaths++, 20), MOST_PAUSE_MS);
-    log.warn({ again_in_ms: wait }, `a job ${kind} ${words}`);
     pause = setTimeout(launch, wait);
     options.onDown();
   };
 
   /** Ends the child by force. It was not its own end, so the next one is started as soon as it is gone. */
   const end = (outcome: Outcome | undefined) => {
-    wasUsed = true;
     isReady = false;
+    isLeaving = true;
     turn?.settle(outcome);
     child?.kill();
   };
@@ -184,8 +190,12 @@ export function createSlot(options: SlotOptions): Slot {
       clearTimeout(pause);
       if (child === undefined) return;
       const late = setTimeout(() => child?.kill(), STOPPED_WITHIN_MS);
+      const others = gone;
       const whenGone = new Promise<void>((resolve) => {
-        gone = resolve;
+        gone = () => {
+          others();
+          resolve();
+        };
       });
       isReady = false;
       child.dismiss();

@@ -444,6 +444,9 @@ export const ClearResponseSchema: GenMessage<ClearResponse> = /*@__PURE__*/
  * Caches are of each node by itself; a change on one is dropped on the others. Those that the server keeps for itself, such as
  * the callers it knows, can be counted and cleared, but not read.
  *
+ * In the paths of REST a key's slashes are written as they are, since `%2F` stays as that text, and its colons as `%3A`: what
+ * follows a colon in a path is a verb, such as `:increment`.
+ *
  * @generated from service backstay.cache.v1.CacheService
  */
 export const CacheService: GenService<{
@@ -481,7 +484,9 @@ export const CacheService: GenService<{
     output: typeof GetResponseSchema;
   },
   /**
-   * Keeps a value on the node; the others drop theirs, or get it too when `cache.sync` is on.
+   * Keeps a value on the node; the others drop theirs, or get it too when `cache.sync` is on. What another node keeps, without
+   * anything to load it from, may be older: until its time is up, it hears of a change, or notices may have been missed. Without
+   * NATS each node has its own.
    * Errors: NOT_FOUND `CACHE_NOT_FOUND`; PERMISSION_DENIED `CACHE_INTERNAL`; INVALID_ARGUMENT `INVALID_FIELD` for a value
    * beyond 1 MiB of JSON.
    *
