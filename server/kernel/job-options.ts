@@ -184,12 +184,12 @@ export function toNewJob(name: string, args: JsonObject = {}, options: SubmitOpt
     if (given !== undefined && !isWithin(value, least, most)) refuse(`${key} is a duration`);
     return value;
   };
-  const delayMs = ms("delay", delay, 0, 3650 * DAY);
   return {
     name,
     args,
     queue,
-    runAt: delayMs === undefined ? runAt : new Date(Date.now() + delayMs),
+    runAt,
+    delayMs: ms("delay", delay, 0, 3650 * DAY),
     uniqueKey,
     uniqueForMs: ms("uniqueFor", uniqueFor, 0, YEAR),
     onConflict,

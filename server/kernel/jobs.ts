@@ -72,6 +72,8 @@ export interface NewJob {
   readonly queue?: string | undefined;
   /** Not before; now when absent. */
   readonly runAt?: Date | undefined;
+  /** The same as milliseconds from the submission on, by the clock of the database. */
+  readonly delayMs?: number | undefined;
   /** At most one job that is not finished has it. */
   readonly uniqueKey?: string | undefined;
   /** Milliseconds since the submission that the key is held at least. */

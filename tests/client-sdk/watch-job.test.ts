@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient, type Job, JobState } from "@backstay/client";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { handWorker, jobHouse, someJobs, submit, submitDead } from "../domains/jobs/house.js";
 import { operatorToken, within } from "../domains/support.js";
 import { startBackstay } from "../support/backstay.js";
@@ -74,6 +74,25 @@ describe("a job that is watched", () => {
     await worker.succeed(taken!, "done");
     expect(await watched.next()).toMatchObject({ state: SUCCEEDED });
     expect(await watched.next()).toBeUndefined();
+  });
+
+  it("is asked for anew when nothing was said for 40 s, as by a connection that is gone", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    let asked = 0;
+    const fetch = () => {
+      asked++;
+      return new Promise<never>(() => {});
+    };
+    const stop = new AbortController();
+    const watching = impatientClient("http://127.0.0.1:1", { token: "any", fetch }).jobs.watchJob("any", stop);
+    const next = watching[Symbol.asyncIterator]().next();
+    await vi.advanceTimersByTimeAsync(39_000);
+    expect(asked).toBe(1);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(asked).toBe(2);
+    stop.abort();
+    expect(await next).toEqual({ done: true, value: undefined });
   });
 
   it("goes on at another server when its own stops", async () => {

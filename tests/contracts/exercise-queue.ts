@@ -146,6 +146,19 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
       }
     });
 
+    it("with a delay is due that long after its submission, whatever this machine's clock says, and so when it replaces another", async () => {
+      const node = await makeNode({ jobs: [{}], works: false });
+      const waits = async (id: string) => {
+        const { run_at, created_at } = await rowOf(id);
+        return +run_at - +created_at;
+      };
+      const id = await submitOne(node, { name: "test.job", delayMs: 60_000, uniqueKey: "delayed" });
+      expect(await waits(id)).toBe(60_000);
+      await submitOne(node, { name: "test.job", delayMs: 120_000, uniqueKey: "delayed", onConflict: "replace" });
+      expect(await waits(id)).toBeGreaterThanOrEqual(120_000);
+      expect(await waits(id)).toBeLessThan(180_000);
+    });
+
     it("goes before others of a lower priority, and after those that were due before", async () => {
       const done: unknown[] = [];
       const submitter = await makeNode({ jobs: [{}], works: false });

@@ -36,8 +36,7 @@ export const eraseJob = {
 /** Has the rest of an account erased: at once, and again when whoever was writing for it has ended. */
 export async function submitErase(ctx: Ctx, accountId: string): Promise<void> {
   const job = { name: NAME, args: { accountId } };
-  const afterwards = new Date(ctx.clock.now().getTime() + AFTERWARDS);
-  await ctx.jobs.submit(ctx, [job, { ...job, runAt: afterwards }]);
+  await ctx.jobs.submit(ctx, [job, { ...job, delayMs: AFTERWARDS }]);
 }
 
 async function eraseRest(ctx: JobCtx, accountId: string): Promise<void> {

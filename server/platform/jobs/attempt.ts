@@ -22,7 +22,7 @@ export interface AttemptParts {
 export async function attemptJob(parts: AttemptParts): Promise<Outcome> {
   const { declaration, job, line } = parts;
   const { signal } = line;
-  const transaction = jobTransaction({ ...parts, signal });
+  const transaction = jobTransaction(parts);
   try {
     const checked = await declaration.check(job.args);
     if ("issues" in checked) return { kind: "failed", error: inWords(checked.issues), final: true };
@@ -31,7 +31,8 @@ export async function attemptJob(parts: AttemptParts): Promise<Outcome> {
     // What it returned because it was told to end is no result.
     signal.throwIfAborted();
     const committed = await transaction.complete(jsonText(result, "What the job returned"));
-    return committed === "none" ? { kind: "done", result } : { kind: committed };
+    if (committed === "none") return { kind: "done", result };
+    return committed === "lost" ? { kind: "lost" } : { kind: "committed", woken: committed.woken };
   } catch (error) {
     await transaction.abandon();
     if (signal.aborted) return { kind: "failed", error: reasonOf(signal) };
@@ -46,6 +47,10 @@ export function reasonOf({ reason }: AbortSignal): string {
 }
 
 function contextOf(job: ClaimedJob, line: JobLine, transaction: JobTransaction): JobContext {
+  const heartbeat = async () => {
+    await line.heartbeat();
+    transaction.touch();
+  };
   return {
     id: job.id,
     name: job.name,
@@ -53,7 +58,7 @@ function contextOf(job: ClaimedJob, line: JobLine, transaction: JobTransaction):
     maxAttempts: job.maxAttempts,
     signal: line.signal,
     db: { run: (text, values) => thenGoOn(line, transaction.run(text, values)) },
-    heartbeat: () => thenGoOn(line, line.heartbeat()),
+    heartbeat: () => thenGoOn(line, heartbeat()),
     progress: line.progress,
     log: line.log,
     submit: (job) => thenGoOn(line, transaction.submit(job)),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DomainError } from "../../kernel/errors.js";
 import type { DeclaredJobs, JobDeclaration } from "../../kernel/jobs.js";
-import type { Log } from "../log.js";
+import { describeError, type Log } from "../log.js";
 import type { ClaimedJob } from "../queue/queue.js";
 import { reasonOf } from "./attempt.js";
 import { jsonText } from "./json-text.js";
@@ -9,21 +9,28 @@ import { keyOf, type Taking } from "./lease.js";
 import type { ProgressWriter } from "./progress.js";
 import type { Room } from "./room.js";
 import type { JobLine, Outcome } from "./runner.js";
+import { wordsOfError } from "./words.js";
 
 /** Milliseconds an attempt gets to end when it was told to: after that it is left to itself, and its outcome is written. */
 const GRACE_MS = 3_000;
+/** Milliseconds that a job waits for a place to run: it is given to others then. */
+const BEGIN_WITHIN_MS = 60_000;
 
 export interface AttemptsParts {
   declared: DeclaredJobs;
   room: Room;
   /** Milliseconds an attempt may take that neither its job nor its declaration gives another time. */
   timeout: number;
+  /** Milliseconds that a job waits for a place to run; absent is a minute. */
+  beginWithin?: number;
   log: Log;
   progress: ProgressWriter;
   /** Whether a taking still counts. Rejects when the database is away. */
   isHeld(job: ClaimedJob): Promise<boolean>;
   /** Told what an attempt came to that counts. */
   onEnded(job: ClaimedJob, declaration: JobDeclaration, outcome: Outcome): void;
+  /** Told of a job that had no place to run, and is as if it had never been taken. */
+  onUnbegun(job: ClaimedJob): void;
   /** Told that there is room again. */
   onRoom(): void;
 }
@@ -48,23 +55,26 @@ interface Attempt {
   readonly end: AbortController;
   timer: NodeJS.Timeout | undefined;
   /** Why a failure of it does not count, or nothing at all does. */
-  fate: "stopped" | "lost" | undefined;
+  fate: "stopped" | "unbegun" | "lost" | undefined;
 }
 
 export function createAttempts(parts: AttemptsParts): Attempts {
-  const { declared, room, timeout, log, progress, isHeld, onEnded, onRoom } = parts;
+  const { declared, room, timeout, beginWithin = BEGIN_WITHIN_MS, log, progress, isHeld, onEnded, onRoom } = parts;
   const attempts = new Map<string, Attempt>();
   const stopped: ClaimedJob[] = [];
   let onIdle = () => {};
 
+  const isCurrent = (attempt: Attempt) => attempts.get(keyOf(attempt.job)) === attempt;
+
   const finish = (attempt: Attempt, outcome: Outcome) => {
     const { job, declaration, fate } = attempt;
-    if (attempts.get(keyOf(job)) !== attempt) return;
+    if (!isCurrent(attempt)) return;
     clearTimeout(attempt.timer);
+    if (fate === "stopped" && outcome.kind === "failed") stopped.push(job);
+    else if (fate === "unbegun" && outcome.kind === "failed") parts.onUnbegun(job);
+    else if (fate !== "lost") onEnded(job, declaration, outcome);
     attempts.delete(keyOf(job));
     room.leave(job.name);
-    if (fate === "stopped" && outcome.kind === "failed") stopped.push(job);
-    else if (fate !== "lost") onEnded(job, declaration, outcome);
     onRoom();
     if (attempts.size === 0) onIdle();
   };
@@ -83,6 +93,14 @@ export function createAttempts(parts: AttemptsParts): Attempts {
     finish(attempt, { kind: "failed", error: `${reasonOf(end.signal)}; it was told to end and goes on` });
   };
 
+  const waitForPlace = (attempt: Attempt) => {
+    attempt.timer = setTimeout(() => {
+      log.warn({ job: attempt.job.id, name: attempt.job.name }, "a job had no place to run in time and is given back");
+      attempt.fate ??= "unbegun";
+      end(attempt, new Error(`the attempt did not begin within ${beginWithin} ms`));
+    }, beginWithin);
+  };
+
   const beginTime = (attempt: Attempt) => {
     const { timeoutMs } = attempt;
     clearTimeout(attempt.timer);
@@ -95,9 +113,15 @@ export function createAttempts(parts: AttemptsParts): Attempts {
     const { job, end } = attempt;
     return {
       signal: end.signal,
+      began() {
+        // Too late: it is told to end already, and what it did by then was an attempt.
+        if (attempt.fate === "unbegun") attempt.fate = undefined;
+        if (isCurrent(attempt) && !end.signal.aborted) beginTime(attempt);
+      },
       async heartbeat() {
         if (!(await isHeld(job))) lose(job);
         end.signal.throwIfAborted();
+        if (!isCurrent(attempt)) throw new DomainError("JOB_LOST");
         beginTime(attempt);
       },
       progress(value) {
@@ -133,9 +157,14 @@ export function createAttempts(parts: AttemptsParts): Attempts {
       const attempt: Attempt = { job, declaration, timeoutMs, end, timer: undefined, fate: undefined };
       attempts.set(keyOf(job), attempt);
       room.enter(job.name);
-      beginTime(attempt);
+      waitForPlace(attempt);
       const running = room.runnerOf(declaration).run(job, lineOf(attempt));
-      void running.then((outcome) => finish(attempt, outcome));
+      running
+        .then((outcome) => finish(attempt, outcome))
+        .catch((error) => {
+          log.error({ job: job.id, name: job.name, ...describeError(error) }, "what became of a job is not known");
+          finish(attempt, { kind: "failed", error: wordsOfError(error), final: true });
+        });
     },
     all: () => Array.from(attempts.values(), ({ job }) => job),
     has: (taking) => attempts.has(keyOf(taking)),
@@ -144,7 +173,7 @@ export function createAttempts(parts: AttemptsParts): Attempts {
     async stop(ms) {
       for (const attempt of attempts.values()) {
         // What fails because it was told to end is not the job's fault.
-        attempt.fate ??= "stopped";
+        if (attempt.fate !== "lost") attempt.fate = "stopped";
         end(attempt, new Error("the server stops"));
       }
       await idle(ms);

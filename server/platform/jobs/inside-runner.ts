@@ -19,6 +19,7 @@ export function insideRunner({ declared, transactions, size, submit }: InsideRun
     async start() {},
     async stop() {},
     async run(job, line) {
+      line.began?.();
       return attemptJob({ declaration: declared.find(job.name)!, job, line, transactions, submit });
     },
   };

@@ -1,16 +1,17 @@
-import type { Database } from "../db/db.js";
+import type { Database, Db } from "../db/db.js";
 import type { Log } from "../log.js";
 import type { DueJob } from "../queue/queue.js";
 import {
+  BATCH,
   findRunning,
   pruneWorkers,
   type RescuedJob,
   releaseJobs,
   renewLease,
   rescueJobs,
-  wakeNextOfKey,
 } from "../queue/store.js";
 import type { Trouble } from "./trouble.js";
+import { KeysHeld, orderKeysOf, wakeNext } from "./waking.js";
 
 /** One taking of a job. */
 export interface Taking {
@@ -81,8 +82,15 @@ export function workerLease(parts: LeaseParts): WorkerLease {
   };
 
   const rescue = async () => {
-    const rescued = await moving(database, (db) => rescueJobs({ db }, { error: LOST }), offer);
-    if (rescued.length > 0) log.warn({ jobs: rescued.length }, "jobs were taken back from workers that were lost");
+    // The own lease is to be renewed, however many there are.
+    const until = performance.now() + lease / BEATS;
+    let count = 0;
+    let last: number;
+    do {
+      last = (await moving(database, (db, except) => rescueJobs({ db }, { error: LOST, except }), offer)).length;
+      count += last;
+    } while (last === BATCH && !stopped && performance.now() < until);
+    if (count > 0) log.warn({ jobs: count }, "jobs were taken back from workers that were lost");
   };
 
   const next = () => {
@@ -97,7 +105,7 @@ export function workerLease(parts: LeaseParts): WorkerLease {
     async start() {
       await renewLease(at, { workerId, leaseMs: lease });
       await pruneWorkers(at, {});
-      await rescue();
+      // Others are rescued from with the first beat: after an outage they too are about to say that they are there.
       next();
     },
     async stop() {
@@ -117,22 +125,33 @@ export async function giveBack(
 ): Promise<readonly DueJob[]> {
   const ids = takings.map(({ id }) => id);
   const fences = takings.map(({ fence }) => String(fence));
-  return moving(database, (db) => releaseJobs({ db }, { workerId, ids, fences }), offer);
+  return moving(database, (db, except) => releaseJobs({ db }, { workerId, ids, fences, except }), offer);
 }
 
-/** Runs what takes jobs from their workers, lets the next of their order keys go, and offers what is due then. */
+/**
+ * Runs what takes jobs from their workers, lets the next of their order keys go, and offers what is due then. Jobs of keys that
+ * somebody holds are excepted, to be moved another time: one key does not hold up the others.
+ */
 async function moving(
   database: Database,
-  move: (db: Parameters<Parameters<Database["transaction"]>[0]>[0]) => Promise<readonly RescuedJob[]>,
+  move: (db: Db, except: readonly string[]) => Promise<readonly RescuedJob[]>,
   offer: (due: readonly DueJob[]) => void,
 ): Promise<readonly RescuedJob[]> {
-  const { moved, woken } = await database.transaction(async (db) => {
-    const moved = await move(db);
-    const orderKeys = [...new Set(moved.flatMap(({ orderKey }) => orderKey ?? []))].sort();
-    return { moved, woken: orderKeys.length === 0 ? [] : await wakeNextOfKey({ db }, { orderKeys }) };
-  });
-  offer([...moved.filter(({ due }) => due), ...woken]);
-  return moved;
+  const moveBut = (except: readonly string[]) =>
+    database.transaction(async (db) => {
+      const moved = await move(db, except);
+      return { moved, woken: await wakeNext(db, orderKeysOf(moved)) };
+    });
+  for (const except: string[] = []; ; ) {
+    try {
+      const { moved, woken } = await moveBut(except);
+      offer([...moved.filter(({ due }) => due), ...woken]);
+      return moved;
+    } catch (error) {
+      if (!(error instanceof KeysHeld)) throw error;
+      except.push(...error.orderKeys);
+    }
+  }
 }
 
 export function keyOf({ id, fence }: Taking): string {

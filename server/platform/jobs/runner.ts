@@ -1,12 +1,12 @@
 import type { JsonObject } from "../../kernel/jobs.js";
-import type { ClaimedJob } from "../queue/queue.js";
+import type { ClaimedJob, DueJob } from "../queue/queue.js";
 
 /** What became of an attempt. */
 export type Outcome =
   /** Done; its completion is still to be written. */
   | { readonly kind: "done"; readonly result: unknown }
-  /** Done, and committed together with what its transaction wrote. */
-  | { readonly kind: "committed" }
+  /** Done, and committed together with what its transaction wrote; `woken` are jobs that wait for nothing else now. */
+  | { readonly kind: "committed"; readonly woken: readonly DueJob[] }
   /** Failed; `final` when trying again is of no use. */
   | { readonly kind: "failed"; readonly error: string; readonly final?: boolean }
   /** It was no longer this worker's. */
@@ -16,6 +16,8 @@ export type Outcome =
 export interface JobLine {
   /** Fires when the attempt is to end; its reason says why, in words that `lastError` shows. */
   readonly signal: AbortSignal;
+  /** Told when the job begins: the attempt's time starts here. Absent where that is told in another way. */
+  began?(): void;
   /** Begins the attempt's time anew; rejects with JOB_LOST. */
   heartbeat(): Promise<void>;
   progress(value: unknown): void;
@@ -31,7 +33,7 @@ export interface Runner {
   /** How many it can run at once. */
   readonly size: number;
   /**
-   * Runs an attempt. Never rejects: whatever goes wrong is an outcome. After the signal fired it answers within two seconds where
+   * Runs an attempt, once there is a place for it. Never rejects: whatever goes wrong is an outcome. After the signal fired it answers within two seconds where
    * the job can be ended by force, and when the job itself ends otherwise.
    */
   run(job: ClaimedJob, line: JobLine): Promise<Outcome>;

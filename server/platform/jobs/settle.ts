@@ -3,8 +3,10 @@ import { DomainError } from "../../kernel/errors.js";
 import { ConflictError, type Database, type Db } from "../db/db.js";
 import { describeError, type Log } from "../log.js";
 import type { DueJob } from "../queue/queue.js";
-import { type SettledJob, settleJobs, wakeNextOfKey } from "../queue/store.js";
-import type { Taking } from "./lease.js";
+import { type SettledJob, settleJobs } from "../queue/store.js";
+import { lane } from "./lane.js";
+import { keyOf, type Taking } from "./lease.js";
+import { KeysHeld, orderKeysOf, wakeNext } from "./waking.js";
 import { wordsOfError } from "./words.js";
 
 /** What is to be written of an attempt. */
@@ -34,24 +36,27 @@ export interface SettlerParts {
   offer(due: readonly DueJob[]): void;
 }
 
-/** Writes what became of attempts: all that came while the last write was under way with the next. */
+/**
+ * Writes what became of attempts: all that came while the last write was under way with the next. Those of order keys are written
+ * apart from the others, since they may have to wait for somebody.
+ */
 export interface Settler {
   push(settlement: Settlement): void;
-  /** Whether what became of a taking is not written yet. */
+  /** Whether what became of a taking is not written yet, or was refused. */
   has(taking: Taking): boolean;
   /** Resolves when everything is written; gives up once the signal fires. */
   drain(signal: AbortSignal): Promise<void>;
 }
 
-/** Most attempts of one write. */
-const MOST = 1_000;
 const RETRY_MS = 250;
+/** What is kept of an attempt whose outcome the database refuses in its own words. */
+const REFUSED = "what became of the attempt could not be written: the database refused it";
 
 export function settler({ database, workerId, log, onSettled, offer }: SettlerParts): Settler {
-  const queue: Settlement[] = [];
-  let writing: Settlement[] = [];
-  let work: Promise<void> | undefined;
+  const unwritten = new Set<Settlement>();
+  const refused = new Set<string>();
   let ending: AbortSignal | undefined;
+  let onWritten = () => {};
 
   const send = (db: Db, of: readonly Settlement[]) =>
     settleJobs(
@@ -67,77 +72,94 @@ export function settler({ database, workerId, log, onSettled, offer }: SettlerPa
       },
     );
 
-  /** Those with an order key let the next of their keys be taken in the same commit. */
-  const writeOrdered = (of: readonly Settlement[]) =>
-    database.transaction(async (db) => {
-      const settled = await send(db, of);
-      const orderKeys = [...new Set(of.map(({ orderKey }) => orderKey!))].sort();
-      return { settled, woken: await wakeNextOfKey({ db }, { orderKeys }) };
-    });
+  const writeFree = async (of: readonly Settlement[]) => tell(of, await send(database, of));
 
-  const write = async (of: readonly Settlement[]) => {
-    if (of[0]!.orderKey === null) return tell(of, await send(database, of));
-    const { settled, woken } = await writeOrdered(of);
-    tell(of, settled);
-    offer(woken);
+  /** Lets the next of their keys be taken in the same commit. Those whose next one somebody has in hand are written later. */
+  const writeOrdered = async (of: readonly Settlement[]): Promise<void> => {
+    const write = async (db: Db) => ({ settled: await send(db, of), woken: await wakeNext(db, orderKeysOf(of)) });
+    try {
+      const { settled, woken } = await database.transaction(write);
+      tell(of, settled);
+      offer(woken);
+    } catch (error) {
+      if (!(error instanceof KeysHeld)) throw error;
+      const isHeld = ({ orderKey }: Settlement) => error.orderKeys.includes(orderKey!);
+      ordered.pushLater(of.filter(isHeld), RETRY_MS);
+      const others = of.filter((one) => !isHeld(one));
+      if (others.length > 0) await writeOrdered(others);
+    }
   };
 
   const tell = (of: readonly Settlement[], settled: readonly SettledJob[]) => {
     const found = new Map(settled.map((job) => [job.id, job]));
-    for (const settlement of of) onSettled(settlement, found.get(settlement.id));
+    for (const settlement of of) {
+      forget(settlement);
+      onSettled(settlement, found.get(settlement.id));
+    }
     offer(of.filter(({ id }) => found.get(id)?.due));
   };
 
+  const forget = (settlement: Settlement) => {
+    unwritten.delete(settlement);
+    if (unwritten.size === 0) onWritten();
+  };
+
+  type Write = (of: readonly Settlement[]) => Promise<void>;
   /** What the database cannot be told now is told later; what it refuses is told alone, and at last given up. */
-  const writeSurely = async (of: readonly Settlement[]): Promise<void> => {
-    for (;;) {
-      try {
-        return await write(of);
-      } catch (error) {
-        if (ending?.aborted) return log.warn(describeError(error), "what became of jobs could not be written");
-        if (!isPassing(error)) return writeApart(of, error);
-        await sleep(RETRY_MS);
+  const surely = (write: Write): Write => {
+    const writeSurely: Write = async (of) => {
+      while (!ending?.aborted) {
+        try {
+          return await write(of);
+        } catch (error) {
+          if (!isPassing(error)) return writeApart(of, error);
+          await sleep(RETRY_MS);
+        }
       }
-    }
-  };
-
-  const writeApart = async (of: readonly Settlement[], error: unknown) => {
-    const [first, second] = of;
-    if (second !== undefined) {
+    };
+    const writeApart = async (of: readonly Settlement[], error: unknown) => {
+      if (of.length === 1) return writeOther(of[0]!, error);
       for (const one of of) await writeSurely([one]);
-      return;
-    }
-    log.error({ job: first!.id, ...describeError(error) }, "what became of a job could not be written");
-    // Most likely its JSON is what the database does not take: without it, it is at least known to have failed.
-    if (first!.result === null && first!.progress === null) return;
-    await writeSurely([{ ...first!, result: null, progress: null, error: wordsOfError(error), delay: null }]);
+    };
+    const writeOther = async (one: Settlement, error: unknown) => {
+      log.error({ job: one.id, ...describeError(error) }, "what became of a job could not be written");
+      const other = otherThan(one, error);
+      forget(one);
+      if (other === undefined) return void refused.add(keyOf(one));
+      unwritten.add(other);
+      await writeSurely([other]);
+    };
+    return writeSurely;
   };
 
-  const run = async () => {
-    // What ends in the same turn of the event loop is written together.
-    await new Promise(setImmediate);
-    while (queue.length > 0) {
-      writing = queue.splice(0, MOST);
-      const free = writing.filter(({ orderKey }) => orderKey === null);
-      const ordered = writing.filter(({ orderKey }) => orderKey !== null);
-      if (free.length > 0) await writeSurely(free);
-      if (ordered.length > 0) await writeSurely(ordered);
-      writing = [];
-    }
-    work = undefined;
-  };
+  const free = lane(surely(writeFree));
+  const ordered = lane(surely(writeOrdered));
 
   return {
     push(settlement) {
-      queue.push(settlement);
-      work ??= run();
+      unwritten.add(settlement);
+      (settlement.orderKey === null ? free : ordered).push(settlement);
     },
-    has: ({ id, fence }) => [...writing, ...queue].some((one) => one.id === id && one.fence === fence),
+    has: (taking) => refused.has(keyOf(taking)) || [...unwritten].some((one) => keyOf(one) === keyOf(taking)),
     async drain(signal) {
       ending = signal;
-      await Promise.race([work, aborted(signal)]);
+      const written = new Promise<void>((resolve) => {
+        onWritten = resolve;
+      });
+      if (unwritten.size > 0) await Promise.race([written, aborted(signal)]);
+      if (unwritten.size > 0) log.warn({ jobs: unwritten.size }, "what became of jobs could not be written");
     },
   };
+}
+
+/**
+ * What is written in place of what the database refuses. Most likely that is its JSON: without it, it is at least known to have
+ * failed; then it is all that it says. Undefined when there is nothing left to leave out.
+ */
+function otherThan(one: Settlement, error: unknown): Settlement | undefined {
+  if (one.error === REFUSED) return undefined;
+  const hasJson = one.result !== null || one.progress !== null;
+  return { ...one, result: null, progress: null, error: hasJson ? wordsOfError(error) : REFUSED, delay: null };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

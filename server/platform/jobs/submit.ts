@@ -77,7 +77,7 @@ async function settle(ctx: SubmitCtx, job: NewJob, row: store.JobInsert, field: 
       if (job.onConflict === "fail" || isOther) throw new DomainError("JOB_EXISTS", undefined, { field });
       const replaced =
         job.onConflict === "replace"
-          ? await store.replaceJob(ctx, { id: holder.id, args: row.args, runAt: job.runAt })
+          ? await store.replaceJob(ctx, { id: holder.id, args: row.args, runAt: job.runAt, delay: job.delayMs })
           : [];
       return { job: replaced[0] ?? holder, created: false };
     }
@@ -115,6 +115,7 @@ async function toInsert(declared: DeclaredJobs, job: NewJob, at: string): Promis
     // As they were given: the function gets them checked anew, by the code that runs it.
     args,
     run_at: job.runAt?.toISOString(),
+    delay: job.delayMs,
     priority: job.priority ?? 0,
     max_attempts: job.maxAttempts ?? declaration.maxAttempts,
     timeout_ms: job.timeoutMs ?? declaration.timeoutMs,

@@ -1,11 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { DomainError } from "../../kernel/errors.js";
 import type { NewJob } from "../../kernel/jobs.js";
 import { runAppStatement } from "../db/app-statement.js";
 import type { Database, Db } from "../db/db.js";
-import type { ClaimedJob } from "../queue/queue.js";
+import type { ClaimedJob, DueJob } from "../queue/queue.js";
 import { STATE } from "../queue/schema.js";
-import { completeJob, findHeld, limitTransaction, wakeNextOfKey } from "../queue/store.js";
+import { completeJob, findHeld, limitTransaction, touchTransaction } from "../queue/store.js";
+import type { JobLine } from "./runner.js";
 import type { Submit } from "./submit.js";
+import { KeysHeld, orderKeysOf, wakeNext } from "./waking.js";
 
 export interface TransactionParts {
   /** Has a connection for every job that may run at once. */
@@ -13,8 +16,8 @@ export interface TransactionParts {
   /** As its worker has it, with the time it may take. */
   job: ClaimedJob;
   submit: Submit;
-  /** Undoes what is not committed when it fires. */
-  signal: AbortSignal;
+  /** What is not committed when its signal fires is undone. */
+  line: Pick<JobLine, "signal" | "heartbeat">;
 }
 
 /** The transaction of one attempt, which begins when it is needed. */
@@ -22,14 +25,20 @@ export interface JobTransaction {
   /** See JobDb. */
   run<Row>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   submit(job: NewJob): Promise<{ id: string; created: boolean }>;
+  /** Keeps it open for the job's time from now on, if one was begun. Does not wait, as a statement may be under way. */
+  touch(): void;
   /**
    * Commits it together with the job's completion. "none" when none was begun: the completion is still to be written. "lost" when
-   * the job is no longer the worker's: nothing is kept then. Throws what its first failed statement threw, or the commit.
+   * the job is no longer the worker's: nothing is kept then. Else it is committed, and answers the jobs that are due by that. Throws
+   * what its first failed statement threw, or the commit.
    */
-  complete(result: string | null): Promise<"committed" | "lost" | "none">;
+  complete(result: string | null): Promise<{ woken: readonly DueJob[] } | "lost" | "none">;
   /** Undoes it. */
   abandon(): Promise<void>;
 }
+
+/** Milliseconds between two tries to let the next of an order key go, while somebody has it in hand. */
+const PAUSE_MS = 100;
 
 export function jobTransaction(parts: TransactionParts): JobTransaction {
   return new Transaction(parts);
@@ -70,19 +79,26 @@ class Transaction implements JobTransaction {
     });
   }
 
-  async complete(result: string | null): Promise<"committed" | "lost" | "none"> {
+  touch(): void {
+    if (this.#open !== undefined && this.#over === undefined) void this.#within((db) => touchTransaction({ db }, {}));
+  }
+
+  async complete(result: string | null): ReturnType<JobTransaction["complete"]> {
     await this.#last;
     if (this.#over) throw this.#over();
     this.#over = hasEnded;
     const open = this.#open;
     if (open === undefined) return "none";
     let committing = false;
+    let woken: readonly DueJob[] = [];
     try {
       if (this.#failure) throw this.#failure.error;
-      if (!(await this.#complete(await open.db, result))) {
+      const completed = await this.#complete(await open.db, result);
+      if (completed === undefined) {
         await this.#finish(hasEnded());
         return "lost";
       }
+      woken = completed;
       committing = true;
       open.commit();
       await open.ended;
@@ -90,21 +106,21 @@ class Transaction implements JobTransaction {
       await this.#finish(error);
       if (!committing || !(await this.#isDone())) throw error;
     } finally {
-      this.#parts.signal.removeEventListener("abort", this);
+      this.#parts.line.signal.removeEventListener("abort", this);
     }
     for (const effect of this.#effects) effect();
-    return "committed";
+    return { woken };
   }
 
   async abandon(): Promise<void> {
     this.#over ??= hasEnded;
-    this.#parts.signal.removeEventListener("abort", this);
+    this.#parts.line.signal.removeEventListener("abort", this);
     if (this.#open !== undefined) await this.#finish(hasEnded());
   }
 
   /** The signal fired. */
   handleEvent(): void {
-    const { reason } = this.#parts.signal;
+    const { reason } = this.#parts.line.signal;
     this.#over ??= () => reason;
     void this.#finish(reason);
   }
@@ -121,13 +137,14 @@ class Transaction implements JobTransaction {
 
   async #run<T>(work: (db: Db) => Promise<T>): Promise<T> {
     if (this.#over) throw this.#over();
-    this.#parts.signal.throwIfAborted();
+    this.#parts.line.signal.throwIfAborted();
     this.#open ??= this.#begin();
     return work(await this.#open.db);
   }
 
   #begin(): Open {
-    const { transactions, job, signal } = this.#parts;
+    const { transactions, job } = this.#parts;
+    const { signal } = this.#parts.line;
     const opened = defer<Db>();
     const end = defer<void>();
     const ended = transactions.transaction(async (db) => {
@@ -140,11 +157,20 @@ class Transaction implements JobTransaction {
     return { db: opened.promise, ended, commit: end.resolve, undo: end.reject };
   }
 
-  async #complete(db: Db, result: string | null): Promise<boolean> {
-    const { job } = this.#parts;
-    if ((await completeJob({ db }, { ...job, result })).length === 0) return false;
-    if (job.orderKey !== null) await wakeNextOfKey({ db }, { orderKeys: [job.orderKey] });
-    return true;
+  /** Nothing when the job is no longer the worker's. */
+  async #complete(db: Db, result: string | null): Promise<readonly DueJob[] | undefined> {
+    const { job, line } = this.#parts;
+    if ((await completeJob({ db }, { ...job, result })).length === 0) return undefined;
+    for (;;) {
+      try {
+        return await wakeNext(db, orderKeysOf([job]));
+      } catch (error) {
+        if (!(error instanceof KeysHeld)) throw error;
+      }
+      // That the next one is held is not this job's fault, nor is the time that takes.
+      await line.heartbeat();
+      await sleep(PAUSE_MS, undefined, { signal: line.signal });
+    }
   }
 
   async #finish(reason: unknown): Promise<void> {

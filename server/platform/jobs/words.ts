@@ -4,14 +4,21 @@ const STACK_LINES = 8;
 
 /** What is kept of an error: its name, its message and the first lines of its stack, which name no folder of this machine. */
 export function wordsOfError(error: unknown): string {
-  if (!(error instanceof Error)) return storable(`thrown: ${typeof error === "string" ? error : inWords(error)}`);
-  const { name, message, stack = "" } = error;
-  const lines = stack
+  try {
+    return storable(error instanceof Error ? wordsOfReal(error) : `thrown: ${wordsOfOther(error)}`);
+  } catch {
+    // What is thrown may be anything, also something that throws when it is looked at.
+    return "thrown: what cannot be put into words";
+  }
+}
+
+function wordsOfReal({ name, message, stack }: Error): string {
+  const lines = String(stack)
     .split("\n")
     .filter((line) => /^\s+at /.test(line) && !line.includes("node:internal"))
     .slice(0, STACK_LINES)
     .map(withoutFolders);
-  return storable([`${name}: ${message}`, ...lines].join("\n"));
+  return [`${String(name)}: ${String(message)}`, ...lines].join("\n");
 }
 
 /** A text that the database takes, cut to what is kept. */
@@ -22,7 +29,8 @@ export function storable(text: string): string {
     .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
 }
 
-function inWords(value: unknown): string {
+function wordsOfOther(value: unknown): string {
+  if (typeof value === "string") return value;
   try {
     return JSON.stringify(value) ?? typeof value;
   } catch {

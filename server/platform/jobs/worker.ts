@@ -5,7 +5,7 @@ import type { Database } from "../db/db.js";
 import type { Log } from "../log.js";
 import type { ClaimedJob, Queue } from "../queue/queue.js";
 import { STATE } from "../queue/schema.js";
-import { deleteWorker, findDueOfKeys, findHeld, type SettledJob } from "../queue/store.js";
+import { deleteWorker, findHeld, type SettledJob } from "../queue/store.js";
 import { createAttempts } from "./attempts.js";
 import { claimer } from "./claims.js";
 import { jsonText } from "./json-text.js";
@@ -50,6 +50,10 @@ export interface JobWorker {
 /** Where it is said that jobs were cancelled. */
 const CANCELLED = "jobs.cancelled";
 const DRAIN_MS = 7_000;
+/** Most milliseconds until the next attempt: more is no time that the database knows. */
+const MOST_DELAY_MS = 365 * 24 * 60 * 60 * 1_000;
+/** The same when the declaration says what is no number. */
+const ODD_DELAY_MS = 60_000;
 /** Milliseconds that attempts get to end when the worker stops, and outcomes to be written. */
 const MOMENT_MS = 1_000;
 
@@ -79,10 +83,7 @@ export function jobWorker(parts: JobWorkerParts): JobWorker {
   const onEnded = (job: ClaimedJob, declaration: JobDeclaration, outcome: Outcome) => {
     const { id, name, queue: queueName, fence, attempt, orderKey } = job;
     if (outcome.kind === "lost") return;
-    if (outcome.kind === "committed") {
-      if (orderKey !== null) void findDueOfKeys(at, { orderKeys: [orderKey] }).then(queue.offer, () => {});
-      return;
-    }
+    if (outcome.kind === "committed") return queue.offer(outcome.woken);
     const { result, error, final } = outcome.kind === "done" ? resultOf(outcome.result) : { ...outcome, result: null };
     const delay = error === null || final ? null : delayOf(declaration, attempt);
     settling.push({
@@ -108,6 +109,7 @@ export function jobWorker(parts: JobWorkerParts): JobWorker {
     progress,
     isHeld,
     onEnded,
+    onUnbegun: (job) => void giveBack(database, workerId, [job], queue.offer).catch(leaving.met),
     onRoom: () => state === "working" && queue.freed(),
   });
 
@@ -183,6 +185,7 @@ function resultOf(value: unknown): { result: string | null; error: string | null
 }
 
 /** A fifth more or less, so that what failed together is not tried together. */
-function delayOf(declaration: JobDeclaration, attempt: number): number {
-  return Math.max(0, Math.round(declaration.backoffMs(attempt) * (0.8 + Math.random() * 0.4)));
+function delayOf({ backoffMs }: JobDeclaration, attempt: number): number {
+  const ms = Math.round(backoffMs(attempt) * (0.8 + Math.random() * 0.4));
+  return Number.isNaN(ms) ? ODD_DELAY_MS : Math.min(Math.max(0, ms), MOST_DELAY_MS);
 }

@@ -10,6 +10,8 @@ export interface JobInsert {
   queue: string;
   args: object;
   run_at: string | undefined;
+  /** The same in milliseconds from now on. */
+  delay: number | undefined;
   priority: number;
   max_attempts: number;
   timeout_ms: number | undefined;
@@ -38,9 +40,11 @@ export function insertJobsFrom(from: SQL): SQL {
 
 /** Inserts jobs; those whose unique key, or whose tick of a cron, is taken are left out. */
 export const insertJobs = statement<{ rows: JobInsert[] }, JobRow>((p) =>
-  insertJobsFrom(sql`(select * from jsonb_to_recordset(${p.rows}::jsonb) as given (id uuid, name text, queue text, args jsonb,
-    run_at timestamptz, priority smallint, max_attempts int, timeout_ms int, unique_key text, unique_for bigint, order_key text,
-    cron_id text, cron_tick timestamptz))`),
+  insertJobsFrom(sql`(select id, name, queue, args, coalesce(run_at, statement_timestamp() + delay * interval '1 ms') as run_at,
+      priority, max_attempts, timeout_ms, unique_key, unique_for, order_key, cron_id, cron_tick
+    from jsonb_to_recordset(${p.rows}::jsonb) as given (id uuid, name text, queue text, args jsonb, run_at timestamptz,
+      delay bigint, priority smallint, max_attempts int, timeout_ms int, unique_key text, unique_for bigint, order_key text,
+      cron_id text, cron_tick timestamptz))`),
 );
 
 /** The job that holds a unique key. `held` is whether it still does: one that is finished gives it up when its time is over. */
@@ -56,12 +60,15 @@ export const releaseKey = statement<{ uniqueKey: string }, never>(
       and coalesce(unique_until <= statement_timestamp(), true)`,
 );
 
-/** Gives a job that waits other arguments and another time; nothing when it does not wait. */
-export const replaceJob = statement<{ id: string; args: object; runAt: Date | undefined }, JobRow>(
-  (
-    p,
-  ) => sql`update ${jobs} set args = ${p.args}::jsonb, run_at = greatest(${p.runAt}::timestamptz, statement_timestamp()),
-      due = coalesce(${p.runAt}::timestamptz <= statement_timestamp(), true) and not parked, fence = fence + 1
+/** Gives a job that waits other arguments and another time, as a moment or as milliseconds from now; nothing when it does not wait. */
+export const replaceJob = statement<
+  { id: string; args: object; runAt: Date | undefined; delay: number | undefined },
+  JobRow
+>(
+  (p) => sql`update ${jobs} set args = ${p.args}::jsonb, run_at = coalesce(t.at, statement_timestamp()),
+      due = coalesce(t.at <= statement_timestamp(), true) and not parked, fence = fence + 1
+    from (select greatest(coalesce(${p.runAt}::timestamptz, statement_timestamp() + ${p.delay}::bigint * interval '1 ms'),
+      statement_timestamp()) as at) t
     where id = ${p.id}::uuid and state in (1, 3)
     returning ${JOB_COLUMNS}`,
 );

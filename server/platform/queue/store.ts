@@ -13,7 +13,7 @@ export interface Holding {
 }
 
 /** Rows that one statement rescues or promotes at most. */
-const BATCH = 1_000;
+export const BATCH = 1_000;
 
 /** What a row that is finished now looks like, besides its state. */
 const FINISHED = sql`finished_at = statement_timestamp(), due = false,
@@ -118,6 +118,29 @@ export const wakeNextOfKey = statement<{ orderKeys: readonly string[] }, JobRow>
   select * from woken where due`,
 );
 
+/** A job that is due now, or the key of one that somebody has in hand: of that nothing else is known. */
+export type WokenJob = DueJob & { readonly heldKey: string | null };
+
+/**
+ * The same, for those who must not wait: a job that somebody has in hand is left as it is, and its key answered. Whoever is
+ * answered a key commits nothing before he has tried again and been answered none.
+ */
+export const wakeFreeNextOfKey = statement<{ orderKeys: readonly string[] }, WokenJob>(
+  (p) => sql`with next as materialized (
+    select k, (select id from ${jobs} where order_key = k and state in (1, 3) order by seq limit 1) as id
+    from unnest(${p.orderKeys}::text[]) as k
+  ), free as materialized (
+    select id from ${jobs} where id = any(array(select id from next)) and state in (1, 3) for update skip locked
+  ), woken as (
+    update ${jobs} set parked = false, due = run_at <= statement_timestamp()
+    where id = any(array(select id from free))
+    returning id, queue, fence, due
+  )
+  select id, queue, fence, null as held_key from woken where due
+  union all
+  select null, null, null, k from next where id is not null and id not in (select id from free)`,
+);
+
 /** What became of attempts, each at its place in the lists. Texts are JSON, numbers as text. */
 export interface SettleInput {
   workerId: string;
@@ -163,11 +186,17 @@ export const limitTransaction = statement<{ ms: string }, never>(
     set_config('idle_in_transaction_session_timeout', ${p.ms}::text, true)`,
 );
 
-/** Completes a job; nothing when it is no longer the worker's. */
+/** Keeps the transaction of a job from being ended since nothing happens in it. */
+export const touchTransaction = statement<object, never>(() => sql`select`);
+
+/**
+ * Completes a job; nothing when it is no longer the worker's. Its row is locked then, so that nobody could rescue it: a worker
+ * that is cut off before its commit loses the transaction soon, however long the job may take.
+ */
 export const completeJob = plannedAnew<Holding & { result: string | null }, { id: string }>(
   (p, now) => sql`update ${jobs} set state = 4, result = ${p.result}::text::jsonb, ${FINISHED}
     where id = ${p.id}::uuid and fence = ${p.fence}::int and worker_id = ${p.workerId}::uuid and state = 2 and ${now}
-    returning id`,
+    returning id, set_config('idle_in_transaction_session_timeout', '10s', true) as idle`,
 );
 
 /** How a job stands that a worker took: nothing when somebody else has taken it since. */
@@ -209,8 +238,11 @@ export interface RescuedJob extends DueJob {
   due: boolean;
 }
 
-/** Takes jobs back from workers that have no lease: to be tried again at once, or dead when that was their last attempt. */
-export const rescueJobs = statement<{ error: string }, RescuedJob>(
+/**
+ * Takes jobs back from workers that have no lease: to be tried again at once, or dead when that was their last attempt. Those of
+ * some order keys are left.
+ */
+export const rescueJobs = statement<{ error: string; except: readonly string[] }, RescuedJob>(
   (
     p,
   ) => sql`update ${jobs} set state = case when attempts >= max_attempts then 5 else 3 end, due = attempts < max_attempts,
@@ -218,6 +250,7 @@ export const rescueJobs = statement<{ error: string }, RescuedJob>(
     where id = any(array(
       select id from ${jobs} j where state = 2 and not exists (
         select from ${jobWorkers} w where w.id = j.worker_id and w.lease_until > statement_timestamp())
+        and coalesce(order_key <> all(${p.except}::text[]), true)
       order by id limit ${sql.raw(String(BATCH))} for update skip locked))
     returning id, queue, fence, order_key, due`,
 );
@@ -228,14 +261,15 @@ export const pruneWorkers = statement<object, never>(
     and not exists (select from ${jobs} j where j.worker_id = w.id and j.state = 2)`,
 );
 
-/** Gives back jobs that a worker has, as if it had never taken them. */
+/** Gives back jobs that a worker has, as if it had never taken them, but for those of some order keys. */
 export const releaseJobs = statement<
-  { workerId: string; ids: readonly string[]; fences: readonly string[] },
+  { workerId: string; ids: readonly string[]; fences: readonly string[]; except: readonly string[] },
   RescuedJob
 >(
   (p) => sql`update ${jobs} j set state = case when attempts > 1 then 3 else 1 end, due = true, attempts = attempts - 1
     from unnest(${p.ids}::uuid[], ${p.fences}::text[]) as s (id, fence)
     where j.id = s.id and j.fence = s.fence::int and j.worker_id = ${p.workerId}::uuid and j.state = 2
+      and coalesce(j.order_key <> all(${p.except}::text[]), true)
     returning j.id, j.queue, j.fence, j.order_key, j.due`,
 );
 
@@ -251,12 +285,6 @@ export const promoteJobs = statement<object, DueJob>(
 export const nextDue = statement<object, { inMs: number | null }>(
   () => sql`select (extract(epoch from min(run_at) - statement_timestamp()) * 1000)::float8 as in_ms
     from ${jobs} where not due and not parked and state in (1, 3)`,
-);
-
-/** The jobs of some order keys that may be taken now. */
-export const findDueOfKeys = statement<{ orderKeys: readonly string[] }, DueJob>(
-  (p) => sql`select id, queue, fence from ${jobs}
-    where order_key = any(${p.orderKeys}::text[]) and state in (1, 3) and due`,
 );
 
 export const findQueues = statement<object, { name: string }>(() => sql`select name from ${jobQueues} order by name`);

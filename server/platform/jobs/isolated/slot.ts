@@ -233,6 +233,7 @@ export function createSlot(options: SlotOptions): Slot {
         const begin = () => {
           hasBegun = true;
           clearTimeout(late);
+          line.began?.();
         };
         turn = { number, line, settle, begin, hasBegun: () => hasBegun };
         line.signal.addEventListener("abort", abort);
