@@ -85,8 +85,7 @@ export function settler({ database, workerId, log, onSettled, offer }: SettlerPa
       if (!(error instanceof KeysHeld)) throw error;
       const isHeld = ({ orderKey }: Settlement) => error.orderKeys.includes(orderKey!);
       ordered.pushLater(of.filter(isHeld), RETRY_MS);
-      const others = of.filter((one) => !isHeld(one));
-      if (others.length > 0) await writeOrdered(others);
+      for (const one of of) if (!isHeld(one)) ordered.push(one);
     }
   };
 
@@ -124,10 +123,10 @@ export function settler({ database, workerId, log, onSettled, offer }: SettlerPa
     const writeOther = async (one: Settlement, error: unknown) => {
       log.error({ job: one.id, ...describeError(error) }, "what became of a job could not be written");
       const other = otherThan(one, error);
+      if (other === undefined) refused.add(keyOf(one));
+      else unwritten.add(other);
       forget(one);
-      if (other === undefined) return void refused.add(keyOf(one));
-      unwritten.add(other);
-      await writeSurely([other]);
+      if (other !== undefined) await writeSurely([other]);
     };
     return writeSurely;
   };

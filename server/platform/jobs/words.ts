@@ -12,13 +12,22 @@ export function wordsOfError(error: unknown): string {
   }
 }
 
-function wordsOfReal({ name, message, stack }: Error): string {
-  const lines = String(stack)
-    .split("\n")
-    .filter((line) => /^\s+at /.test(line) && !line.includes("node:internal"))
-    .slice(0, STACK_LINES)
-    .map(withoutFolders);
-  return [`${String(name)}: ${String(message)}`, ...lines].join("\n");
+function wordsOfReal(error: Error): string {
+  const { name, message } = error;
+  return [`${String(name)}: ${String(message)}`, ...placesOf(error)].join("\n");
+}
+
+function placesOf(error: Error): string[] {
+  try {
+    return String(error.stack)
+      .split("\n")
+      .filter((line) => /^\s+at /.test(line) && !line.includes("node:internal"))
+      .slice(0, STACK_LINES)
+      .map(withoutFolders);
+  } catch {
+    // Node makes it when it is looked at first, from whatever name and message the error has.
+    return [];
+  }
 }
 
 /** A text that the database takes, cut to what is kept. */

@@ -42,6 +42,30 @@ it("says of what is no error what it is", () => {
   ]);
 });
 
+it("says something of everything", () => {
+  const looked = () => {
+    throw new Error("do not look");
+  };
+  const odd = [
+    Object.assign(new Error("no stack"), { stack: null }),
+    Object.assign(new Error("a stack of another kind"), { stack: [{}] }),
+    Object.assign(new Error(), { message: Symbol("mark") }),
+    Object.assign(new Error(), { message: { toString: looked } }),
+    Object.defineProperty(new Error("no look"), "stack", { get: looked }),
+    new Proxy({}, { getPrototypeOf: looked }),
+    Object.create(null),
+  ];
+  expect(odd.map((error) => wordsOfError(error).split("\n")[0])).toEqual([
+    "Error: no stack",
+    "Error: a stack of another kind",
+    "Error: Symbol(mark)",
+    "thrown: what cannot be put into words",
+    "Error: no look",
+    "thrown: what cannot be put into words",
+    "thrown: {}",
+  ]);
+});
+
 it("makes any text one that the database takes, of 4,000 characters at most", () => {
   expect(storable("a\0b\ud800c\udfffd\u{1f41f}")).toBe("ab\ufffdc\ufffdd\u{1f41f}");
   expect(storable("x".repeat(10_000))).toHaveLength(4_000);

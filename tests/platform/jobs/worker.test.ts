@@ -100,6 +100,79 @@ describe("a worker", () => {
     }
   });
 
+  it("writes in words of its own what the database refuses, so that a job is never left as one that runs", async () => {
+    const over = (database: Database): Database => ({
+      ...database,
+      run: async (text, values, use) => {
+        if (text.includes("case when s.error") && JSON.stringify(values).includes("strange"))
+          throw new Error("strange");
+        return database.run(text, values, use);
+      },
+    });
+    const run = () => {
+      throw new Error("strange");
+    };
+    const node = await startNode({ jobs: [{ run }], over });
+    const [id] = await submit(node, { name: "test.job" });
+    await becomes(id!, STATE.dead);
+    expect(await rowOf(id!)).toMatchObject({ attempts: 1, last_error: expect.stringMatching(/database refused it$/) });
+  });
+
+  it("tries again within a year, whatever a declaration says of that, and gives up what says nothing", async () => {
+    const odd = {
+      "test.nan": () => Number.NaN,
+      "test.ever": () => Number.POSITIVE_INFINITY,
+      "test.past": () => Number.NEGATIVE_INFINITY,
+      "test.none": () => {
+        throw new Error("no idea");
+      },
+    };
+    const run = (_: unknown, { attempt }: JobContext) => {
+      if (attempt === 1) throw new Error("once more");
+    };
+    const node = await startNode({ jobs: Object.entries(odd).map(([name, backoffMs]) => ({ name, run, backoffMs })) });
+    const ids = await submit(node, ...Object.keys(odd).map((name) => ({ name })));
+    await becomes(ids[0]!, STATE.retrying);
+    await becomes(ids[1]!, STATE.retrying);
+    await becomes(ids[2]!, STATE.succeeded);
+    await becomes(ids[3]!, STATE.dead);
+    expect((await rowOf(ids[3]!)).last_error).toMatch(/^Error: no idea/);
+    const inDays = async (id: string) => ((await rowOf(id)).run_at - Date.now()) / 86_400_000;
+    expect(await inDays(ids[0]!)).toBeLessThan(1);
+    expect(await inDays(ids[1]!)).toBeCloseTo(365, 0);
+  });
+
+  it("goes on when what a job throws throws itself", async () => {
+    const thrown = [
+      Object.assign(new Error("odd"), { stack: null }),
+      Object.defineProperty(new Error("odd"), "message", {
+        get() {
+          throw new Error("do not look");
+        },
+      }),
+    ];
+    const run = ({ n }: { n?: unknown }) => {
+      throw thrown[Number(n)];
+    };
+    const node = await startNode({ jobs: [{ run, maxAttempts: 1 }] });
+    const ids = await submit(node, ...thrown.map((_, n) => ({ name: "test.job", args: { n } })));
+    for (const id of ids) await becomes(id, STATE.dead);
+    expect(node.worker.running()).toEqual([]);
+  });
+
+  it("takes back at once all the jobs of those that are lost, but leaves them a beat to say that they are there", async () => {
+    const held = async () => Number((await sql`select count(*) as n from backstay.jobs where state = 2`)[0]!.n);
+    await sql`insert into backstay.jobs
+        (id, name, queue, args, state, due, priority, run_at, max_attempts, holds_key, created_at, attempts, worker_id, fence)
+      select gen_random_uuid(), 'test.other', 'default', '{}', 2, false, 0, now(), 5, false, now(), 1, gen_random_uuid(), 1
+      from generate_series(1, 2500)`;
+    const node = await startNode({ jobs: [{}], lease: 4_000 });
+    expect(await held()).toBe(2_500);
+    await eventually(held).toBe(0);
+    const told = node.complaints.filter(({ message }) => /taken back/.test(message));
+    expect(told).toEqual([expect.objectContaining({ jobs: 2_500 })]);
+  });
+
   it("takes of each name as many as there is room for, at once", async () => {
     const now = new Map<string, number>();
     const most = new Map<string, number>();
@@ -136,7 +209,162 @@ describe("a worker", () => {
   });
 });
 
+describe("a heartbeat", () => {
+  it("of an attempt that has ended is refused", async () => {
+    let late: JobContext | undefined;
+    const run = (_: unknown, ctx: JobContext) => {
+      late = ctx;
+    };
+    const isHeldAlways = (database: Database): Database => ({
+      ...database,
+      run: async (text, values, use) =>
+        /^select state from/.test(text) ? ([{ state: STATE.running }] as never) : database.run(text, values, use),
+    });
+    const node = await startNode({ jobs: [{ run }], over: isHeldAlways });
+    const [id] = await submit(node, { name: "test.job" });
+    await becomes(id!, STATE.succeeded);
+    await expect(late!.heartbeat()).rejects.toMatchObject({ reason: "JOB_LOST" });
+  });
+});
+
+describe("a job whose next of the order key is in somebody's hands", () => {
+  /** Two jobs of a key, of which the second is in the transaction of a third, which waits for the test. */
+  const start = async (
+    first: { run(ctx: JobContext): unknown; timeoutMs?: number },
+    terms: Partial<QueueNodeTerms> = {},
+  ) => {
+    const [goOn, letGo] = [gate(), gate()];
+    const replace = { name: "test.second", uniqueKey: "u", onConflict: "replace" as const };
+    const jobs = [
+      {
+        name: "test.first",
+        timeoutMs: first.timeoutMs,
+        run: (_: unknown, ctx: JobContext) => goOn.wait(() => first.run(ctx)),
+      },
+      { name: "test.second" },
+      { name: "test.holder", run: (_: unknown, ctx: JobContext) => ctx.submit(replace).then(() => letGo.wait()) },
+      { name: "test.other" },
+    ];
+    const node = await startNode({ jobs, ...terms });
+    const [first_, second, holder] = [
+      ...(await submit(node, { name: "test.first", orderKey: "k" }, { ...replace, orderKey: "k" })),
+      ...(await submit(node, { name: "test.holder" })),
+    ];
+    await eventually(letGo.waiting).toBe(1);
+    await eventually(goOn.waiting).toBe(1);
+    return { node, first: first_!, second: second!, holder: holder!, goOn, letGo };
+  };
+  const gate = () => {
+    let open = () => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    let waiting = 0;
+    return {
+      open: () => open(),
+      waiting: () => waiting,
+      wait(then: () => unknown = () => {}) {
+        waiting++;
+        return opened.then(then);
+      },
+    };
+  };
+  const othersAreDone = async (node: QueueNode) => {
+    const others = await submit(node, { name: "test.other" }, { name: "test.other", orderKey: "other" });
+    for (const id of others) await becomes(id, STATE.succeeded);
+  };
+
+  it.each(["none", "one"])(
+    "is done when that is let go, and holds up nobody else; with a transaction: %s",
+    async (own) => {
+      const { node, first, second, holder, goOn, letGo } = await start({
+        run: (ctx) => (own === "one" ? note(ctx) : undefined),
+        timeoutMs: 1_000,
+      });
+      goOn.open();
+      await othersAreDone(node);
+      // Longer than a lock is waited for, and than the attempt may take.
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      await othersAreDone(node);
+      expect((await rowOf(first)).state).toBe(STATE.running);
+      letGo.open();
+      for (const id of [first, second, holder]) await becomes(id, STATE.succeeded);
+      expect((await rowOf(first)).attempts).toBe(1);
+      expect(await notesOf()).toEqual(own === "one" ? [1] : []);
+    },
+  );
+
+  it("is taken back from a lost worker when that is let go, and the others before", async () => {
+    const { node, first, second, letGo } = await start({ run: () => {} }, { lease: 400 });
+    const lost = `update backstay.jobs set worker_id = gen_random_uuid(), attempts = max_attempts where id = $1`;
+    const [other] = await submit(node, { name: "test.other", runAt: new Date(Date.now() + 60_000) });
+    await sql.unsafe(lost, [first]);
+    await sql`update backstay.jobs set state = 2, worker_id = gen_random_uuid(), attempts = max_attempts where id = ${other!}`;
+    await becomes(other!, STATE.dead);
+    expect((await rowOf(first)).state).toBe(STATE.running);
+    letGo.open();
+    await becomes(first, STATE.dead);
+    await becomes(second, STATE.succeeded);
+  });
+});
+
 describe("a job's transaction", () => {
+  it("lets the next of its order key go, which is offered as soon as it is committed", async () => {
+    const offered: string[] = [];
+    const bus = memoryBus(() => {});
+    const openQueue = async () => {
+      const queue = postgresQueue({ bus });
+      const offer = (due: Parameters<typeof queue.offer>[0]) => {
+        offered.push(...due.map(({ id }) => id));
+        queue.offer(due);
+      };
+      return { queue: { ...queue, offer }, close: async () => {} };
+    };
+    const node = await startNode({ jobs: [{ run: (_, ctx) => note(ctx) }], bus, openQueue });
+    const ids = await submit(node, { name: "test.job", orderKey: "k" }, { name: "test.job", orderKey: "k" });
+    for (const id of ids) await becomes(id, STATE.succeeded);
+    expect(offered.slice(2)).toEqual([ids[1]]);
+  });
+
+  it("is kept open by the job's heartbeats", async () => {
+    const run = async (_: unknown, ctx: JobContext) => {
+      await note(ctx);
+      for (let beats = 0; beats < 6; beats++) {
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        await ctx.heartbeat();
+      }
+      await note(ctx);
+    };
+    const node = await startNode({ jobs: [{ run, timeoutMs: 400 }] });
+    const [id] = await submit(node, { name: "test.job" });
+    await becomes(id!, STATE.succeeded);
+    expect(await notesOf()).toEqual([1, 1]);
+  });
+
+  it("that holds the job's row before its commit is given up soon, however long the job may take", async () => {
+    let limit: unknown;
+    const overTransactions = (database: Database): Database => ({
+      ...database,
+      transaction: (work, signal) =>
+        database.transaction(
+          (db) =>
+            work({
+              async run(text, values, use) {
+                const rows = await db.run(text, values, use);
+                const read = "select current_setting('idle_in_transaction_session_timeout') as ms";
+                if (/set state = 4/.test(text)) limit = (await db.run<{ ms: string }>(read, []))[0]!.ms;
+                return rows as never;
+              },
+            }),
+          signal,
+        ),
+    });
+    const node = await startNode({ jobs: [{ run: (_, ctx) => note(ctx), timeoutMs: 3_600_000 }], overTransactions });
+    const [id] = await submit(node, { name: "test.job" });
+    await becomes(id!, STATE.succeeded);
+    expect(limit).toBe("10s");
+  });
+
   /** The transactions' connections are lost in the commit: before it is done, or after. */
   const cutting = (when: "before" | "after", once: { left: number }) => (database: Database) => ({
     ...database,
