@@ -187,14 +187,15 @@ async function judge(
   let [longestFirstWaitMs, longestWaitAfterKillMs, attemptsKilled] = [0, 0, 0];
   for (const { id, ran } of jobs) {
     const attempts = (byJob.get(id) ?? []).sort((a, b) => a.attempt - b.attempt);
-    if (attempts[0]) longestFirstWaitMs = Math.max(longestFirstWaitMs, attempts[0].at - ran);
-    for (const [n, { pid }] of attempts.entries()) {
+    // An attempt that has a number and no line was killed before it could write one: the wait is one after each of them.
+    if (attempts[0]) longestFirstWaitMs = Math.max(longestFirstWaitMs, (attempts[0].at - ran) / attempts[0].attempt);
+    for (const [n, { pid, attempt }] of attempts.entries()) {
       const next = attempts[n + 1];
       const killed = killedAt.get(pid);
       if (next === undefined || killed === undefined) continue;
       attemptsKilled++;
-      const wait = next.at - killed;
-      if (wait > 20_000 + 10_000) notes.note("waited", { id, wait });
+      const wait = (next.at - killed) / (next.attempt - attempt);
+      if (wait > 30_000) notes.note("waited", { id, wait });
       longestWaitAfterKillMs = Math.max(longestWaitAfterKillMs, wait);
     }
   }

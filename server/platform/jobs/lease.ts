@@ -45,6 +45,9 @@ export interface WorkerLease {
 
 /** A beat of a lease is this part of it. */
 const BEATS = 4;
+/** The first beat, of a node that may not live long either, and the next try of one that failed: these parts of it. */
+const FIRST = 20;
+const AGAIN = 40;
 const LOST = "the worker that ran it was lost";
 
 export function workerLease(parts: LeaseParts): WorkerLease {
@@ -68,7 +71,8 @@ export function workerLease(parts: LeaseParts): WorkerLease {
     if (orphans.length > 0) await giveBack(database, workerId, orphans, offer);
   };
 
-  const beat = async () => {
+  /** Answers when the next one is due, in milliseconds. */
+  const beat = async (): Promise<number> => {
     try {
       const [{ held } = { held: false }] = await renewLease(at, { workerId, leaseMs: lease });
       await compare();
@@ -76,8 +80,10 @@ export function workerLease(parts: LeaseParts): WorkerLease {
       if (held) await rescue();
       else log.warn({ worker: workerId }, "this worker's lease had ended: jobs it had may have been given to others");
       trouble.over();
+      return lease / BEATS;
     } catch (error) {
       trouble.met(error);
+      return lease / AGAIN;
     }
   };
 
@@ -93,20 +99,20 @@ export function workerLease(parts: LeaseParts): WorkerLease {
     if (count > 0) log.warn({ jobs: count }, "jobs were taken back from workers that were lost");
   };
 
-  const next = () => {
+  const next = (ms: number) => {
     timer = setTimeout(() => {
-      beating = beat().then(() => {
-        if (!stopped) next();
+      beating = beat().then((after) => {
+        if (!stopped) next(after);
       });
-    }, lease / BEATS);
+    }, ms);
   };
 
   return {
     async start() {
       await renewLease(at, { workerId, leaseMs: lease });
       await pruneWorkers(at, {});
-      // Others are rescued from with the first beat: after an outage they too are about to say that they are there.
-      next();
+      // Not at once: after an outage others too are about to say that they are there.
+      next(lease / FIRST);
     },
     async stop() {
       stopped = true;
