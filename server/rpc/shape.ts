@@ -2,6 +2,7 @@ import { type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc, type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { DomainError, type FieldViolation } from "../kernel/errors.js";
+import { hasEscapedNul } from "../kernel/json-text.js";
 
 const patterns = new Map<string, RegExp>();
 
@@ -97,7 +98,7 @@ function compileFinder(schema: DescMessage): Finder {
     } else if (field.fieldKind !== "scalar" && field.fieldKind !== "enum") {
       // Lists of messages, maps and free JSON are rare in requests: their JSON form is searched.
       checks.push((message) =>
-        ESCAPED_NUL.test(JSON.stringify(value(message), jsonSafe) ?? "") ? nul(jsonName) : undefined,
+        hasEscapedNul(JSON.stringify(value(message), jsonSafe) ?? "") ? nul(jsonName) : undefined,
       );
     }
   }
@@ -109,9 +110,6 @@ function compileFinder(schema: DescMessage): Finder {
     return undefined;
   };
 }
-
-/** A NUL in JSON, which is not the same as a backslash before `u0000`. */
-const ESCAPED_NUL = /(?<!\\)(?:\\\\)*\\u0000/;
 
 function hasNul(text: unknown): boolean {
   return typeof text === "string" && text.includes("\0");

@@ -1,8 +1,8 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
+import { checkDepth } from "../../kernel/json-text.js";
 import { accountTopic, type LoggedEvent } from "../../platform/events/index.js";
 import { onRevoked } from "../auth/index.js";
-import { checkDepth } from "./depth.js";
 import type { FollowedTopic } from "./rights.js";
 
 /** What gives back what a feed holds. */

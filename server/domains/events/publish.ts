@@ -2,9 +2,9 @@ import type { Ctx, Idempotency, Ports } from "../../context.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
+import { checkDepth, checkText } from "../../kernel/json-text.js";
 import { replayedResource } from "../../platform/db/index.js";
 import type { LoggedEvent } from "../../platform/events/index.js";
-import { checkDepth } from "./depth.js";
 import { accountOfTopic, isServerTopic, mayPublish, topicName } from "./rights.js";
 import * as store from "./store.js";
 
@@ -136,15 +136,10 @@ function refuseReserved(type: string): void {
   if (RESERVED.test(type)) throw new DomainError("RESERVED_TYPE", undefined, { field: "type" });
 }
 
-/** Text that the database does not take: a NUL, and half of a character. */
-const ESCAPED_NUL = /(?<!\\)(?:\\\\)*\\u0000/;
-const ESCAPED_HALF = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
-
 /** The data as JSON. Throws INVALID_FIELD, EVENT_TOO_LARGE, NUL_IN_TEXT, INVALID_UTF8. */
 function toText(data: object = {}): string {
   const text = JSON.stringify(data);
-  if (ESCAPED_NUL.test(text)) throw new DomainError("NUL_IN_TEXT", undefined, { field: "data" });
-  if (ESCAPED_HALF.test(text)) throw new DomainError("INVALID_UTF8", undefined, { field: "data" });
+  checkText(text, "data");
   if (Buffer.byteLength(text) + zeros(data, text) > MOST_BYTES) {
     throw new DomainError("EVENT_TOO_LARGE", undefined, { field: "data" });
   }

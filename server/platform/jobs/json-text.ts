@@ -1,3 +1,5 @@
+import { hasEscapedHalf, hasEscapedNul } from "../../kernel/json-text.js";
+
 /** Most bytes of what a job returns, and of what it says of how far it is, as JSON. */
 const MOST_BYTES = 256 * 1024;
 
@@ -17,11 +19,7 @@ export function jsonText(value: unknown, what: string): string | null {
   }
   if (text === undefined) throw new NotKept(`${what} is no JSON, but a ${typeof value}`);
   if (Buffer.byteLength(text) > MOST_BYTES) throw new NotKept(`${what} is larger than 256 KiB of JSON`);
-  if (isForeign(text)) throw new NotKept(`${what} has text with a NUL character, or that is not valid Unicode`);
+  if (hasEscapedNul(text) || hasEscapedHalf(text))
+    throw new NotKept(`${what} has text with a NUL character, or that is not valid Unicode`);
   return text;
-}
-
-/** Whether JSON has an escape that the database does not take: a NUL character, or half a pair of surrogates. */
-function isForeign(text: string): boolean {
-  return text.includes("\\u") && /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(text);
 }

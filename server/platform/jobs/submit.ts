@@ -1,6 +1,7 @@
 import { DomainError, type FieldViolation } from "../../kernel/errors.js";
 import type { Ids } from "../../kernel/ids.js";
 import type { DeclaredJobs, NewJob } from "../../kernel/jobs.js";
+import { checkDepth, checkText } from "../../kernel/json-text.js";
 import type { Db } from "../db/db.js";
 import type { DueJob } from "../queue/queue.js";
 import type { JobRow } from "../queue/rows.js";
@@ -8,7 +9,6 @@ import * as store from "../queue/store-submit.js";
 
 /** Most bytes of a job's arguments, as JSON. */
 const MOST_BYTES = 256 * 1024;
-const MOST_DEPTH = 32;
 /** So often a key is tried to be had that is given up just then, before that is called a conflict. */
 const TRIES = 3;
 
@@ -130,14 +130,6 @@ async function toInsert(declared: DeclaredJobs, job: NewJob, at: string): Promis
 function checkSize(args: object, field: string): void {
   const text = JSON.stringify(args);
   if (Buffer.byteLength(text) > MOST_BYTES) throw new DomainError("JOB_TOO_LARGE", undefined, { field });
-  if (/(?<!\\)(?:\\\\)*\\u0000/.test(text)) throw new DomainError("NUL_IN_TEXT", undefined, { field });
-  if (/(?<!\\)(?:\\\\)*\\ud[89a-f]/.test(text)) throw new DomainError("INVALID_UTF8", undefined, { field });
-  if (isDeep(args, MOST_DEPTH)) {
-    throw new DomainError("INVALID_FIELD", `It is nested deeper than ${MOST_DEPTH} levels.`, { field });
-  }
-}
-
-function isDeep(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((inner) => isDeep(inner, levels - 1));
+  checkText(text, field);
+  checkDepth(text, field);
 }

@@ -1,0 +1,35 @@
+import { DomainError } from "./errors.js";
+
+/** Readers of binary messages stop at 100 levels, and count two or three for each of JSON's. */
+const MOST_LEVELS = 32;
+
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}]/g;
+// A backslash before `u0000` is not the same: it is written as two.
+const ESCAPED_NUL = /(?<!\\)(?:\\\\)*\\u0000/;
+const ESCAPED_HALF = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
+
+/** Whether JSON has a NUL character, which the database does not take. */
+export function hasEscapedNul(json: string): boolean {
+  return json.includes("\\u") && ESCAPED_NUL.test(json);
+}
+
+/** Whether JSON has half a pair of surrogates, which the database does not take. */
+export function hasEscapedHalf(json: string): boolean {
+  return json.includes("\\u") && ESCAPED_HALF.test(json);
+}
+
+/** Throws NUL_IN_TEXT, INVALID_UTF8 for JSON with text that the database does not take. */
+export function checkText(json: string, field: string): void {
+  if (hasEscapedNul(json)) throw new DomainError("NUL_IN_TEXT", undefined, { field });
+  if (hasEscapedHalf(json)) throw new DomainError("INVALID_UTF8", undefined, { field });
+}
+
+/** Throws INVALID_FIELD for JSON of more levels than every reader can take; the outermost object is the first. */
+export function checkDepth(json: string, field: string): void {
+  let level = 0;
+  for (const [token] of json.matchAll(TOKEN)) {
+    if (token === "{" || token === "[") level++;
+    else if (token === "}" || token === "]") level--;
+    if (level > MOST_LEVELS) throw new DomainError("INVALID_FIELD", `at most ${MOST_LEVELS} levels deep`, { field });
+  }
+}
