@@ -5,13 +5,16 @@ import type { InstanceKey } from "./kernel/instance-key.js";
 import type { DeclaredJobs, JobContext, NewJob } from "./kernel/jobs.js";
 import type { Topics } from "./kernel/topics.js";
 import type { DeclaredWebhooks } from "./kernel/webhooks.js";
+import type { Audit } from "./platform/audit/audit.js";
 import type { Bus } from "./platform/bus/bus.js";
 import type { CacheFactory } from "./platform/cache/cache.js";
 import type { Database, Db } from "./platform/db/index.js";
 import type { EventLog } from "./platform/events/index.js";
 import type { Hasher } from "./platform/hasher/hasher.js";
 import type { HttpPost } from "./platform/http-post/http-post.js";
+import type { IdentityProviders } from "./platform/identity-providers/identity-providers.js";
 import type { Log } from "./platform/log.js";
+import type { Mailer } from "./platform/mail/mailer.js";
 import type { JobRow } from "./platform/queue/index.js";
 import type { Settings } from "./settings.js";
 
@@ -50,6 +53,9 @@ export interface Ports {
   readonly caches: CacheFactory;
   readonly events: EventLog;
   readonly hasher: Hasher;
+  readonly audit: Audit;
+  readonly mailer: Mailer;
+  readonly identityProviders: IdentityProviders;
   /** The topics an app has declared. */
   readonly topics: Topics;
   readonly presence: Presence;
@@ -73,8 +79,10 @@ export interface Idempotency {
   /** Who and what: the same key of another caller or method is another key. */
   readonly scope: string;
   readonly key: string;
-  /** Keyed hash of the request. */
+  /** Keyed hash of the request, as it is kept. */
   readonly hash: Buffer;
+  /** Whether a hash that was kept is of this request; the instance key may have changed since. */
+  readonly isOfRequest: (hash: Uint8Array) => boolean;
 }
 
 /** The browser's session cookie, whatever its name is on this connection. */
@@ -92,10 +100,33 @@ export interface SessionCookie {
   clear(): void;
 }
 
+/** What a browser keeps for us besides its session, each under a name of its own and as well guarded as that. */
+export type KeptName = "device" | "flow";
+
+/** The cookies of a call's browser besides its session. */
+export interface KeptCookies {
+  /** The one that came with the call, but not when another site's page made the browser send it. */
+  sent(name: KeptName): string | undefined;
+  set(name: KeptName, value: string, ttlMs: number): void;
+  clear(name: KeptName): void;
+}
+
+/** Who sends a call, as far as the connection tells. */
+export interface Client {
+  /** The address, that of the browser or program where proxies in between are trusted. */
+  readonly address: string;
+  /** What the program says of itself; empty when it does not. At most 256 characters. */
+  readonly userAgent: string;
+  /** The origin the call was sent to, such as `http://localhost:8000`, only when that is this very machine. */
+  readonly localOrigin: string | undefined;
+}
+
 /** What a verb gets: who calls, when, with what, and through which transaction. */
 export interface Ctx extends Ports {
   readonly caller: Caller;
   readonly session: SessionCookie;
+  readonly kept: KeptCookies;
+  readonly client: Client;
   readonly requestId: string;
   /** The pool, or the transaction the verb runs in. Its statements end when the call does. */
   readonly db: Db;

@@ -20,7 +20,23 @@ export interface Settings {
     readonly signatureName: string;
     /** How far ahead a signature may be valid. */
     readonly signatureMaxAge: number;
+    /** Whether versions that hash with SHA-1 are taken. */
+    readonly signatureSha1: boolean;
+    /** Whether anyone may have an account without a login. */
+    readonly anonymous: boolean;
+    /** Life of a code that is sent by mail. */
+    readonly codeTtl: number;
   };
+  /** What people call this installation. */
+  readonly appName: string;
+  /** The origin people reach this server at; empty when it was not said. */
+  readonly publicUrl: string;
+  /** Whether calls and sign-ins are counted against budgets. */
+  readonly limitRates: boolean;
+  /** The sender of mails. */
+  readonly mailFrom: string;
+  /** How long the audit log is kept. */
+  readonly auditRetention: number;
   readonly events: {
     readonly heartbeat: number;
     /** How long a stream lives before its goodbye, give or take a fifth. */

@@ -2,12 +2,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { BackstayError, toBackstayError } from "./backstay-error.js";
 import type { Call, CallOptions } from "./call.js";
-import {
-  AuthService,
-  type SignInRequestSchema,
-  type SignInResponse,
-  type Tokens,
-} from "./gen/backstay/auth/v1/auth_pb.js";
+import { AuthService, type SignInRequestSchema, type SignInResponse } from "./gen/backstay/auth/v1/auth_pb.js";
+import type { Tokens } from "./gen/backstay/auth/v1/tokens_pb.js";
 import { createServiceClient, type ServiceClient } from "./service-client.js";
 import { type AuthChange, fixedToken, type Session } from "./session.js";
 import type { StoredTokens } from "./token-store.js";

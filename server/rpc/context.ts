@@ -1,15 +1,20 @@
-import type { Ctx, Idempotency, Ports, SessionCookie } from "../context.js";
+import type { Client, Ctx, Idempotency, KeptCookies, Ports, SessionCookie } from "../context.js";
 import type { Caller } from "../kernel/caller.js";
 import { ConflictError, type Database, type Db } from "../platform/db/index.js";
 import type { Call } from "./call.js";
 import type { IsAllowedOrigin } from "./origins.js";
-import { sessionOf } from "./session-cookie.js";
+import { keptCookies, localOriginOf, type SessionOptions, sessionOf } from "./session-cookie.js";
+
+/** The most of what a program says of itself. */
+const MOST_USER_AGENT = 256;
 
 /** What makes the contexts of calls. They inherit the ports, so that making one costs next to nothing. */
 export function contextMaker(
   ports: Ports,
   isAllowedOrigin: IsAllowedOrigin,
 ): (call: Call, idempotency: Idempotency | undefined) => Ctx {
+  const sessions: SessionOptions = { isAllowedOrigin, signatureName: ports.settings.auth.signatureName };
+
   class CallContext {
     readonly caller: Caller;
     readonly requestId: string;
@@ -29,7 +34,17 @@ export function contextMaker(
     }
 
     get session(): SessionCookie {
-      return sessionOf(this.call, { isAllowedOrigin, signatureName: ports.settings.auth.signatureName });
+      return sessionOf(this.call, sessions);
+    }
+
+    get kept(): KeptCookies {
+      return keptCookies(this.call, sessions);
+    }
+
+    get client(): Client {
+      const { remote, request } = this.call;
+      const userAgent = (request.headers["user-agent"] ?? "").slice(0, MOST_USER_AGENT);
+      return { address: remote, userAgent, localOrigin: localOriginOf(request) };
     }
 
     afterCommit(effect: () => void): void {

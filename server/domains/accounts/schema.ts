@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { check, index, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { check, index, jsonb, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { backstay, bytes, id, moment } from "../../platform/db/index.js";
 
 /** People and programs. Absent text is empty. */
@@ -17,8 +17,12 @@ export const accounts = backstay.table(
     roles: text("roles").array().notNull(),
     createdAt: moment("created_at").notNull(),
     updatedAt: moment("updated_at").notNull(),
+    status: text("status").notNull().default("active"),
+    /** When `email` was shown to be the account's; null since it was changed. */
+    emailVerifiedAt: moment("email_verified_at"),
   },
   (t) => [
+    check("accounts_status", sql`${t.status} in ('active', 'banned')`),
     index("accounts_created_at_id").on(t.createdAt, t.id),
     check("accounts_name_length", sql`length(${t.name}) between 1 and 128`),
     check("accounts_alias_length", sql`length(${t.alias}) <= 128`),
@@ -30,7 +34,7 @@ export const accounts = backstay.table(
   ],
 );
 
-/** How an account can prove itself: so far a login with a secret. */
+/** The ways in to an account: each is one subject of its kind, the same for nobody else. */
 export const identities = backstay.table(
   "identities",
   {
@@ -47,11 +51,14 @@ export const identities = backstay.table(
     createdAt: moment("created_at").notNull(),
     /** The secret itself, sealed under the instance key: only of accounts that may sign requests with it. */
     secretSealed: bytes("secret_sealed"),
+    /** What else a kind needs: of a passkey its public key and counter, of a provider's identity who the provider is. */
+    detail: jsonb("detail"),
+    lastUsedAt: moment("last_used_at"),
   },
   (t) => [
     uniqueIndex("identities_kind_subject").on(t.kind, t.subject),
     index("identities_account").on(t.accountId),
-    check("identities_kind", sql`${t.kind} in ('login')`),
+    check("identities_kind", sql`${t.kind} in ('login', 'email', 'oidc', 'passkey', 'anonymous')`),
     check("identities_subject_length", sql`length(${t.subject}) between 1 and 1024`),
   ],
 );

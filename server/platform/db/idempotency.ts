@@ -1,6 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
 import { DomainError } from "../../kernel/errors.js";
-import { sameBytes } from "../../kernel/instance-key.js";
 import { PRUNE_BATCH } from "./batches.js";
 import type { Db } from "./db.js";
 import { idempotencyKeys } from "./schema.js";
@@ -34,10 +33,10 @@ export function claimKey(from: SQL, p: { scope: SQL; key: SQL; requestHash: SQL;
 /** What a used key stands for. Throws IDEMPOTENCY_MISMATCH when it was used with another request. */
 export async function replayedResource(
   ctx: { readonly db: Db },
-  used: { scope: string; key: string; hash: Buffer },
+  used: { scope: string; key: string; isOfRequest: (hash: Buffer) => boolean },
 ): Promise<string> {
   const known = (await findKey(ctx, used))[0];
-  if (known === undefined || !sameBytes(known.requestHash, used.hash)) throw new DomainError("IDEMPOTENCY_MISMATCH");
+  if (known === undefined || !used.isOfRequest(known.requestHash)) throw new DomainError("IDEMPOTENCY_MISMATCH");
   return known.resourceId;
 }
 

@@ -4,22 +4,22 @@
 
 // People and programs that can sign in, and what others may see of them.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_backstay_options_v1_options } from "../../options/v1/options_pb.js";
 import type { Filter } from "../../query/v1/query_pb.js";
 import { file_backstay_query_v1_query } from "../../query/v1/query_pb.js";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import { file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file backstay/accounts/v1/accounts.proto.
  */
 export const file_backstay_accounts_v1_accounts: GenFile = /*@__PURE__*/
-  fileDesc("CiNiYWNrc3RheS9hY2NvdW50cy92MS9hY2NvdW50cy5wcm90bxIUYmFja3N0YXkuYWNjb3VudHMudjEi7wIKB0FjY291bnQSCgoCaWQYASABKAkSDQoFbG9naW4YAiABKAkSGwoEbmFtZRgDIAEoCUINukgK2AEBcgUQARiAARIXCgVhbGlhcxgEIAEoCUIIukgFcgMYgAESHAoFZW1haWwYBSABKAlCDbpICtgBAXIFGP4BYAESFgoFcGhvbmUYBiABKAlCB7pIBHICGCASFwoGZ2VuZGVyGAcgASgJQge6SARyAhggEjgKCGJpcnRoZGF5GAggASgJQia6SCNyITIfXihbMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSk/JBIZCgdhZGRyZXNzGAkgASgJQgi6SAVyAxiABBINCgVyb2xlcxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIu4CChRDcmVhdGVBY2NvdW50UmVxdWVzdBIZCgVsb2dpbhgBIAEoCUIKukgHcgUQASiAAhIdCgZzZWNyZXQYAiABKAlCDYABAbpIB3IFEAEogAISGAoEbmFtZRgDIAEoCUIKukgHcgUQARiAARIXCgVhbGlhcxgEIAEoCUIIukgFcgMYgAESHAoFZW1haWwYBSABKAlCDbpICtgBAXIFGP4BYAESFgoFcGhvbmUYBiABKAlCB7pIBHICGCASFwoGZ2VuZGVyGAcgASgJQge6SARyAhggEjgKCGJpcnRoZGF5GAggASgJQia6SCNyITIfXihbMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSk/JBIZCgdhZGRyZXNzGAkgASgJQgi6SAVyAxiABBIxCgVyb2xlcxgKIAMoCUIiukgfkgEcEBAYASIWchQyEl5bYS16MC05Xy1dezEsNjR9JBISCgpzaWduYXR1cmVzGAsgASgIIkcKFUNyZWF0ZUFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCIoChFHZXRBY2NvdW50UmVxdWVzdBITCgJpZBgBIAEoCUIHukgEcgIYQCJEChJHZXRBY2NvdW50UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQiOAoXQmF0Y2hHZXRBY2NvdW50c1JlcXVlc3QSHQoDaWRzGAEgAygJQhC6SA2SAQoIARBkIgRyAhhAIksKGEJhdGNoR2V0QWNjb3VudHNSZXNwb25zZRIvCghhY2NvdW50cxgBIAMoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQi4gEKE0xpc3RBY2NvdW50c1JlcXVlc3QSNAoHZmlsdGVycxgBIAMoCzIZLmJhY2tzdGF5LnF1ZXJ5LnYxLkZpbHRlckIIukgFkgECEBASLQoJcmVhZF9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIVCgRzb3J0GAMgASgJQge6SARyAhhAEhIKCmRlc2NlbmRpbmcYBCABKAgSHQoJcGFnZV9zaXplGAUgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YBiABKAlCCLpIBXIDGIAgImAKFExpc3RBY2NvdW50c1Jlc3BvbnNlEi8KCGFjY291bnRzGAEgAygLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkifwoUVXBkYXRlQWNjb3VudFJlcXVlc3QSNgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnRCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siRwoVVXBkYXRlQWNjb3VudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50Ii0KFERlbGV0ZUFjY291bnRSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEAiFwoVRGVsZXRlQWNjb3VudFJlc3BvbnNlMpIHCg5BY2NvdW50U2VydmljZRKJAQoNQ3JlYXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuQ3JlYXRlQWNjb3VudFJlc3BvbnNlIh+I5xgBkOcYBILT5JMCEToBKiIML3YxL2FjY291bnRzEoUBCgpHZXRBY2NvdW50EicuYmFja3N0YXkuYWNjb3VudHMudjEuR2V0QWNjb3VudFJlcXVlc3QaKC5iYWNrc3RheS5hY2NvdW50cy52MS5HZXRBY2NvdW50UmVzcG9uc2UiJJACAYjnGAKQ5xgCgtPkkwITEhEvdjEvYWNjb3VudHMve2lkfRKbAQoQQmF0Y2hHZXRBY2NvdW50cxItLmJhY2tzdGF5LmFjY291bnRzLnYxLkJhdGNoR2V0QWNjb3VudHNSZXF1ZXN0Gi4uYmFja3N0YXkuYWNjb3VudHMudjEuQmF0Y2hHZXRBY2NvdW50c1Jlc3BvbnNlIiiQAgGI5xgCkOcYAoLT5JMCFxIVL3YxL2FjY291bnRzOmJhdGNoR2V0EqABCgxMaXN0QWNjb3VudHMSKS5iYWNrc3RheS5hY2NvdW50cy52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiouYmFja3N0YXkuYWNjb3VudHMudjEuTGlzdEFjY291bnRzUmVzcG9uc2UiOZACAYjnGAKQ5xgCgtPkkwIoWhg6ASoiEy92MS9hY2NvdW50czpzZWFyY2gSDC92MS9hY2NvdW50cxKcAQoNVXBkYXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLlVwZGF0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuVXBkYXRlQWNjb3VudFJlc3BvbnNlIjKI5xgCkOcYA4LT5JMCJDoHYWNjb3VudDIZL3YxL2FjY291bnRzL3thY2NvdW50LmlkfRKLAQoNRGVsZXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIiGI5xgCkOcYA4LT5JMCEyoRL3YxL2FjY291bnRzL3tpZH1iBnByb3RvMw", [file_backstay_options_v1_options, file_backstay_query_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiNiYWNrc3RheS9hY2NvdW50cy92MS9hY2NvdW50cy5wcm90bxIUYmFja3N0YXkuYWNjb3VudHMudjEivAMKB0FjY291bnQSCgoCaWQYASABKAkSDQoFbG9naW4YAiABKAkSGwoEbmFtZRgDIAEoCUINukgK2AEBcgUQARiAARIXCgVhbGlhcxgEIAEoCUIIukgFcgMYgAESHAoFZW1haWwYBSABKAlCDbpICtgBAXIFGP4BYAESFgoFcGhvbmUYBiABKAlCB7pIBHICGCASFwoGZ2VuZGVyGAcgASgJQge6SARyAhggEjgKCGJpcnRoZGF5GAggASgJQia6SCNyITIfXihbMC05XXs0fS1bMC05XXsyfS1bMC05XXsyfSk/JBIZCgdhZGRyZXNzGAkgASgJQgi6SAVyAxiABBINCgVyb2xlcxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKBnN0YXR1cxgNIAEoDjIjLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnRTdGF0dXMSFgoOZW1haWxfdmVyaWZpZWQYDiABKAgi7gIKFENyZWF0ZUFjY291bnRSZXF1ZXN0EhkKBWxvZ2luGAEgASgJQgq6SAdyBRABKIACEh0KBnNlY3JldBgCIAEoCUINgAEBukgHcgUQASiAAhIYCgRuYW1lGAMgASgJQgq6SAdyBRABGIABEhcKBWFsaWFzGAQgASgJQgi6SAVyAxiAARIcCgVlbWFpbBgFIAEoCUINukgK2AEBcgUY/gFgARIWCgVwaG9uZRgGIAEoCUIHukgEcgIYIBIXCgZnZW5kZXIYByABKAlCB7pIBHICGCASOAoIYmlydGhkYXkYCCABKAlCJrpII3IhMh9eKFswLTldezR9LVswLTldezJ9LVswLTldezJ9KT8kEhkKB2FkZHJlc3MYCSABKAlCCLpIBXIDGIAEEjEKBXJvbGVzGAogAygJQiK6SB+SARwQEBgBIhZyFDISXlthLXowLTlfLV17MSw2NH0kEhIKCnNpZ25hdHVyZXMYCyABKAgiRwoVQ3JlYXRlQWNjb3VudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50IigKEUdldEFjY291bnRSZXF1ZXN0EhMKAmlkGAEgASgJQge6SARyAhhAIkQKEkdldEFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCI4ChdCYXRjaEdldEFjY291bnRzUmVxdWVzdBIdCgNpZHMYASADKAlCELpIDZIBCggBEGQiBHICGEAiSwoYQmF0Y2hHZXRBY2NvdW50c1Jlc3BvbnNlEi8KCGFjY291bnRzGAEgAygLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCLiAQoTTGlzdEFjY291bnRzUmVxdWVzdBI0CgdmaWx0ZXJzGAEgAygLMhkuYmFja3N0YXkucXVlcnkudjEuRmlsdGVyQgi6SAWSAQIQEBItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKBHNvcnQYAyABKAlCB7pIBHICGEASEgoKZGVzY2VuZGluZxgEIAEoCBIdCglwYWdlX3NpemUYBSABKAVCCrpIBxoFGPQDKAASHAoKcGFnZV90b2tlbhgGIAEoCUIIukgFcgMYgCAiYAoUTGlzdEFjY291bnRzUmVzcG9uc2USLwoIYWNjb3VudHMYASADKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ/ChRVcGRhdGVBY2NvdW50UmVxdWVzdBI2CgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudEIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJHChVVcGRhdGVBY2NvdW50UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQiLQoURGVsZXRlQWNjb3VudFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQCIXChVEZWxldGVBY2NvdW50UmVzcG9uc2UiLQoURXhwb3J0QWNjb3VudFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQCJeChVFeHBvcnRBY2NvdW50UmVzcG9uc2USDgoGZG9tYWluGAEgASgJEgwKBGtpbmQYAiABKAkSJwoGcmVjb3JkGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCKLAQoXU2V0QWNjb3VudFN0YXR1c1JlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBI/CgZzdGF0dXMYAiABKA4yIy5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50U3RhdHVzQgq6SAeCAQQQASAAEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMYgAQiSgoYU2V0QWNjb3VudFN0YXR1c1Jlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50KmUKDUFjY291bnRTdGF0dXMSHgoaQUNDT1VOVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVBQ0NPVU5UX1NUQVRVU19BQ1RJVkUQARIZChVBQ0NPVU5UX1NUQVRVU19CQU5ORUQQAjLQCQoOQWNjb3VudFNlcnZpY2USiQEKDUNyZWF0ZUFjY291bnQSKi5iYWNrc3RheS5hY2NvdW50cy52MS5DcmVhdGVBY2NvdW50UmVxdWVzdBorLmJhY2tzdGF5LmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXNwb25zZSIfiOcYAZDnGASC0+STAhE6ASoiDC92MS9hY2NvdW50cxKFAQoKR2V0QWNjb3VudBInLmJhY2tzdGF5LmFjY291bnRzLnYxLkdldEFjY291bnRSZXF1ZXN0GiguYmFja3N0YXkuYWNjb3VudHMudjEuR2V0QWNjb3VudFJlc3BvbnNlIiSQAgGI5xgCkOcYAoLT5JMCExIRL3YxL2FjY291bnRzL3tpZH0SmwEKEEJhdGNoR2V0QWNjb3VudHMSLS5iYWNrc3RheS5hY2NvdW50cy52MS5CYXRjaEdldEFjY291bnRzUmVxdWVzdBouLmJhY2tzdGF5LmFjY291bnRzLnYxLkJhdGNoR2V0QWNjb3VudHNSZXNwb25zZSIokAIBiOcYApDnGAKC0+STAhcSFS92MS9hY2NvdW50czpiYXRjaEdldBKgAQoMTGlzdEFjY291bnRzEikuYmFja3N0YXkuYWNjb3VudHMudjEuTGlzdEFjY291bnRzUmVxdWVzdBoqLmJhY2tzdGF5LmFjY291bnRzLnYxLkxpc3RBY2NvdW50c1Jlc3BvbnNlIjmQAgGI5xgCkOcYAoLT5JMCKFoYOgEqIhMvdjEvYWNjb3VudHM6c2VhcmNoEgwvdjEvYWNjb3VudHMSnAEKDVVwZGF0ZUFjY291bnQSKi5iYWNrc3RheS5hY2NvdW50cy52MS5VcGRhdGVBY2NvdW50UmVxdWVzdBorLmJhY2tzdGF5LmFjY291bnRzLnYxLlVwZGF0ZUFjY291bnRSZXNwb25zZSIyiOcYApDnGAOC0+STAiQ6B2FjY291bnQyGS92MS9hY2NvdW50cy97YWNjb3VudC5pZH0SiwEKDURlbGV0ZUFjY291bnQSKi5iYWNrc3RheS5hY2NvdW50cy52MS5EZWxldGVBY2NvdW50UmVxdWVzdBorLmJhY2tzdGF5LmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXNwb25zZSIhiOcYApDnGAOC0+STAhMqES92MS9hY2NvdW50cy97aWR9EpcBCg1FeHBvcnRBY2NvdW50EiouYmFja3N0YXkuYWNjb3VudHMudjEuRXhwb3J0QWNjb3VudFJlcXVlc3QaKy5iYWNrc3RheS5hY2NvdW50cy52MS5FeHBvcnRBY2NvdW50UmVzcG9uc2UiK5ACAYjnGAKQ5xgFgtPkkwIaEhgvdjEvYWNjb3VudHMve2lkfTpleHBvcnQwARKhAQoQU2V0QWNjb3VudFN0YXR1cxItLmJhY2tzdGF5LmFjY291bnRzLnYxLlNldEFjY291bnRTdGF0dXNSZXF1ZXN0Gi4uYmFja3N0YXkuYWNjb3VudHMudjEuU2V0QWNjb3VudFN0YXR1c1Jlc3BvbnNlIi6I5xgDkOcYA4LT5JMCIDoBKiIbL3YxL2FjY291bnRzL3tpZH06c2V0U3RhdHVzYgZwcm90bzM", [file_backstay_options_v1_options, file_backstay_query_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A person or program that can sign in. Text that was never given is empty.
@@ -56,7 +56,7 @@ export type Account = Message<"backstay.accounts.v1.Account"> & {
   alias: string;
 
   /**
-   * E-mail address, not verified. Only in one's own account, and for administrators. Up to 254 characters.
+   * E-mail address; `email_verified` says whether it is known to be the account's. Only in one's own account, and for administrators. Up to 254 characters.
    *
    * @generated from field: string email = 5;
    */
@@ -110,6 +110,20 @@ export type Account = Message<"backstay.accounts.v1.Account"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 12;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Whether the account may be used. Only in one's own account, and for administrators.
+   *
+   * @generated from field: backstay.accounts.v1.AccountStatus status = 13;
+   */
+  status: AccountStatus;
+
+  /**
+   * Whether the account has shown that `email` is its own. Only in one's own account, and for administrators.
+   *
+   * @generated from field: bool email_verified = 14;
+   */
+  emailVerified: boolean;
 };
 
 /**
@@ -487,6 +501,152 @@ export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*
   messageDesc(file_backstay_accounts_v1_accounts, 12);
 
 /**
+ * Whose data to answer.
+ *
+ * @generated from message backstay.accounts.v1.ExportAccountRequest
+ */
+export type ExportAccountRequest = Message<"backstay.accounts.v1.ExportAccountRequest"> & {
+  /**
+   * The account's id; `me` for one's own.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.ExportAccountRequest.
+ * Use `create(ExportAccountRequestSchema)` to create a new message.
+ */
+export const ExportAccountRequestSchema: GenMessage<ExportAccountRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 13);
+
+/**
+ * One record.
+ *
+ * @generated from message backstay.accounts.v1.ExportAccountResponse
+ */
+export type ExportAccountResponse = Message<"backstay.accounts.v1.ExportAccountResponse"> & {
+  /**
+   * The domain it is of, such as `messages`.
+   *
+   * @generated from field: string domain = 1;
+   */
+  domain: string;
+
+  /**
+   * What it is, such as `message`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * The record in the words of the API.
+   *
+   * @generated from field: google.protobuf.Struct record = 3;
+   */
+  record?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.ExportAccountResponse.
+ * Use `create(ExportAccountResponseSchema)` to create a new message.
+ */
+export const ExportAccountResponseSchema: GenMessage<ExportAccountResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 14);
+
+/**
+ * Which account, and whether it may be used.
+ *
+ * @generated from message backstay.accounts.v1.SetAccountStatusRequest
+ */
+export type SetAccountStatusRequest = Message<"backstay.accounts.v1.SetAccountStatusRequest"> & {
+  /**
+   * The account's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * `ACCOUNT_STATUS_BANNED`, or `ACCOUNT_STATUS_ACTIVE` to lift it.
+   *
+   * @generated from field: backstay.accounts.v1.AccountStatus status = 2;
+   */
+  status: AccountStatus;
+
+  /**
+   * Why, for the audit log. Up to 512 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.SetAccountStatusRequest.
+ * Use `create(SetAccountStatusRequestSchema)` to create a new message.
+ */
+export const SetAccountStatusRequestSchema: GenMessage<SetAccountStatusRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 15);
+
+/**
+ * The account after it.
+ *
+ * @generated from message backstay.accounts.v1.SetAccountStatusResponse
+ */
+export type SetAccountStatusResponse = Message<"backstay.accounts.v1.SetAccountStatusResponse"> & {
+  /**
+   * Whole.
+   *
+   * @generated from field: backstay.accounts.v1.Account account = 1;
+   */
+  account?: Account | undefined;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.SetAccountStatusResponse.
+ * Use `create(SetAccountStatusResponseSchema)` to create a new message.
+ */
+export const SetAccountStatusResponseSchema: GenMessage<SetAccountStatusResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 16);
+
+/**
+ * Whether an account may be used.
+ *
+ * @generated from enum backstay.accounts.v1.AccountStatus
+ */
+export enum AccountStatus {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It may.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_ACTIVE = 1;
+   */
+  ACTIVE = 1,
+
+  /**
+   * It may not: nobody signs in to it, and nothing proves that one did.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_BANNED = 2;
+   */
+  BANNED = 2,
+}
+
+/**
+ * Describes the enum backstay.accounts.v1.AccountStatus.
+ */
+export const AccountStatusSchema: GenEnum<AccountStatus> = /*@__PURE__*/
+  enumDesc(file_backstay_accounts_v1_accounts, 0);
+
+/**
  * Accounts: made by anyone (or by administrators only, `accounts.open_registration`), seen in part by every account.
  *
  * @generated from service backstay.accounts.v1.AccountService
@@ -542,8 +702,9 @@ export const AccountService: GenService<{
   },
   /**
    * Changes the fields named in `update_mask` of one's own account, or of any account for an administrator.
-   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`; INVALID_ARGUMENT for an empty mask or
-   * a path that cannot be changed.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`, and `FIELD_FORBIDDEN` for a path that the
+   * server alone sets (id, times, roles, status: GrantRole and SetAccountStatus do); INVALID_ARGUMENT for an empty mask or
+   * an unknown path.
    *
    * @generated from rpc backstay.accounts.v1.AccountService.UpdateAccount
    */
@@ -563,6 +724,30 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof DeleteAccountRequestSchema;
     output: typeof DeleteAccountResponseSchema;
+  },
+  /**
+   * Answers everything the installation holds of one's own account, or of any account for an administrator: one message a
+   * record, domain by domain. Secrets, and what belongs to others, are left out.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`.
+   *
+   * @generated from rpc backstay.accounts.v1.AccountService.ExportAccount
+   */
+  exportAccount: {
+    methodKind: "server_streaming";
+    input: typeof ExportAccountRequestSchema;
+    output: typeof ExportAccountResponseSchema;
+  },
+  /**
+   * Bans an account, or lifts its ban. A banned account is signed out everywhere within a second, its keys and signatures
+   * prove nothing, and its data stays.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; FAILED_PRECONDITION `LAST_ADMIN`.
+   *
+   * @generated from rpc backstay.accounts.v1.AccountService.SetAccountStatus
+   */
+  setAccountStatus: {
+    methodKind: "unary";
+    input: typeof SetAccountStatusRequestSchema;
+    output: typeof SetAccountStatusResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_accounts_v1_accounts, 0);

@@ -8,6 +8,26 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Account } from "../../accounts/v1/accounts_pb.js";
 import { file_backstay_accounts_v1_accounts } from "../../accounts/v1/accounts_pb.js";
+import type { CreateApiKeyRequestSchema, CreateApiKeyResponseSchema, ListApiKeysRequestSchema, ListApiKeysResponseSchema, RevokeApiKeyRequestSchema, RevokeApiKeyResponseSchema } from "./api_key_pb.js";
+import { file_backstay_auth_v1_api_key } from "./api_key_pb.js";
+import type { ListAuditEventsRequestSchema, ListAuditEventsResponseSchema, VerifyAuditLogRequestSchema, VerifyAuditLogResponseSchema } from "./audit_pb.js";
+import { file_backstay_auth_v1_audit } from "./audit_pb.js";
+import type { RequestSecretResetRequestSchema, RequestSecretResetResponseSchema, RequestVerificationRequestSchema, RequestVerificationResponseSchema, ResetSecretRequestSchema, ResetSecretResponseSchema, VerifyRequestSchema, VerifyResponseSchema } from "./code_pb.js";
+import { file_backstay_auth_v1_code } from "./code_pb.js";
+import type { ListDevicesRequestSchema, ListDevicesResponseSchema, RevokeDeviceRequestSchema, RevokeDeviceResponseSchema, RevokeOtherDevicesRequestSchema, RevokeOtherDevicesResponseSchema } from "./device_pb.js";
+import { file_backstay_auth_v1_device } from "./device_pb.js";
+import type { LinkIdentityRequestSchema, LinkIdentityResponseSchema, ListIdentitiesRequestSchema, ListIdentitiesResponseSchema, SignInAnonymouslyRequestSchema, SignInAnonymouslyResponseSchema, UnlinkIdentityRequestSchema, UnlinkIdentityResponseSchema, UpgradeAnonymousRequestSchema, UpgradeAnonymousResponseSchema } from "./identity_pb.js";
+import { file_backstay_auth_v1_identity } from "./identity_pb.js";
+import type { FinishOAuthRequestSchema, FinishOAuthResponseSchema, StartOAuthRequestSchema, StartOAuthResponseSchema } from "./oauth_pb.js";
+import { file_backstay_auth_v1_oauth } from "./oauth_pb.js";
+import type { BeginRegistrationRequestSchema, BeginRegistrationResponseSchema, BeginSignInRequestSchema, BeginSignInResponseSchema, DeletePasskeyRequestSchema, DeletePasskeyResponseSchema, FinishRegistrationRequestSchema, FinishRegistrationResponseSchema, FinishSignInRequestSchema, FinishSignInResponseSchema, ListPasskeysRequestSchema, ListPasskeysResponseSchema } from "./passkey_pb.js";
+import { file_backstay_auth_v1_passkey } from "./passkey_pb.js";
+import type { GrantRoleRequestSchema, GrantRoleResponseSchema, RevokeRoleRequestSchema, RevokeRoleResponseSchema } from "./role_pb.js";
+import { file_backstay_auth_v1_role } from "./role_pb.js";
+import type { Tokens } from "./tokens_pb.js";
+import { file_backstay_auth_v1_tokens } from "./tokens_pb.js";
+import type { ConfirmTotpRequestSchema, ConfirmTotpResponseSchema, DisableTotpRequestSchema, DisableTotpResponseSchema, EnrollTotpRequestSchema, EnrollTotpResponseSchema, RegenerateRecoveryCodesRequestSchema, RegenerateRecoveryCodesResponseSchema } from "./totp_pb.js";
+import { file_backstay_auth_v1_totp } from "./totp_pb.js";
 import { file_backstay_options_v1_options } from "../../options/v1/options_pb.js";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
@@ -19,49 +39,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/auth/v1/auth.proto.
  */
 export const file_backstay_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("ChtiYWNrc3RheS9hdXRoL3YxL2F1dGgucHJvdG8SEGJhY2tzdGF5LmF1dGgudjEisAEKBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARI2ChJhY2Nlc3NfZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKDXJlZnJlc2hfdG9rZW4YAyABKAlCA4ABARI3ChNyZWZyZXNoX2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJZCg1TaWduSW5SZXF1ZXN0EhkKBWxvZ2luGAEgASgJQgq6SAdyBRABKIACEh0KBnNlY3JldBgCIAEoCUINgAEBukgHcgUQASiAAhIOCgZjb29raWUYBCABKAgifQoOU2lnbkluUmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQSKAoGdG9rZW5zGAIgASgLMhguYmFja3N0YXkuYXV0aC52MS5Ub2tlbnMSEQoJZGV2aWNlX2lkGAMgASgJIjYKDlJlZnJlc2hSZXF1ZXN0EiQKDXJlZnJlc2hfdG9rZW4YASABKAlCDYABAbpIB3IFEAEogAIiOwoPUmVmcmVzaFJlc3BvbnNlEigKBnRva2VucxgBIAEoCzIYLmJhY2tzdGF5LmF1dGgudjEuVG9rZW5zIhUKE1N0YXJ0U2Vzc2lvblJlcXVlc3QiRwoUU3RhcnRTZXNzaW9uUmVzcG9uc2USLwoLZXhwaXJlX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIl8KE0NoYW5nZVNlY3JldFJlcXVlc3QSGAoDb2xkGAEgASgJQguAAQG6SAVyAyiAAhIaCgNuZXcYAiABKAlCDYABAbpIB3IFEAEogAISEgoKc2lnbmF0dXJlcxgDIAEoCCIWChRDaGFuZ2VTZWNyZXRSZXNwb25zZSIQCg5TaWduT3V0UmVxdWVzdCIRCg9TaWduT3V0UmVzcG9uc2UiEwoRR2V0Q3VycmVudFJlcXVlc3QiYAoSR2V0Q3VycmVudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50Eg0KBXJvbGVzGAIgAygJEgsKA3ZpYRgDIAEoCSKOAQoUQ29tcGxldGVTZXR1cFJlcXVlc3QSIgoLc2V0dXBfdG9rZW4YASABKAlCDYABAbpIB3IFEAEogAISGQoFbG9naW4YAiABKAlCCrpIB3IFEAEogAISHQoGc2VjcmV0GAMgASgJQg2AAQG6SAdyBRABKIACEhgKBG5hbWUYBCABKAlCCrpIB3IFEAEYgAEiRwoVQ29tcGxldGVTZXR1cFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50MvcGCgtBdXRoU2VydmljZRJwCgZTaWduSW4SHy5iYWNrc3RheS5hdXRoLnYxLlNpZ25JblJlcXVlc3QaIC5iYWNrc3RheS5hdXRoLnYxLlNpZ25JblJlc3BvbnNlIiOI5xgBkOcYBILT5JMCFToBKiIQL3YxL2F1dGgvc2lnbi1pbhJzCgdSZWZyZXNoEiAuYmFja3N0YXkuYXV0aC52MS5SZWZyZXNoUmVxdWVzdBohLmJhY2tzdGF5LmF1dGgudjEuUmVmcmVzaFJlc3BvbnNlIiOI5xgBkOcYA4LT5JMCFToBKiIQL3YxL2F1dGgvcmVmcmVzaBKCAQoMU3RhcnRTZXNzaW9uEiUuYmFja3N0YXkuYXV0aC52MS5TdGFydFNlc3Npb25SZXF1ZXN0GiYuYmFja3N0YXkuYXV0aC52MS5TdGFydFNlc3Npb25SZXNwb25zZSIjiOcYApDnGAOC0+STAhU6ASoiEC92MS9hdXRoL3Nlc3Npb24SgQEKDENoYW5nZVNlY3JldBIlLmJhY2tzdGF5LmF1dGgudjEuQ2hhbmdlU2VjcmV0UmVxdWVzdBomLmJhY2tzdGF5LmF1dGgudjEuQ2hhbmdlU2VjcmV0UmVzcG9uc2UiIojnGAKQ5xgEgtPkkwIUOgEqGg8vdjEvYXV0aC9zZWNyZXQSdAoHU2lnbk91dBIgLmJhY2tzdGF5LmF1dGgudjEuU2lnbk91dFJlcXVlc3QaIS5iYWNrc3RheS5hdXRoLnYxLlNpZ25PdXRSZXNwb25zZSIkiOcYApDnGAOC0+STAhY6ASoiES92MS9hdXRoL3NpZ24tb3V0EnwKCkdldEN1cnJlbnQSIy5iYWNrc3RheS5hdXRoLnYxLkdldEN1cnJlbnRSZXF1ZXN0GiQuYmFja3N0YXkuYXV0aC52MS5HZXRDdXJyZW50UmVzcG9uc2UiI5ACAYjnGAKQ5xgCgtPkkwISEhAvdjEvYXV0aC9jdXJyZW50EoMBCg1Db21wbGV0ZVNldHVwEiYuYmFja3N0YXkuYXV0aC52MS5Db21wbGV0ZVNldHVwUmVxdWVzdBonLmJhY2tzdGF5LmF1dGgudjEuQ29tcGxldGVTZXR1cFJlc3BvbnNlIiGI5xgBkOcYBILT5JMCEzoBKiIOL3YxL2F1dGgvc2V0dXBiBnByb3RvMw", [file_backstay_accounts_v1_accounts, file_backstay_options_v1_options, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
-
-/**
- * A pair of tokens from one sign-in.
- *
- * @generated from message backstay.auth.v1.Tokens
- */
-export type Tokens = Message<"backstay.auth.v1.Tokens"> & {
-  /**
-   * Proves who calls, for 15 minutes. Begins with `bs_at_`.
-   *
-   * @generated from field: string access_token = 1;
-   */
-  accessToken: string;
-
-  /**
-   * When the access token stops working.
-   *
-   * @generated from field: google.protobuf.Timestamp access_expire_time = 2;
-   */
-  accessExpireTime?: Timestamp | undefined;
-
-  /**
-   * Buys the next pair, once. Begins with `bs_rt_`.
-   *
-   * @generated from field: string refresh_token = 3;
-   */
-  refreshToken: string;
-
-  /**
-   * When the refresh token stops working: after 14 days without use, 90 days after the sign-in at the latest.
-   *
-   * @generated from field: google.protobuf.Timestamp refresh_expire_time = 4;
-   */
-  refreshExpireTime?: Timestamp | undefined;
-};
-
-/**
- * Describes the message backstay.auth.v1.Tokens.
- * Use `create(TokensSchema)` to create a new message.
- */
-export const TokensSchema: GenMessage<Tokens> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 0);
+  fileDesc("ChtiYWNrc3RheS9hdXRoL3YxL2F1dGgucHJvdG8SEGJhY2tzdGF5LmF1dGgudjEitAEKDVNpZ25JblJlcXVlc3QSGQoFbG9naW4YASABKAlCCrpIB3IFEAEogAISHQoGc2VjcmV0GAIgASgJQg2AAQG6SAdyBRABKIACEhcKA290cBgDIAEoCUIKgAEBukgEcgIYQBIOCgZjb29raWUYBCABKAgSIQoMZGV2aWNlX3Rva2VuGAUgASgJQguAAQG6SAVyAxiAAhIdCgtkZXZpY2VfbmFtZRgGIAEoCUIIukgFcgMYgAEimAEKDlNpZ25JblJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50EigKBnRva2VucxgCIAEoCzIYLmJhY2tzdGF5LmF1dGgudjEuVG9rZW5zEhEKCWRldmljZV9pZBgDIAEoCRIZCgxkZXZpY2VfdG9rZW4YBCABKAlCA4ABASI2Cg5SZWZyZXNoUmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABKIACIjsKD1JlZnJlc2hSZXNwb25zZRIoCgZ0b2tlbnMYASABKAsyGC5iYWNrc3RheS5hdXRoLnYxLlRva2VucyIVChNTdGFydFNlc3Npb25SZXF1ZXN0IkcKFFN0YXJ0U2Vzc2lvblJlc3BvbnNlEi8KC2V4cGlyZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJfChNDaGFuZ2VTZWNyZXRSZXF1ZXN0EhgKA29sZBgBIAEoCUILgAEBukgFcgMogAISGgoDbmV3GAIgASgJQg2AAQG6SAdyBRABKIACEhIKCnNpZ25hdHVyZXMYAyABKAgiFgoUQ2hhbmdlU2VjcmV0UmVzcG9uc2UiEAoOU2lnbk91dFJlcXVlc3QiEQoPU2lnbk91dFJlc3BvbnNlIhMKEUdldEN1cnJlbnRSZXF1ZXN0ImAKEkdldEN1cnJlbnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBINCgVyb2xlcxgCIAMoCRILCgN2aWEYAyABKAkijgEKFENvbXBsZXRlU2V0dXBSZXF1ZXN0EiIKC3NldHVwX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABKIACEhkKBWxvZ2luGAIgASgJQgq6SAdyBRABKIACEh0KBnNlY3JldBgDIAEoCUINgAEBukgHcgUQASiAAhIYCgRuYW1lGAQgASgJQgq6SAdyBRABGIABIkcKFUNvbXBsZXRlU2V0dXBSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudDLnKQoLQXV0aFNlcnZpY2UScAoGU2lnbkluEh8uYmFja3N0YXkuYXV0aC52MS5TaWduSW5SZXF1ZXN0GiAuYmFja3N0YXkuYXV0aC52MS5TaWduSW5SZXNwb25zZSIjiOcYAZDnGASC0+STAhU6ASoiEC92MS9hdXRoL3NpZ24taW4ScwoHUmVmcmVzaBIgLmJhY2tzdGF5LmF1dGgudjEuUmVmcmVzaFJlcXVlc3QaIS5iYWNrc3RheS5hdXRoLnYxLlJlZnJlc2hSZXNwb25zZSIjiOcYAZDnGAOC0+STAhU6ASoiEC92MS9hdXRoL3JlZnJlc2gSggEKDFN0YXJ0U2Vzc2lvbhIlLmJhY2tzdGF5LmF1dGgudjEuU3RhcnRTZXNzaW9uUmVxdWVzdBomLmJhY2tzdGF5LmF1dGgudjEuU3RhcnRTZXNzaW9uUmVzcG9uc2UiI4jnGAKQ5xgDgtPkkwIVOgEqIhAvdjEvYXV0aC9zZXNzaW9uEoEBCgxDaGFuZ2VTZWNyZXQSJS5iYWNrc3RheS5hdXRoLnYxLkNoYW5nZVNlY3JldFJlcXVlc3QaJi5iYWNrc3RheS5hdXRoLnYxLkNoYW5nZVNlY3JldFJlc3BvbnNlIiKI5xgCkOcYBILT5JMCFDoBKhoPL3YxL2F1dGgvc2VjcmV0EnQKB1NpZ25PdXQSIC5iYWNrc3RheS5hdXRoLnYxLlNpZ25PdXRSZXF1ZXN0GiEuYmFja3N0YXkuYXV0aC52MS5TaWduT3V0UmVzcG9uc2UiJIjnGAKQ5xgDgtPkkwIWOgEqIhEvdjEvYXV0aC9zaWduLW91dBJ8CgpHZXRDdXJyZW50EiMuYmFja3N0YXkuYXV0aC52MS5HZXRDdXJyZW50UmVxdWVzdBokLmJhY2tzdGF5LmF1dGgudjEuR2V0Q3VycmVudFJlc3BvbnNlIiOQAgGI5xgCkOcYAoLT5JMCEhIQL3YxL2F1dGgvY3VycmVudBKDAQoNQ29tcGxldGVTZXR1cBImLmJhY2tzdGF5LmF1dGgudjEuQ29tcGxldGVTZXR1cFJlcXVlc3QaJy5iYWNrc3RheS5hdXRoLnYxLkNvbXBsZXRlU2V0dXBSZXNwb25zZSIhiOcYAZDnGASC0+STAhM6ASoiDi92MS9hdXRoL3NldHVwEn8KC0xpc3REZXZpY2VzEiQuYmFja3N0YXkuYXV0aC52MS5MaXN0RGV2aWNlc1JlcXVlc3QaJS5iYWNrc3RheS5hdXRoLnYxLkxpc3REZXZpY2VzUmVzcG9uc2UiI5ACAYjnGAKQ5xgCgtPkkwISEhAvdjEvYXV0aC9kZXZpY2VzEosBCgxSZXZva2VEZXZpY2USJS5iYWNrc3RheS5hdXRoLnYxLlJldm9rZURldmljZVJlcXVlc3QaJi5iYWNrc3RheS5hdXRoLnYxLlJldm9rZURldmljZVJlc3BvbnNlIiyI5xgCkOcYA4LT5JMCHiocL3YxL2F1dGgvZGV2aWNlcy97ZGV2aWNlX2lkfRKhAQoSUmV2b2tlT3RoZXJEZXZpY2VzEisuYmFja3N0YXkuYXV0aC52MS5SZXZva2VPdGhlckRldmljZXNSZXF1ZXN0GiwuYmFja3N0YXkuYXV0aC52MS5SZXZva2VPdGhlckRldmljZXNSZXNwb25zZSIwiOcYApDnGAOC0+STAiI6ASoiHS92MS9hdXRoL2RldmljZXM6cmV2b2tlT3RoZXJzEoMBCgxDcmVhdGVBcGlLZXkSJS5iYWNrc3RheS5hdXRoLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaJi5iYWNrc3RheS5hdXRoLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlIiSI5xgCkOcYA4LT5JMCFjoBKiIRL3YxL2F1dGgvYXBpLWtleXMSgAEKC0xpc3RBcGlLZXlzEiQuYmFja3N0YXkuYXV0aC52MS5MaXN0QXBpS2V5c1JlcXVlc3QaJS5iYWNrc3RheS5hdXRoLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiJJACAYjnGAKQ5xgCgtPkkwITEhEvdjEvYXV0aC9hcGkta2V5cxKJAQoMUmV2b2tlQXBpS2V5EiUuYmFja3N0YXkuYXV0aC52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiYuYmFja3N0YXkuYXV0aC52MS5SZXZva2VBcGlLZXlSZXNwb25zZSIqiOcYApDnGAOC0+STAhwqGi92MS9hdXRoL2FwaS1rZXlzL3trZXlfaWR9EqABChJSZXF1ZXN0U2VjcmV0UmVzZXQSKy5iYWNrc3RheS5hdXRoLnYxLlJlcXVlc3RTZWNyZXRSZXNldFJlcXVlc3QaLC5iYWNrc3RheS5hdXRoLnYxLlJlcXVlc3RTZWNyZXRSZXNldFJlc3BvbnNlIi+I5xgBkOcYBILT5JMCIToBKiIcL3YxL2F1dGgvc2VjcmV0OnJlcXVlc3RSZXNldBKEAQoLUmVzZXRTZWNyZXQSJC5iYWNrc3RheS5hdXRoLnYxLlJlc2V0U2VjcmV0UmVxdWVzdBolLmJhY2tzdGF5LmF1dGgudjEuUmVzZXRTZWNyZXRSZXNwb25zZSIoiOcYAZDnGASC0+STAho6ASoiFS92MS9hdXRoL3NlY3JldDpyZXNldBKdAQoTUmVxdWVzdFZlcmlmaWNhdGlvbhIsLmJhY2tzdGF5LmF1dGgudjEuUmVxdWVzdFZlcmlmaWNhdGlvblJlcXVlc3QaLS5iYWNrc3RheS5hdXRoLnYxLlJlcXVlc3RWZXJpZmljYXRpb25SZXNwb25zZSIpiOcYApDnGASC0+STAhs6ASoiFi92MS9hdXRoL3ZlcmlmaWNhdGlvbnMSfQoGVmVyaWZ5Eh8uYmFja3N0YXkuYXV0aC52MS5WZXJpZnlSZXF1ZXN0GiAuYmFja3N0YXkuYXV0aC52MS5WZXJpZnlSZXNwb25zZSIwiOcYAZDnGASC0+STAiI6ASoiHS92MS9hdXRoL3ZlcmlmaWNhdGlvbnM6dmVyaWZ5EnkKCkVucm9sbFRvdHASIy5iYWNrc3RheS5hdXRoLnYxLkVucm9sbFRvdHBSZXF1ZXN0GiQuYmFja3N0YXkuYXV0aC52MS5FbnJvbGxUb3RwUmVzcG9uc2UiIIjnGAKQ5xgEgtPkkwISOgEqIg0vdjEvYXV0aC90b3RwEoQBCgtDb25maXJtVG90cBIkLmJhY2tzdGF5LmF1dGgudjEuQ29uZmlybVRvdHBSZXF1ZXN0GiUuYmFja3N0YXkuYXV0aC52MS5Db25maXJtVG90cFJlc3BvbnNlIiiI5xgCkOcYBILT5JMCGjoBKiIVL3YxL2F1dGgvdG90cDpjb25maXJtEnwKC0Rpc2FibGVUb3RwEiQuYmFja3N0YXkuYXV0aC52MS5EaXNhYmxlVG90cFJlcXVlc3QaJS5iYWNrc3RheS5hdXRoLnYxLkRpc2FibGVUb3RwUmVzcG9uc2UiIIjnGAKQ5xgEgtPkkwISOgEqKg0vdjEvYXV0aC90b3RwEqoBChdSZWdlbmVyYXRlUmVjb3ZlcnlDb2RlcxIwLmJhY2tzdGF5LmF1dGgudjEuUmVnZW5lcmF0ZVJlY292ZXJ5Q29kZXNSZXF1ZXN0GjEuYmFja3N0YXkuYXV0aC52MS5SZWdlbmVyYXRlUmVjb3ZlcnlDb2Rlc1Jlc3BvbnNlIiqI5xgCkOcYBILT5JMCHDoBKiIXL3YxL2F1dGgvcmVjb3ZlcnktY29kZXMSpAEKEUJlZ2luUmVnaXN0cmF0aW9uEiouYmFja3N0YXkuYXV0aC52MS5CZWdpblJlZ2lzdHJhdGlvblJlcXVlc3QaKy5iYWNrc3RheS5hdXRoLnYxLkJlZ2luUmVnaXN0cmF0aW9uUmVzcG9uc2UiNojnGAKQ5xgDgtPkkwIoOgEqIiMvdjEvYXV0aC9wYXNza2V5czpiZWdpblJlZ2lzdHJhdGlvbhKoAQoSRmluaXNoUmVnaXN0cmF0aW9uEisuYmFja3N0YXkuYXV0aC52MS5GaW5pc2hSZWdpc3RyYXRpb25SZXF1ZXN0GiwuYmFja3N0YXkuYXV0aC52MS5GaW5pc2hSZWdpc3RyYXRpb25SZXNwb25zZSI3iOcYApDnGASC0+STAik6ASoiJC92MS9hdXRoL3Bhc3NrZXlzOmZpbmlzaFJlZ2lzdHJhdGlvbhKMAQoLQmVnaW5TaWduSW4SJC5iYWNrc3RheS5hdXRoLnYxLkJlZ2luU2lnbkluUmVxdWVzdBolLmJhY2tzdGF5LmF1dGgudjEuQmVnaW5TaWduSW5SZXNwb25zZSIwiOcYAZDnGAOC0+STAiI6ASoiHS92MS9hdXRoL3Bhc3NrZXlzOmJlZ2luU2lnbkluEpABCgxGaW5pc2hTaWduSW4SJS5iYWNrc3RheS5hdXRoLnYxLkZpbmlzaFNpZ25JblJlcXVlc3QaJi5iYWNrc3RheS5hdXRoLnYxLkZpbmlzaFNpZ25JblJlc3BvbnNlIjGI5xgBkOcYBILT5JMCIzoBKiIeL3YxL2F1dGgvcGFzc2tleXM6ZmluaXNoU2lnbkluEoMBCgxMaXN0UGFzc2tleXMSJS5iYWNrc3RheS5hdXRoLnYxLkxpc3RQYXNza2V5c1JlcXVlc3QaJi5iYWNrc3RheS5hdXRoLnYxLkxpc3RQYXNza2V5c1Jlc3BvbnNlIiSQAgGI5xgCkOcYAoLT5JMCExIRL3YxL2F1dGgvcGFzc2tleXMSiAEKDURlbGV0ZVBhc3NrZXkSJi5iYWNrc3RheS5hdXRoLnYxLkRlbGV0ZVBhc3NrZXlSZXF1ZXN0GicuYmFja3N0YXkuYXV0aC52MS5EZWxldGVQYXNza2V5UmVzcG9uc2UiJojnGAKQ5xgDgtPkkwIYKhYvdjEvYXV0aC9wYXNza2V5cy97aWR9EpMBChFTaWduSW5Bbm9ueW1vdXNseRIqLmJhY2tzdGF5LmF1dGgudjEuU2lnbkluQW5vbnltb3VzbHlSZXF1ZXN0GisuYmFja3N0YXkuYXV0aC52MS5TaWduSW5Bbm9ueW1vdXNseVJlc3BvbnNlIiWI5xgBkOcYBILT5JMCFzoBKiISL3YxL2F1dGgvYW5vbnltb3VzEpgBChBVcGdyYWRlQW5vbnltb3VzEikuYmFja3N0YXkuYXV0aC52MS5VcGdyYWRlQW5vbnltb3VzUmVxdWVzdBoqLmJhY2tzdGF5LmF1dGgudjEuVXBncmFkZUFub255bW91c1Jlc3BvbnNlIi2I5xgCkOcYBILT5JMCHzoBKiIaL3YxL2F1dGgvYW5vbnltb3VzOnVwZ3JhZGUSiwEKClN0YXJ0T0F1dGgSIy5iYWNrc3RheS5hdXRoLnYxLlN0YXJ0T0F1dGhSZXF1ZXN0GiQuYmFja3N0YXkuYXV0aC52MS5TdGFydE9BdXRoUmVzcG9uc2UiMojnGAGQ5xgDgtPkkwIkOgEqIh8vdjEvYXV0aC9vYXV0aC97cHJvdmlkZXJ9OnN0YXJ0Eo8BCgtGaW5pc2hPQXV0aBIkLmJhY2tzdGF5LmF1dGgudjEuRmluaXNoT0F1dGhSZXF1ZXN0GiUuYmFja3N0YXkuYXV0aC52MS5GaW5pc2hPQXV0aFJlc3BvbnNlIjOI5xgBkOcYBILT5JMCJToBKiIgL3YxL2F1dGgvb2F1dGgve3Byb3ZpZGVyfTpmaW5pc2gSiwEKDkxpc3RJZGVudGl0aWVzEicuYmFja3N0YXkuYXV0aC52MS5MaXN0SWRlbnRpdGllc1JlcXVlc3QaKC5iYWNrc3RheS5hdXRoLnYxLkxpc3RJZGVudGl0aWVzUmVzcG9uc2UiJpACAYjnGAKQ5xgCgtPkkwIVEhMvdjEvYXV0aC9pZGVudGl0aWVzEoUBCgxMaW5rSWRlbnRpdHkSJS5iYWNrc3RheS5hdXRoLnYxLkxpbmtJZGVudGl0eVJlcXVlc3QaJi5iYWNrc3RheS5hdXRoLnYxLkxpbmtJZGVudGl0eVJlc3BvbnNlIiaI5xgCkOcYBILT5JMCGDoBKiITL3YxL2F1dGgvaWRlbnRpdGllcxKNAQoOVW5saW5rSWRlbnRpdHkSJy5iYWNrc3RheS5hdXRoLnYxLlVubGlua0lkZW50aXR5UmVxdWVzdBooLmJhY2tzdGF5LmF1dGgudjEuVW5saW5rSWRlbnRpdHlSZXNwb25zZSIoiOcYApDnGAOC0+STAhoqGC92MS9hdXRoL2lkZW50aXRpZXMve2lkfRKHAQoJR3JhbnRSb2xlEiIuYmFja3N0YXkuYXV0aC52MS5HcmFudFJvbGVSZXF1ZXN0GiMuYmFja3N0YXkuYXV0aC52MS5HcmFudFJvbGVSZXNwb25zZSIxiOcYA5DnGAOC0+STAiM6ASoiHi92MS9hY2NvdW50cy97aWR9L3JvbGVzL3tyb2xlfRKHAQoKUmV2b2tlUm9sZRIjLmJhY2tzdGF5LmF1dGgudjEuUmV2b2tlUm9sZVJlcXVlc3QaJC5iYWNrc3RheS5hdXRoLnYxLlJldm9rZVJvbGVSZXNwb25zZSIuiOcYA5DnGAOC0+STAiAqHi92MS9hY2NvdW50cy97aWR9L3JvbGVzL3tyb2xlfRKLAQoPTGlzdEF1ZGl0RXZlbnRzEiguYmFja3N0YXkuYXV0aC52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GikuYmFja3N0YXkuYXV0aC52MS5MaXN0QXVkaXRFdmVudHNSZXNwb25zZSIjkAIBiOcYA5DnGAKC0+STAhISEC92MS9hdWRpdC1ldmVudHMSkQEKDlZlcmlmeUF1ZGl0TG9nEicuYmFja3N0YXkuYXV0aC52MS5WZXJpZnlBdWRpdExvZ1JlcXVlc3QaKC5iYWNrc3RheS5hdXRoLnYxLlZlcmlmeUF1ZGl0TG9nUmVzcG9uc2UiKpACAYjnGAOQ5xgFgtPkkwIZEhcvdjEvYXVkaXQtZXZlbnRzOnZlcmlmeTABYgZwcm90bzM", [file_backstay_accounts_v1_accounts, file_backstay_auth_v1_api_key, file_backstay_auth_v1_audit, file_backstay_auth_v1_code, file_backstay_auth_v1_device, file_backstay_auth_v1_identity, file_backstay_auth_v1_oauth, file_backstay_auth_v1_passkey, file_backstay_auth_v1_role, file_backstay_auth_v1_tokens, file_backstay_auth_v1_totp, file_backstay_options_v1_options, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * Who wants to sign in.
@@ -84,11 +62,33 @@ export type SignInRequest = Message<"backstay.auth.v1.SignInRequest"> & {
   secret: string;
 
   /**
+   * A code of the account's authenticator (6 digits), or one of its recovery codes. Ignored when it has no authenticator.
+   *
+   * @generated from field: string otp = 3;
+   */
+  otp: string;
+
+  /**
    * Whether to set a session cookie besides, as StartSession does, of this very sign-in.
    *
    * @generated from field: bool cookie = 4;
    */
   cookie: boolean;
+
+  /**
+   * The `device_token` of an earlier sign-in with this login on this device; browsers that take cookies send theirs by
+   * themselves. Whoever has one is not stopped by the wrong secrets that others try.
+   *
+   * @generated from field: string device_token = 5;
+   */
+  deviceToken: string;
+
+  /**
+   * What the account's owner is to see in ListDevices; absent is what the header `user-agent` says.
+   *
+   * @generated from field: string device_name = 6;
+   */
+  deviceName: string;
 };
 
 /**
@@ -96,7 +96,7 @@ export type SignInRequest = Message<"backstay.auth.v1.SignInRequest"> & {
  * Use `create(SignInRequestSchema)` to create a new message.
  */
 export const SignInRequestSchema: GenMessage<SignInRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 1);
+  messageDesc(file_backstay_auth_v1_auth, 0);
 
 /**
  * The sign-in.
@@ -124,6 +124,14 @@ export type SignInResponse = Message<"backstay.auth.v1.SignInResponse"> & {
    * @generated from field: string device_id = 3;
    */
   deviceId: string;
+
+  /**
+   * For the next SignIn with this login on this device, for a year. Proves nothing by itself. Empty when the account was not
+   * signed in to by login.
+   *
+   * @generated from field: string device_token = 4;
+   */
+  deviceToken: string;
 };
 
 /**
@@ -131,7 +139,7 @@ export type SignInResponse = Message<"backstay.auth.v1.SignInResponse"> & {
  * Use `create(SignInResponseSchema)` to create a new message.
  */
 export const SignInResponseSchema: GenMessage<SignInResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 2);
+  messageDesc(file_backstay_auth_v1_auth, 1);
 
 /**
  * Which token to exchange.
@@ -152,7 +160,7 @@ export type RefreshRequest = Message<"backstay.auth.v1.RefreshRequest"> & {
  * Use `create(RefreshRequestSchema)` to create a new message.
  */
 export const RefreshRequestSchema: GenMessage<RefreshRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 3);
+  messageDesc(file_backstay_auth_v1_auth, 2);
 
 /**
  * The next pair.
@@ -173,7 +181,7 @@ export type RefreshResponse = Message<"backstay.auth.v1.RefreshResponse"> & {
  * Use `create(RefreshResponseSchema)` to create a new message.
  */
 export const RefreshResponseSchema: GenMessage<RefreshResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 4);
+  messageDesc(file_backstay_auth_v1_auth, 3);
 
 /**
  * Nothing to ask for: the caller is known.
@@ -188,7 +196,7 @@ export type StartSessionRequest = Message<"backstay.auth.v1.StartSessionRequest"
  * Use `create(StartSessionRequestSchema)` to create a new message.
  */
 export const StartSessionRequestSchema: GenMessage<StartSessionRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 5);
+  messageDesc(file_backstay_auth_v1_auth, 4);
 
 /**
  * The session; its cookie stands in the answer's headers.
@@ -209,7 +217,7 @@ export type StartSessionResponse = Message<"backstay.auth.v1.StartSessionRespons
  * Use `create(StartSessionResponseSchema)` to create a new message.
  */
 export const StartSessionResponseSchema: GenMessage<StartSessionResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 6);
+  messageDesc(file_backstay_auth_v1_auth, 5);
 
 /**
  * Which secret to change to.
@@ -244,7 +252,7 @@ export type ChangeSecretRequest = Message<"backstay.auth.v1.ChangeSecretRequest"
  * Use `create(ChangeSecretRequestSchema)` to create a new message.
  */
 export const ChangeSecretRequestSchema: GenMessage<ChangeSecretRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 7);
+  messageDesc(file_backstay_auth_v1_auth, 6);
 
 /**
  * Nothing is left to show.
@@ -259,7 +267,7 @@ export type ChangeSecretResponse = Message<"backstay.auth.v1.ChangeSecretRespons
  * Use `create(ChangeSecretResponseSchema)` to create a new message.
  */
 export const ChangeSecretResponseSchema: GenMessage<ChangeSecretResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 8);
+  messageDesc(file_backstay_auth_v1_auth, 7);
 
 /**
  * Nothing to ask for: the caller's token names the sign-in.
@@ -274,7 +282,7 @@ export type SignOutRequest = Message<"backstay.auth.v1.SignOutRequest"> & {
  * Use `create(SignOutRequestSchema)` to create a new message.
  */
 export const SignOutRequestSchema: GenMessage<SignOutRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 9);
+  messageDesc(file_backstay_auth_v1_auth, 8);
 
 /**
  * Nothing is left to show.
@@ -289,7 +297,7 @@ export type SignOutResponse = Message<"backstay.auth.v1.SignOutResponse"> & {
  * Use `create(SignOutResponseSchema)` to create a new message.
  */
 export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 10);
+  messageDesc(file_backstay_auth_v1_auth, 9);
 
 /**
  * Nothing to ask for.
@@ -304,7 +312,7 @@ export type GetCurrentRequest = Message<"backstay.auth.v1.GetCurrentRequest"> & 
  * Use `create(GetCurrentRequestSchema)` to create a new message.
  */
 export const GetCurrentRequestSchema: GenMessage<GetCurrentRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 11);
+  messageDesc(file_backstay_auth_v1_auth, 10);
 
 /**
  * Who calls.
@@ -327,7 +335,7 @@ export type GetCurrentResponse = Message<"backstay.auth.v1.GetCurrentResponse"> 
   roles: string[];
 
   /**
-   * How the caller is known: `token`, `cookie` or `signature`.
+   * How the caller is known: `token`, `cookie`, `signature` or `api_key`.
    *
    * @generated from field: string via = 3;
    */
@@ -339,7 +347,7 @@ export type GetCurrentResponse = Message<"backstay.auth.v1.GetCurrentResponse"> 
  * Use `create(GetCurrentResponseSchema)` to create a new message.
  */
 export const GetCurrentResponseSchema: GenMessage<GetCurrentResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 12);
+  messageDesc(file_backstay_auth_v1_auth, 11);
 
 /**
  * Who is to be the first administrator.
@@ -381,7 +389,7 @@ export type CompleteSetupRequest = Message<"backstay.auth.v1.CompleteSetupReques
  * Use `create(CompleteSetupRequestSchema)` to create a new message.
  */
 export const CompleteSetupRequestSchema: GenMessage<CompleteSetupRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 13);
+  messageDesc(file_backstay_auth_v1_auth, 12);
 
 /**
  * The first administrator.
@@ -402,7 +410,7 @@ export type CompleteSetupResponse = Message<"backstay.auth.v1.CompleteSetupRespo
  * Use `create(CompleteSetupResponseSchema)` to create a new message.
  */
 export const CompleteSetupResponseSchema: GenMessage<CompleteSetupResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_auth, 14);
+  messageDesc(file_backstay_auth_v1_auth, 13);
 
 /**
  * Tokens are opaque and stand in the header `authorization: Bearer TOKEN`; the server keeps only their hashes.
@@ -411,10 +419,13 @@ export const CompleteSetupResponseSchema: GenMessage<CompleteSetupResponse> = /*
  */
 export const AuthService: GenService<{
   /**
-   * Exchanges a login and secret for tokens.
-   * Errors: UNAUTHENTICATED `INVALID_CREDENTIALS`, the same for an unknown login and a wrong secret;
-   * RESOURCE_EXHAUSTED `TOO_MANY_SIGN_INS` when more secrets wait to be compared than the server can work off;
-   * PERMISSION_DENIED `CROSS_SITE` when a page of another site asks for a cookie.
+   * Exchanges a login and secret for tokens. An e-mail address that the account has verified serves as login too.
+   * Errors: UNAUTHENTICATED `INVALID_CREDENTIALS`, the same for an unknown login and a wrong secret; `OTP_REQUIRED` when
+   * the secret is right and the account wants a code of its authenticator as well, `INVALID_OTP` when that is wrong;
+   * RESOURCE_EXHAUSTED `TOO_MANY_TRIES` when too many secrets were tried for the login, known or not (after 5 wrong ones
+   * 1 s, doubling to 15 min; a known device, see `device_token`, is not stopped by what others try), `TOO_MANY_SIGN_INS`
+   * when more secrets wait to be compared than the server can work off; PERMISSION_DENIED `ACCOUNT_BANNED`, said only to
+   * whoever gave the right secret, and `CROSS_SITE` when a page of another site asks for a cookie.
    *
    * @generated from rpc backstay.auth.v1.AuthService.SignIn
    */
@@ -453,6 +464,7 @@ export const AuthService: GenService<{
   },
   /**
    * Changes the caller's secret. Every other sign-in of the account ends: its tokens, cookies and streams within a second.
+   * API keys stay: they are revoked by RevokeApiKey.
    * Errors: PERMISSION_DENIED `WRONG_SECRET` when `old` is not the secret; INVALID_ARGUMENT `SECRET_TOO_SHORT`;
    * UNAUTHENTICATED `INVALID_SIGNATURE` when the secret that signed was changed meanwhile; RESOURCE_EXHAUSTED
    * `TOO_MANY_SIGN_INS`.
@@ -496,6 +508,365 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof CompleteSetupRequestSchema;
     output: typeof CompleteSetupResponseSchema;
+  },
+  /**
+   * Lists the caller's sign-ins that still stand, newest first: where they were made, by what, and when they were last seen.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.ListDevices
+   */
+  listDevices: {
+    methodKind: "unary";
+    input: typeof ListDevicesRequestSchema;
+    output: typeof ListDevicesResponseSchema;
+  },
+  /**
+   * Ends one of the caller's sign-ins: its tokens, cookie and streams within a second.
+   * Errors: NOT_FOUND `DEVICE_NOT_FOUND`, also when it is another account's.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.RevokeDevice
+   */
+  revokeDevice: {
+    methodKind: "unary";
+    input: typeof RevokeDeviceRequestSchema;
+    output: typeof RevokeDeviceResponseSchema;
+  },
+  /**
+   * Ends all of the caller's sign-ins but the one that makes this call, and every stream that a signature opened.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.RevokeOtherDevices
+   */
+  revokeOtherDevices: {
+    methodKind: "unary";
+    input: typeof RevokeOtherDevicesRequestSchema;
+    output: typeof RevokeOtherDevicesResponseSchema;
+  },
+  /**
+   * Makes a key that a program proves itself with: as `authorization: Bearer KEY`, or, so that the key itself never
+   * travels, by signing each request with it (docs/signatures.md). The key is shown here and never again.
+   * Errors: INVALID_ARGUMENT for a scope that names nothing; PERMISSION_DENIED `ADMIN_REQUIRED` when `account_id` is another
+   * account's and the caller is no administrator; NOT_FOUND `ACCOUNT_NOT_FOUND`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.CreateApiKey
+   */
+  createApiKey: {
+    methodKind: "unary";
+    input: typeof CreateApiKeyRequestSchema;
+    output: typeof CreateApiKeyResponseSchema;
+  },
+  /**
+   * Lists API keys, oldest first, without the keys themselves: the caller's own; administrators name another account, or
+   * `-` for those of the installation.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.ListApiKeys
+   */
+  listApiKeys: {
+    methodKind: "unary";
+    input: typeof ListApiKeysRequestSchema;
+    output: typeof ListApiKeysResponseSchema;
+  },
+  /**
+   * Ends an API key: within a second it proves nothing any more, on any node, and the streams it opened end.
+   * Errors: NOT_FOUND `API_KEY_NOT_FOUND`, also when it is another's and the caller is no administrator.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.RevokeApiKey
+   */
+  revokeApiKey: {
+    methodKind: "unary";
+    input: typeof RevokeApiKeyRequestSchema;
+    output: typeof RevokeApiKeyResponseSchema;
+  },
+  /**
+   * Sends a code to the verified e-mail address of the account that `login` names, to be shown to ResetSecret. The answer is
+   * the same, and as fast, when there is no such account or it has verified no address.
+   * Errors: RESOURCE_EXHAUSTED `TOO_MANY_TRIES` when too many codes were asked for.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.RequestSecretReset
+   */
+  requestSecretReset: {
+    methodKind: "unary";
+    input: typeof RequestSecretResetRequestSchema;
+    output: typeof RequestSecretResetResponseSchema;
+  },
+  /**
+   * Gives an account another secret, by the code that was sent to it. Every sign-in of the account ends, and its
+   * authenticator stays as it is.
+   * Errors: PERMISSION_DENIED `INVALID_CODE`, the same for an unknown login and a wrong, used or expired code; after 5 wrong
+   * ones the code is void; INVALID_ARGUMENT `SECRET_TOO_SHORT`; RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.ResetSecret
+   */
+  resetSecret: {
+    methodKind: "unary";
+    input: typeof ResetSecretRequestSchema;
+    output: typeof ResetSecretResponseSchema;
+  },
+  /**
+   * Sends a code to the e-mail address of the caller's account, which shows to Verify that the address is his.
+   * Errors: FAILED_PRECONDITION `EMAIL_MISSING`; RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.RequestVerification
+   */
+  requestVerification: {
+    methodKind: "unary";
+    input: typeof RequestVerificationRequestSchema;
+    output: typeof RequestVerificationResponseSchema;
+  },
+  /**
+   * Notes that an e-mail address belongs to the account that asked for the code. Whoever opens the mail may do it, signed in
+   * or not. A changed address has to be verified again.
+   * Errors: PERMISSION_DENIED `INVALID_CODE`; ALREADY_EXISTS `EMAIL_TAKEN` when another account has verified the address;
+   * RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.Verify
+   */
+  verify: {
+    methodKind: "unary";
+    input: typeof VerifyRequestSchema;
+    output: typeof VerifyResponseSchema;
+  },
+  /**
+   * Draws the secret of an authenticator app (TOTP, RFC 6238: SHA-1, 6 digits, 30 s). It counts once ConfirmTotp has seen a
+   * code of it; asked again before that, another one takes its place.
+   * Errors: FAILED_PRECONDITION `TOTP_ON`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.EnrollTotp
+   */
+  enrollTotp: {
+    methodKind: "unary";
+    input: typeof EnrollTotpRequestSchema;
+    output: typeof EnrollTotpResponseSchema;
+  },
+  /**
+   * Turns the authenticator on: from now on SignIn wants one of its codes. Answers ten recovery codes, shown here and never
+   * again, each of which serves once in place of a code.
+   * Errors: FAILED_PRECONDITION `TOTP_OFF` when nothing was enrolled, `TOTP_ON`; PERMISSION_DENIED `INVALID_CODE`;
+   * RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.ConfirmTotp
+   */
+  confirmTotp: {
+    methodKind: "unary";
+    input: typeof ConfirmTotpRequestSchema;
+    output: typeof ConfirmTotpResponseSchema;
+  },
+  /**
+   * Turns the authenticator off and voids its recovery codes.
+   * Errors: FAILED_PRECONDITION `TOTP_OFF`; PERMISSION_DENIED `INVALID_CODE`; RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.DisableTotp
+   */
+  disableTotp: {
+    methodKind: "unary";
+    input: typeof DisableTotpRequestSchema;
+    output: typeof DisableTotpResponseSchema;
+  },
+  /**
+   * Draws ten new recovery codes in place of those that are left.
+   * Errors: as DisableTotp.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.RegenerateRecoveryCodes
+   */
+  regenerateRecoveryCodes: {
+    methodKind: "unary";
+    input: typeof RegenerateRecoveryCodesRequestSchema;
+    output: typeof RegenerateRecoveryCodesResponseSchema;
+  },
+  /**
+   * Begins to register a passkey (WebAuthn) for the caller: the answer goes to `navigator.credentials.create`.
+   * Errors: FAILED_PRECONDITION `PUBLIC_URL_MISSING`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.BeginRegistration
+   */
+  beginRegistration: {
+    methodKind: "unary";
+    input: typeof BeginRegistrationRequestSchema;
+    output: typeof BeginRegistrationResponseSchema;
+  },
+  /**
+   * Registers the passkey that the browser made.
+   * Errors: FAILED_PRECONDITION `CHALLENGE_GONE`; UNAUTHENTICATED `INVALID_PASSKEY`; ALREADY_EXISTS `PASSKEY_TAKEN`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.FinishRegistration
+   */
+  finishRegistration: {
+    methodKind: "unary";
+    input: typeof FinishRegistrationRequestSchema;
+    output: typeof FinishRegistrationResponseSchema;
+  },
+  /**
+   * Begins to sign in with a passkey: the answer goes to `navigator.credentials.get`. It is the same for every account.
+   * Errors: FAILED_PRECONDITION `PUBLIC_URL_MISSING`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.BeginSignIn
+   */
+  beginSignIn: {
+    methodKind: "unary";
+    input: typeof BeginSignInRequestSchema;
+    output: typeof BeginSignInResponseSchema;
+  },
+  /**
+   * Signs in with what the browser answered. A passkey that was used with the device's PIN or biometrics, as it is asked to
+   * be, stands for both factors: no code of an authenticator is wanted besides.
+   * Errors: FAILED_PRECONDITION `CHALLENGE_GONE`; UNAUTHENTICATED `INVALID_PASSKEY`; PERMISSION_DENIED `ACCOUNT_BANNED`,
+   * `CROSS_SITE`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.FinishSignIn
+   */
+  finishSignIn: {
+    methodKind: "unary";
+    input: typeof FinishSignInRequestSchema;
+    output: typeof FinishSignInResponseSchema;
+  },
+  /**
+   * Lists the caller's passkeys, oldest first.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.ListPasskeys
+   */
+  listPasskeys: {
+    methodKind: "unary";
+    input: typeof ListPasskeysRequestSchema;
+    output: typeof ListPasskeysResponseSchema;
+  },
+  /**
+   * Takes a passkey out of use.
+   * Errors: NOT_FOUND `PASSKEY_NOT_FOUND`; FAILED_PRECONDITION `LAST_WAY_IN`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.DeletePasskey
+   */
+  deletePasskey: {
+    methodKind: "unary";
+    input: typeof DeletePasskeyRequestSchema;
+    output: typeof DeletePasskeyResponseSchema;
+  },
+  /**
+   * Makes an account without login or secret and signs in to it. It is as good as any other, for as long as its tokens live;
+   * UpgradeAnonymous gives it a login. Off unless `auth.anonymous` is on.
+   * Errors: PERMISSION_DENIED `ANONYMOUS_OFF`, `CROSS_SITE`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.SignInAnonymously
+   */
+  signInAnonymously: {
+    methodKind: "unary";
+    input: typeof SignInAnonymouslyRequestSchema;
+    output: typeof SignInAnonymouslyResponseSchema;
+  },
+  /**
+   * Gives the caller's account, which has none, a login and secret: an anonymous one, or one that signs in by a passkey or
+   * another provider. Its id, and everything that is linked to it, stays.
+   * Errors: FAILED_PRECONDITION `LOGIN_PRESENT`; ALREADY_EXISTS `LOGIN_TAKEN`; INVALID_ARGUMENT as in CreateAccount.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.UpgradeAnonymous
+   */
+  upgradeAnonymous: {
+    methodKind: "unary";
+    input: typeof UpgradeAnonymousRequestSchema;
+    output: typeof UpgradeAnonymousResponseSchema;
+  },
+  /**
+   * Begins to sign in at an identity provider (OpenID Connect, code flow with PKCE): send the browser to `url`. It comes back
+   * to `/auth/callback/PROVIDER`, which signs the browser in by cookie and leads on to `redirect_to`, where StartOAuth was
+   * asked for with `cookie`; otherwise the page at `redirect_to` gets `code` and `state` and calls FinishOAuth.
+   * Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; UNAVAILABLE `PROVIDER_UNAVAILABLE`; FAILED_PRECONDITION `PUBLIC_URL_MISSING`;
+   * INVALID_ARGUMENT `INVALID_REDIRECT`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.StartOAuth
+   */
+  startOAuth: {
+    methodKind: "unary";
+    input: typeof StartOAuthRequestSchema;
+    output: typeof StartOAuthResponseSchema;
+  },
+  /**
+   * Signs in with what the identity provider sent the browser back with. Who was never here before gets an account, unless
+   * registration is closed.
+   * Errors: FAILED_PRECONDITION `CHALLENGE_GONE`; UNAUTHENTICATED `PROVIDER_REFUSED`; PERMISSION_DENIED
+   * `REGISTRATION_CLOSED`, `ACCOUNT_BANNED`, `CROSS_SITE`; UNAVAILABLE `PROVIDER_UNAVAILABLE`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.FinishOAuth
+   */
+  finishOAuth: {
+    methodKind: "unary";
+    input: typeof FinishOAuthRequestSchema;
+    output: typeof FinishOAuthResponseSchema;
+  },
+  /**
+   * Lists the ways in to the caller's account, oldest first: login, verified e-mail, passkeys, identities of providers.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.ListIdentities
+   */
+  listIdentities: {
+    methodKind: "unary";
+    input: typeof ListIdentitiesRequestSchema;
+    output: typeof ListIdentitiesResponseSchema;
+  },
+  /**
+   * Links an identity of a provider to the caller's account, with what StartOAuth and the provider gave: the account can sign
+   * in there from now on.
+   * Errors: as FinishOAuth; ALREADY_EXISTS `IDENTITY_TAKEN`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.LinkIdentity
+   */
+  linkIdentity: {
+    methodKind: "unary";
+    input: typeof LinkIdentityRequestSchema;
+    output: typeof LinkIdentityResponseSchema;
+  },
+  /**
+   * Takes a way in away.
+   * Errors: NOT_FOUND `IDENTITY_NOT_FOUND`; FAILED_PRECONDITION `LAST_WAY_IN`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.UnlinkIdentity
+   */
+  unlinkIdentity: {
+    methodKind: "unary";
+    input: typeof UnlinkIdentityRequestSchema;
+    output: typeof UnlinkIdentityResponseSchema;
+  },
+  /**
+   * Gives an account a role. It holds within a second, everywhere.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.GrantRole
+   */
+  grantRole: {
+    methodKind: "unary";
+    input: typeof GrantRoleRequestSchema;
+    output: typeof GrantRoleResponseSchema;
+  },
+  /**
+   * Takes a role from an account. It holds within a second: streams and sockets that the account has open end, and it may
+   * open them again with the rights it has then.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; FAILED_PRECONDITION `LAST_ADMIN`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.RevokeRole
+   */
+  revokeRole: {
+    methodKind: "unary";
+    input: typeof RevokeRoleRequestSchema;
+    output: typeof RevokeRoleResponseSchema;
+  },
+  /**
+   * Lists what the audit log holds, oldest first: sign-ins and failed ones, changes of secrets, keys, roles and status, refresh
+   * tokens that were used twice, what administrators did. What was done a moment ago may follow within a second.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.ListAuditEvents
+   */
+  listAuditEvents: {
+    methodKind: "unary";
+    input: typeof ListAuditEventsRequestSchema;
+    output: typeof ListAuditEventsResponseSchema;
+  },
+  /**
+   * Reads the audit log from its first entry to its last and checks that each still has the hash that the next was made with,
+   * that none is missing, and that the last is the one the server remembers under its own key. Answers as it goes; the last
+   * message says `done`.
+   *
+   * @generated from rpc backstay.auth.v1.AuthService.VerifyAuditLog
+   */
+  verifyAuditLog: {
+    methodKind: "server_streaming";
+    input: typeof VerifyAuditLogRequestSchema;
+    output: typeof VerifyAuditLogResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_auth_v1_auth, 0);

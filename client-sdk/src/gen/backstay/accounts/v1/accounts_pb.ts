@@ -4,19 +4,19 @@
 
 // People and programs that can sign in, and what others may see of them.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Filter } from "../../query/v1/query_pb.js";
 import { file_backstay_query_v1_query } from "../../query/v1/query_pb.js";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import { file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file backstay/accounts/v1/accounts.proto.
  */
 export const file_backstay_accounts_v1_accounts: GenFile = /*@__PURE__*/
-  fileDesc("CiNiYWNrc3RheS9hY2NvdW50cy92MS9hY2NvdW50cy5wcm90bxIUYmFja3N0YXkuYWNjb3VudHMudjEigwIKB0FjY291bnQSCgoCaWQYASABKAkSDQoFbG9naW4YAiABKAkSDAoEbmFtZRgDIAEoCRINCgVhbGlhcxgEIAEoCRINCgVlbWFpbBgFIAEoCRINCgVwaG9uZRgGIAEoCRIOCgZnZW5kZXIYByABKAkSEAoIYmlydGhkYXkYCCABKAkSDwoHYWRkcmVzcxgJIAEoCRINCgVyb2xlcxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIssBChRDcmVhdGVBY2NvdW50UmVxdWVzdBINCgVsb2dpbhgBIAEoCRITCgZzZWNyZXQYAiABKAlCA4ABARIMCgRuYW1lGAMgASgJEg0KBWFsaWFzGAQgASgJEg0KBWVtYWlsGAUgASgJEg0KBXBob25lGAYgASgJEg4KBmdlbmRlchgHIAEoCRIQCghiaXJ0aGRheRgIIAEoCRIPCgdhZGRyZXNzGAkgASgJEg0KBXJvbGVzGAogAygJEhIKCnNpZ25hdHVyZXMYCyABKAgiRwoVQ3JlYXRlQWNjb3VudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50Ih8KEUdldEFjY291bnRSZXF1ZXN0EgoKAmlkGAEgASgJIkQKEkdldEFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCImChdCYXRjaEdldEFjY291bnRzUmVxdWVzdBILCgNpZHMYASADKAkiSwoYQmF0Y2hHZXRBY2NvdW50c1Jlc3BvbnNlEi8KCGFjY291bnRzGAEgAygLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCK5AQoTTGlzdEFjY291bnRzUmVxdWVzdBIqCgdmaWx0ZXJzGAEgAygLMhkuYmFja3N0YXkucXVlcnkudjEuRmlsdGVyEi0KCXJlYWRfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSDAoEc29ydBgDIAEoCRISCgpkZXNjZW5kaW5nGAQgASgIEhEKCXBhZ2Vfc2l6ZRgFIAEoBRISCgpwYWdlX3Rva2VuGAYgASgJImAKFExpc3RBY2NvdW50c1Jlc3BvbnNlEi8KCGFjY291bnRzGAEgAygLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidwoUVXBkYXRlQWNjb3VudFJlcXVlc3QSLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkcKFVVwZGF0ZUFjY291bnRSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudCIiChREZWxldGVBY2NvdW50UmVxdWVzdBIKCgJpZBgBIAEoCSIXChVEZWxldGVBY2NvdW50UmVzcG9uc2UymAUKDkFjY291bnRTZXJ2aWNlEmgKDUNyZWF0ZUFjY291bnQSKi5iYWNrc3RheS5hY2NvdW50cy52MS5DcmVhdGVBY2NvdW50UmVxdWVzdBorLmJhY2tzdGF5LmFjY291bnRzLnYxLkNyZWF0ZUFjY291bnRSZXNwb25zZRJkCgpHZXRBY2NvdW50EicuYmFja3N0YXkuYWNjb3VudHMudjEuR2V0QWNjb3VudFJlcXVlc3QaKC5iYWNrc3RheS5hY2NvdW50cy52MS5HZXRBY2NvdW50UmVzcG9uc2UiA5ACARJ2ChBCYXRjaEdldEFjY291bnRzEi0uYmFja3N0YXkuYWNjb3VudHMudjEuQmF0Y2hHZXRBY2NvdW50c1JlcXVlc3QaLi5iYWNrc3RheS5hY2NvdW50cy52MS5CYXRjaEdldEFjY291bnRzUmVzcG9uc2UiA5ACARJqCgxMaXN0QWNjb3VudHMSKS5iYWNrc3RheS5hY2NvdW50cy52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiouYmFja3N0YXkuYWNjb3VudHMudjEuTGlzdEFjY291bnRzUmVzcG9uc2UiA5ACARJoCg1VcGRhdGVBY2NvdW50EiouYmFja3N0YXkuYWNjb3VudHMudjEuVXBkYXRlQWNjb3VudFJlcXVlc3QaKy5iYWNrc3RheS5hY2NvdW50cy52MS5VcGRhdGVBY2NvdW50UmVzcG9uc2USaAoNRGVsZXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlYgZwcm90bzM", [file_backstay_query_v1_query, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiNiYWNrc3RheS9hY2NvdW50cy92MS9hY2NvdW50cy5wcm90bxIUYmFja3N0YXkuYWNjb3VudHMudjEi0AIKB0FjY291bnQSCgoCaWQYASABKAkSDQoFbG9naW4YAiABKAkSDAoEbmFtZRgDIAEoCRINCgVhbGlhcxgEIAEoCRINCgVlbWFpbBgFIAEoCRINCgVwaG9uZRgGIAEoCRIOCgZnZW5kZXIYByABKAkSEAoIYmlydGhkYXkYCCABKAkSDwoHYWRkcmVzcxgJIAEoCRINCgVyb2xlcxgKIAMoCRIvCgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKBnN0YXR1cxgNIAEoDjIjLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnRTdGF0dXMSFgoOZW1haWxfdmVyaWZpZWQYDiABKAgiywEKFENyZWF0ZUFjY291bnRSZXF1ZXN0Eg0KBWxvZ2luGAEgASgJEhMKBnNlY3JldBgCIAEoCUIDgAEBEgwKBG5hbWUYAyABKAkSDQoFYWxpYXMYBCABKAkSDQoFZW1haWwYBSABKAkSDQoFcGhvbmUYBiABKAkSDgoGZ2VuZGVyGAcgASgJEhAKCGJpcnRoZGF5GAggASgJEg8KB2FkZHJlc3MYCSABKAkSDQoFcm9sZXMYCiADKAkSEgoKc2lnbmF0dXJlcxgLIAEoCCJHChVDcmVhdGVBY2NvdW50UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQiHwoRR2V0QWNjb3VudFJlcXVlc3QSCgoCaWQYASABKAkiRAoSR2V0QWNjb3VudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50IiYKF0JhdGNoR2V0QWNjb3VudHNSZXF1ZXN0EgsKA2lkcxgBIAMoCSJLChhCYXRjaEdldEFjY291bnRzUmVzcG9uc2USLwoIYWNjb3VudHMYASADKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50IrkBChNMaXN0QWNjb3VudHNSZXF1ZXN0EioKB2ZpbHRlcnMYASADKAsyGS5iYWNrc3RheS5xdWVyeS52MS5GaWx0ZXISLQoJcmVhZF9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIMCgRzb3J0GAMgASgJEhIKCmRlc2NlbmRpbmcYBCABKAgSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiYAoUTGlzdEFjY291bnRzUmVzcG9uc2USLwoIYWNjb3VudHMYASADKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ3ChRVcGRhdGVBY2NvdW50UmVxdWVzdBIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siRwoVVXBkYXRlQWNjb3VudFJlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50IiIKFERlbGV0ZUFjY291bnRSZXF1ZXN0EgoKAmlkGAEgASgJIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZSIiChRFeHBvcnRBY2NvdW50UmVxdWVzdBIKCgJpZBgBIAEoCSJeChVFeHBvcnRBY2NvdW50UmVzcG9uc2USDgoGZG9tYWluGAEgASgJEgwKBGtpbmQYAiABKAkSJwoGcmVjb3JkGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJqChdTZXRBY2NvdW50U3RhdHVzUmVxdWVzdBIKCgJpZBgBIAEoCRIzCgZzdGF0dXMYAiABKA4yIy5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50U3RhdHVzEg4KBnJlYXNvbhgDIAEoCSJKChhTZXRBY2NvdW50U3RhdHVzUmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQqZQoNQWNjb3VudFN0YXR1cxIeChpBQ0NPVU5UX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFUFDQ09VTlRfU1RBVFVTX0FDVElWRRABEhkKFUFDQ09VTlRfU1RBVFVTX0JBTk5FRBACMvwGCg5BY2NvdW50U2VydmljZRJoCg1DcmVhdGVBY2NvdW50EiouYmFja3N0YXkuYWNjb3VudHMudjEuQ3JlYXRlQWNjb3VudFJlcXVlc3QaKy5iYWNrc3RheS5hY2NvdW50cy52MS5DcmVhdGVBY2NvdW50UmVzcG9uc2USZAoKR2V0QWNjb3VudBInLmJhY2tzdGF5LmFjY291bnRzLnYxLkdldEFjY291bnRSZXF1ZXN0GiguYmFja3N0YXkuYWNjb3VudHMudjEuR2V0QWNjb3VudFJlc3BvbnNlIgOQAgESdgoQQmF0Y2hHZXRBY2NvdW50cxItLmJhY2tzdGF5LmFjY291bnRzLnYxLkJhdGNoR2V0QWNjb3VudHNSZXF1ZXN0Gi4uYmFja3N0YXkuYWNjb3VudHMudjEuQmF0Y2hHZXRBY2NvdW50c1Jlc3BvbnNlIgOQAgESagoMTGlzdEFjY291bnRzEikuYmFja3N0YXkuYWNjb3VudHMudjEuTGlzdEFjY291bnRzUmVxdWVzdBoqLmJhY2tzdGF5LmFjY291bnRzLnYxLkxpc3RBY2NvdW50c1Jlc3BvbnNlIgOQAgESaAoNVXBkYXRlQWNjb3VudBIqLmJhY2tzdGF5LmFjY291bnRzLnYxLlVwZGF0ZUFjY291bnRSZXF1ZXN0GisuYmFja3N0YXkuYWNjb3VudHMudjEuVXBkYXRlQWNjb3VudFJlc3BvbnNlEmgKDURlbGV0ZUFjY291bnQSKi5iYWNrc3RheS5hY2NvdW50cy52MS5EZWxldGVBY2NvdW50UmVxdWVzdBorLmJhY2tzdGF5LmFjY291bnRzLnYxLkRlbGV0ZUFjY291bnRSZXNwb25zZRJvCg1FeHBvcnRBY2NvdW50EiouYmFja3N0YXkuYWNjb3VudHMudjEuRXhwb3J0QWNjb3VudFJlcXVlc3QaKy5iYWNrc3RheS5hY2NvdW50cy52MS5FeHBvcnRBY2NvdW50UmVzcG9uc2UiA5ACATABEnEKEFNldEFjY291bnRTdGF0dXMSLS5iYWNrc3RheS5hY2NvdW50cy52MS5TZXRBY2NvdW50U3RhdHVzUmVxdWVzdBouLmJhY2tzdGF5LmFjY291bnRzLnYxLlNldEFjY291bnRTdGF0dXNSZXNwb25zZWIGcHJvdG8z", [file_backstay_query_v1_query, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A person or program that can sign in. Text that was never given is empty.
@@ -53,7 +53,7 @@ export type Account = Message<"backstay.accounts.v1.Account"> & {
   alias: string;
 
   /**
-   * E-mail address, not verified. Only in one's own account, and for administrators. Up to 254 characters.
+   * E-mail address; `email_verified` says whether it is known to be the account's. Only in one's own account, and for administrators. Up to 254 characters.
    *
    * @generated from field: string email = 5;
    */
@@ -107,6 +107,20 @@ export type Account = Message<"backstay.accounts.v1.Account"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 12;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Whether the account may be used. Only in one's own account, and for administrators.
+   *
+   * @generated from field: backstay.accounts.v1.AccountStatus status = 13;
+   */
+  status: AccountStatus;
+
+  /**
+   * Whether the account has shown that `email` is its own. Only in one's own account, and for administrators.
+   *
+   * @generated from field: bool email_verified = 14;
+   */
+  emailVerified: boolean;
 };
 
 /**
@@ -484,6 +498,152 @@ export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*
   messageDesc(file_backstay_accounts_v1_accounts, 12);
 
 /**
+ * Whose data to answer.
+ *
+ * @generated from message backstay.accounts.v1.ExportAccountRequest
+ */
+export type ExportAccountRequest = Message<"backstay.accounts.v1.ExportAccountRequest"> & {
+  /**
+   * The account's id; `me` for one's own.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.ExportAccountRequest.
+ * Use `create(ExportAccountRequestSchema)` to create a new message.
+ */
+export const ExportAccountRequestSchema: GenMessage<ExportAccountRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 13);
+
+/**
+ * One record.
+ *
+ * @generated from message backstay.accounts.v1.ExportAccountResponse
+ */
+export type ExportAccountResponse = Message<"backstay.accounts.v1.ExportAccountResponse"> & {
+  /**
+   * The domain it is of, such as `messages`.
+   *
+   * @generated from field: string domain = 1;
+   */
+  domain: string;
+
+  /**
+   * What it is, such as `message`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * The record in the words of the API.
+   *
+   * @generated from field: google.protobuf.Struct record = 3;
+   */
+  record?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.ExportAccountResponse.
+ * Use `create(ExportAccountResponseSchema)` to create a new message.
+ */
+export const ExportAccountResponseSchema: GenMessage<ExportAccountResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 14);
+
+/**
+ * Which account, and whether it may be used.
+ *
+ * @generated from message backstay.accounts.v1.SetAccountStatusRequest
+ */
+export type SetAccountStatusRequest = Message<"backstay.accounts.v1.SetAccountStatusRequest"> & {
+  /**
+   * The account's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * `ACCOUNT_STATUS_BANNED`, or `ACCOUNT_STATUS_ACTIVE` to lift it.
+   *
+   * @generated from field: backstay.accounts.v1.AccountStatus status = 2;
+   */
+  status: AccountStatus;
+
+  /**
+   * Why, for the audit log. Up to 512 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.SetAccountStatusRequest.
+ * Use `create(SetAccountStatusRequestSchema)` to create a new message.
+ */
+export const SetAccountStatusRequestSchema: GenMessage<SetAccountStatusRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 15);
+
+/**
+ * The account after it.
+ *
+ * @generated from message backstay.accounts.v1.SetAccountStatusResponse
+ */
+export type SetAccountStatusResponse = Message<"backstay.accounts.v1.SetAccountStatusResponse"> & {
+  /**
+   * Whole.
+   *
+   * @generated from field: backstay.accounts.v1.Account account = 1;
+   */
+  account?: Account | undefined;
+};
+
+/**
+ * Describes the message backstay.accounts.v1.SetAccountStatusResponse.
+ * Use `create(SetAccountStatusResponseSchema)` to create a new message.
+ */
+export const SetAccountStatusResponseSchema: GenMessage<SetAccountStatusResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_accounts_v1_accounts, 16);
+
+/**
+ * Whether an account may be used.
+ *
+ * @generated from enum backstay.accounts.v1.AccountStatus
+ */
+export enum AccountStatus {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It may.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_ACTIVE = 1;
+   */
+  ACTIVE = 1,
+
+  /**
+   * It may not: nobody signs in to it, and nothing proves that one did.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_BANNED = 2;
+   */
+  BANNED = 2,
+}
+
+/**
+ * Describes the enum backstay.accounts.v1.AccountStatus.
+ */
+export const AccountStatusSchema: GenEnum<AccountStatus> = /*@__PURE__*/
+  enumDesc(file_backstay_accounts_v1_accounts, 0);
+
+/**
  * Accounts: made by anyone (or by administrators only, `accounts.open_registration`), seen in part by every account.
  *
  * @generated from service backstay.accounts.v1.AccountService
@@ -539,8 +699,9 @@ export const AccountService: GenService<{
   },
   /**
    * Changes the fields named in `update_mask` of one's own account, or of any account for an administrator.
-   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`; INVALID_ARGUMENT for an empty mask or
-   * a path that cannot be changed.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`, and `FIELD_FORBIDDEN` for a path that the
+   * server alone sets (id, times, roles, status: GrantRole and SetAccountStatus do); INVALID_ARGUMENT for an empty mask or
+   * an unknown path.
    *
    * @generated from rpc backstay.accounts.v1.AccountService.UpdateAccount
    */
@@ -560,6 +721,30 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof DeleteAccountRequestSchema;
     output: typeof DeleteAccountResponseSchema;
+  },
+  /**
+   * Answers everything the installation holds of one's own account, or of any account for an administrator: one message a
+   * record, domain by domain. Secrets, and what belongs to others, are left out.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`.
+   *
+   * @generated from rpc backstay.accounts.v1.AccountService.ExportAccount
+   */
+  exportAccount: {
+    methodKind: "server_streaming";
+    input: typeof ExportAccountRequestSchema;
+    output: typeof ExportAccountResponseSchema;
+  },
+  /**
+   * Bans an account, or lifts its ban. A banned account is signed out everywhere within a second, its keys and signatures
+   * prove nothing, and its data stays.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; FAILED_PRECONDITION `LAST_ADMIN`.
+   *
+   * @generated from rpc backstay.accounts.v1.AccountService.SetAccountStatus
+   */
+  setAccountStatus: {
+    methodKind: "unary";
+    input: typeof SetAccountStatusRequestSchema;
+    output: typeof SetAccountStatusResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_accounts_v1_accounts, 0);
