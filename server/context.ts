@@ -1,8 +1,9 @@
-import type { Caller } from "./kernel/caller.js";
+import type { Caller, Loss } from "./kernel/caller.js";
 import type { Clock } from "./kernel/clock.js";
 import type { Ids } from "./kernel/ids.js";
 import type { InstanceKey } from "./kernel/instance-key.js";
-import type { DeclaredJobs, JobContext, NewJob } from "./kernel/jobs.js";
+import type { DeclaredJobs, JobContext, JsonObject, NewJob } from "./kernel/jobs.js";
+import type { ScopedRpc } from "./kernel/scopes.js";
 import type { Topics } from "./kernel/topics.js";
 import type { DeclaredWebhooks } from "./kernel/webhooks.js";
 import type { Audit } from "./platform/audit/audit.js";
@@ -65,14 +66,42 @@ export interface Ports {
   /** The way out to servers elsewhere, whose URLs somebody else has chosen. */
   readonly post: HttpPost;
   readonly settings: Settings;
+  /** Every RPC that is served here. */
+  readonly rpcs: readonly ScopedRpc[];
   /** Fires when this server begins to stop: streams say goodbye. */
   readonly draining: AbortSignal;
   /** Erases what every domain holds of an account; runs inside the caller's transaction. */
   readonly erase: (ctx: EraseCtx, accountId: string) => Promise<void>;
+  /** What every domain holds of an account, domain by domain; each page is read when it is asked for. */
+  readonly export: (ctx: ExportCtx, accountId: string) => AsyncIterable<ExportedRecord & { domain: string }>;
+  readonly signIns: SignIns;
+}
+
+/** What domains may know of the sign-ins of accounts that stand above the one that makes them. */
+export interface SignIns {
+  /** Ends all of an account, with the streams that they, or signatures, opened; runs inside the caller's transaction. */
+  endAll(ctx: EraseCtx, accountId: string): Promise<void>;
+  /** Has every node look anew at what an account may do; runs inside the caller's transaction. */
+  rightsChanged(ctx: EraseCtx, accountId: string): Promise<void>;
+  /** What some callers have lost since they were admitted, of those who did, as the database has it now. */
+  lossesOf(callers: readonly Caller[]): Promise<ReadonlyMap<Caller, Loss>>;
+  /** Calls back when a caller is signed out anywhere, or loses a role; returns what ends that. */
+  onLoss(caller: Caller, listener: (loss: Loss) => void): () => void;
 }
 
 /** What erasing gets: the transaction that deletes an account, or one after it. */
 export type EraseCtx = Ports & Pick<Ctx, "db" | "caller" | "afterCommit">;
+
+/** What exporting gets. */
+export type ExportCtx = Ports & Pick<Ctx, "db">;
+
+/** Something that a domain holds of an account. */
+export interface ExportedRecord {
+  /** What it is, such as `message`. */
+  readonly kind: string;
+  /** In the words of the API. Nothing secret stands in it, and of others nothing that the account may not see. */
+  readonly record: JsonObject;
+}
 
 /** One repeatable create: its row commits with what the call makes. */
 export interface Idempotency {

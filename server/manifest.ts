@@ -8,7 +8,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
-import type { Ctx, EraseCtx, JobCtx, Ports } from "./context.js";
+import type { Ctx, EraseCtx, ExportCtx, ExportedRecord, JobCtx, Ports } from "./context.js";
 import type { Caller } from "./kernel/caller.js";
 import type { JobDeclaration } from "./kernel/jobs.js";
 import type { SignedCall } from "./kernel/signature.js";
@@ -19,14 +19,22 @@ export interface Manifest {
   readonly services: readonly Served[];
   /**
    * Erases what the domain holds of an account, inside the transaction that deletes it, and again later: for what was being
-   * written meanwhile.
+   * written meanwhile. `holdsNothing`, or `goesWithAccount` where rows that reference the account go with it.
    */
-  readonly erase?: (ctx: EraseCtx, accountId: string) => Promise<void>;
+  readonly erase: ((ctx: EraseCtx, accountId: string) => Promise<void>) | typeof holdsNothing | typeof goesWithAccount;
+  /** What the domain holds of an account, page by page and without a transaction; `holdsNothing` when that is nothing. */
+  readonly export: ((ctx: ExportCtx, accountId: string) => AsyncIterable<ExportedRecord>) | typeof holdsNothing;
   /** Jobs of the domain, by names that begin with `backstay.`. */
   readonly jobs?: readonly DomainJob[];
   /** Tells who calls; one domain does. */
   readonly authenticator?: Authenticator;
 }
+
+/** Said by a domain that keeps nothing of accounts. */
+export const holdsNothing = "holds nothing of accounts";
+
+/** Said by a domain all of whose rows that belong to an account are deleted with it by the database. */
+export const goesWithAccount = "goes with the account's row";
 
 /** A job of a domain. */
 export interface DomainJob extends Omit<JobDeclaration<JobCtx>, "inside"> {

@@ -1,10 +1,18 @@
 /** How an account proved itself. */
-export type Via = "token" | "cookie" | "signature";
+export type Via = "token" | "cookie" | "signature" | "api_key";
+
+/** What a key lets its holder do, and which it is. */
+export interface KeyProof {
+  /** The API key that proves the call: what was opened with it ends with it. */
+  readonly apiKeyId?: string | undefined;
+  /** What the key may be used for; absent is all that the caller may. */
+  readonly scopes?: readonly string[] | undefined;
+}
 
 /** Who makes a call, as `admit` found out. */
 export type Caller =
   | { readonly kind: "anonymous" }
-  | {
+  | (KeyProof & {
       readonly kind: "account";
       readonly accountId: string;
       readonly roles: readonly string[];
@@ -15,9 +23,12 @@ export type Caller =
       readonly secretMark?: Buffer | undefined;
       /** When the proof ends, and with it what it opened. */
       readonly expiresAt: Date;
-    }
-  /** Whoever holds the installation's admin token: its own command line. */
-  | { readonly kind: "operator"; readonly roles: readonly string[] };
+    })
+  /** Whoever holds the installation's admin token: its own command line. Or one of its API keys. */
+  | (KeyProof & { readonly kind: "operator"; readonly roles: readonly string[] });
+
+/** What a caller has lost since he was admitted: all that proved him, or only a role. */
+export type Loss = "sign-in" | "role";
 
 export const ANONYMOUS: Caller = { kind: "anonymous" };
 

@@ -43,6 +43,7 @@ export const REASONS = {
   SECRET_IN_URL: ["invalid_argument", "A secret stands in a URL, where logs and histories keep it: send it in a body."],
   CHECKSUM_MISMATCH: ["invalid_argument", "The body is not the one whose checksum was signed."],
   INVALID_MASK: ["invalid_argument", "The field mask is empty or names a field that cannot be changed."],
+  INVALID_REDIRECT: ["invalid_argument", "The page to return to is neither of this server nor of `cors.origins`."],
   UNSUPPORTED_MEDIA_TYPE: ["invalid_argument", "The content type is not one this path takes (HTTP 415)."],
   UNSUPPORTED_ENCODING: ["unimplemented", "The message is compressed in a way the server does not read."],
   METHOD_NOT_ALLOWED: ["unimplemented", "The path exists, but not for this HTTP method (HTTP 405)."],
@@ -56,6 +57,7 @@ export const REASONS = {
   MESSAGE_TOO_LARGE: ["resource_exhausted", "The request is larger than `limits.message_bytes`."],
   RATE_LIMITED: ["resource_exhausted", "Too many calls of this class; try again after the time given."],
   TOO_MANY_SIGN_INS: ["resource_exhausted", "More secrets wait to be compared than the server can work off."],
+  TOO_MANY_TRIES: ["resource_exhausted", "Too many wrong secrets or codes were tried; try again after the time given."],
   TOO_MANY_STREAMS: ["resource_exhausted", "The account, or the server, has as many streams open as it may."],
   TOO_MANY_SOCKETS: ["resource_exhausted", "The address has as many sockets open as it may."],
   SLOW_READER: ["resource_exhausted", "The stream's reader fell too far behind; resume with its last cursor."],
@@ -68,14 +70,41 @@ export const REASONS = {
   TOKEN_REVOKED: ["unauthenticated", "The sign-in behind the stream was ended."],
   REFRESH_TOKEN_REUSED: ["unauthenticated", "A refresh token was used twice: that sign-in is revoked."],
   INVALID_CREDENTIALS: ["unauthenticated", "The login is unknown or the secret is wrong."],
+  OTP_REQUIRED: ["unauthenticated", "The secret is right; the account wants a code of its authenticator as well."],
+  INVALID_OTP: ["unauthenticated", "The code is not one that the account's authenticator shows now."],
+  INVALID_PASSKEY: ["unauthenticated", "The passkey is unknown, or its answer does not prove what was asked."],
+  PROVIDER_REFUSED: ["unauthenticated", "The identity provider refused, or what it said does not hold."],
   INVALID_SIGNATURE: ["unauthenticated", "The login cannot sign, or the signature is not of this request."],
   MALFORMED_SIGNATURE: ["unauthenticated", "The signature is not `version|tag|login|digest|expires|checksum|`."],
   SIGNATURE_EXPIRED: ["unauthenticated", "The signature's time is over; the server's time is in the header `date`."],
   SIGNATURE_TOO_LONG: ["unauthenticated", "The signature is valid for longer than `auth.signature_max_age`."],
   SIGNATURE_REPLAYED: ["unauthenticated", "A signed request that changes something came a second time: sign it anew."],
   SIGNATURE_VERSION: ["unauthenticated", "The signature's version is not one this server takes."],
+  SIGNATURE_TOO_WIDE: ["unauthenticated", "The signature is of no single request, so it proves reads alone."],
+  SIGNATURE_INCOMPLETE: ["unauthenticated", "The signature leaves out something that it has to cover; it is named."],
+  SIGNATURE_TIME: [
+    "unauthenticated",
+    "The signature was made more than 5 minutes from the server's time, which is given.",
+  ],
+  DIGEST_MISMATCH: ["unauthenticated", "The body is not the one of the signed header `content-digest`."],
+  SIGNATURE_WINDOW: ["invalid_argument", "The signature asks to be valid for longer than 5 minutes."],
   SIGNATURES_OFF: ["failed_precondition", "This server keeps no secrets to check signatures with."],
+  EMAIL_MISSING: ["failed_precondition", "The account has no e-mail address to send to."],
+  LOGIN_PRESENT: ["failed_precondition", "The account has a login already."],
+  TOTP_ON: ["failed_precondition", "The account has an authenticator already: turn it off first."],
+  TOTP_OFF: ["failed_precondition", "The account has no authenticator, or none that was confirmed."],
+  CHALLENGE_GONE: ["failed_precondition", "What was begun is unknown, used or past its time: begin again."],
+  LAST_WAY_IN: ["failed_precondition", "Nobody could sign in to the account any more: add another way first."],
+  LAST_ADMIN: ["failed_precondition", "The installation would have no administrator left."],
+  PUBLIC_URL_MISSING: ["failed_precondition", "The server does not know its own address: set `public_url`."],
   WRONG_SECRET: ["permission_denied", "The old secret is wrong."],
+  INVALID_CODE: ["permission_denied", "The code is wrong, used, or past its time."],
+  ACCOUNT_BANNED: ["permission_denied", "The account is banned."],
+  SCOPE_MISSING: ["permission_denied", "The API key's scopes do not cover the method."],
+  METHOD_DENIED: ["permission_denied", "This installation lets nobody call the method."],
+  REFUSED_BY_APP: ["permission_denied", "The app of this installation refuses the call; its own code says why."],
+  FIELD_FORBIDDEN: ["permission_denied", "The field is one that the server alone sets, or an administrator."],
+  ANONYMOUS_OFF: ["permission_denied", "This installation has no anonymous accounts: see `auth.anonymous`."],
   CROSS_SITE: [
     "permission_denied",
     "A cookie alone allows no change that another site, or a link, could have asked for.",
@@ -88,8 +117,16 @@ export const REASONS = {
   TOPIC_FORBIDDEN: ["permission_denied", "The topic is not one this caller may follow, or publish to."],
   FOREIGN_ORIGIN: ["permission_denied", "A page of another site may not open a socket here: see `cors.origins`."],
   LOGIN_TAKEN: ["already_exists", "The login, or its twin in case or Unicode form, is in use."],
+  EMAIL_TAKEN: ["already_exists", "Another account has shown that the address is its own."],
+  PASSKEY_TAKEN: ["already_exists", "The passkey is registered already."],
+  IDENTITY_TAKEN: ["already_exists", "The identity belongs to another account, or is linked already."],
   IDEMPOTENCY_MISMATCH: ["failed_precondition", "The idempotency key was used before with another request."],
   ACCOUNT_NOT_FOUND: ["not_found", "There is no such account."],
+  DEVICE_NOT_FOUND: ["not_found", "The account has no such sign-in."],
+  API_KEY_NOT_FOUND: ["not_found", "There is no such API key, or it is another's."],
+  PASSKEY_NOT_FOUND: ["not_found", "The account has no such passkey."],
+  IDENTITY_NOT_FOUND: ["not_found", "The account has no such identity."],
+  PROVIDER_NOT_FOUND: ["not_found", "No identity provider of that name is configured."],
   SERVICE_NOT_FOUND: ["not_found", "There is no such service to ask the health of."],
   RECIPIENT_NOT_FOUND: ["not_found", "There is no such account to send to."],
   MESSAGE_NOT_FOUND: ["not_found", "The caller has received no such message."],
@@ -113,6 +150,7 @@ export const REASONS = {
   NOT_A_NUMBER: ["failed_precondition", "What the cache holds by that key is no number."],
   CONFLICT: ["aborted", "The change met others at the same rows too often; try again."],
   DATABASE_UNAVAILABLE: ["unavailable", "The database cannot be reached; nothing is known to be written. Try again."],
+  PROVIDER_UNAVAILABLE: ["unavailable", "The identity provider cannot be reached. Try again."],
   INTERNAL: ["internal", "A defect of ours: the request id finds it in the log."],
 } as const satisfies Record<string, readonly [ErrorKind, string]>;
 
@@ -134,6 +172,8 @@ export interface ErrorExtras {
   metadata?: Record<string, string>;
   /** Milliseconds after which a repeat makes sense. */
   retryAfterMs?: number;
+  /** Another kind than the reason's own: an app says by it what its refusal (REFUSED_BY_APP) is. */
+  kind?: ErrorKind;
   cause?: unknown;
 }
 
@@ -151,7 +191,7 @@ export class DomainError extends Error {
     extras: ErrorExtras = {},
   ) {
     super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
-    this.kind = REASONS[reason][0];
+    this.kind = extras.kind ?? REASONS[reason][0];
     this.fields = extras.fields ?? (extras.field === undefined ? [] : [{ field: extras.field, description: message }]);
     this.metadata = extras.metadata ?? {};
     this.retryAfterMs = extras.retryAfterMs;

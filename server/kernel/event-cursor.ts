@@ -1,5 +1,5 @@
 import { DomainError } from "./errors.js";
-import { type InstanceKey, sameBytes } from "./instance-key.js";
+import type { InstanceKey } from "./instance-key.js";
 
 const VERSION = 1;
 const MAC_BYTES = 6;
@@ -24,9 +24,7 @@ export function decodeCursor(key: InstanceKey, text: string): EventCursor {
   const bytes = Buffer.from(text, "base64url");
   const body = bytes.subarray(0, 15);
   const genuine =
-    bytes.length === 15 + MAC_BYTES &&
-    body[0] === VERSION &&
-    sameBytes(key.mac("event-cursor", body).subarray(0, MAC_BYTES), bytes.subarray(15));
+    bytes.length === 15 + MAC_BYTES && body[0] === VERSION && key.verifies("event-cursor", body, bytes.subarray(15));
   if (!genuine) throw new DomainError("INVALID_CURSOR", undefined, { field: "afterCursor" });
   return { epoch: body.toString("hex", 1, 9), offset: body.readUIntBE(9, 6) };
 }

@@ -1,77 +1,80 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createHmac,
-  hkdfSync,
-  randomBytes,
-  timingSafeEqual,
-} from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
+import { type SealingKey, sealingKey } from "./sealing-key.js";
 
-/** The installation's own secret. Each use gets a key of its own, so that none can be turned into another. */
+/**
+ * The installation's own key: a ring of the current secret, under which everything is made, and of previous ones, which are
+ * accepted while the current one takes their place.
+ */
 export interface InstanceKey {
-  /** A 16-hex-digit name for the secret, safe to store and to show. */
+  /** A 16-hex-digit name for the current secret, safe to store and to show. */
   readonly fingerprint: string;
-  /** HMAC-SHA-256 of `data` under the key of `use`. */
+  /** The same of the previous ones. */
+  readonly previous: readonly string[];
+  /** What every seal of the current secret begins with, and no other does: rows are told apart by it. */
+  readonly sealPrefix: Buffer;
+  /** HMAC-SHA-256 of `data` under the current key of `use`. */
   mac(use: KeyUse, data: string | Uint8Array): Buffer;
+  /** The same under every secret of the ring, the current one first: for what has to be found by its MAC. */
+  macs(use: KeyUse, data: string | Uint8Array): Buffer[];
+  /**
+   * Whether `mac` is of `data`, under any secret of the ring. It may be the first bytes of one, as many as whoever made it kept;
+   * fewer than 6 are never right.
+   */
+  verifies(use: KeyUse, data: string | Uint8Array, mac: Uint8Array): boolean;
   /** Encrypts what must be read again (AES-256-GCM). `boundTo` names whose it is: copied elsewhere, it does not open. */
   seal(use: SealUse, plain: string, boundTo: string): Buffer;
-  /** What was sealed; undefined when it is damaged, of another key, of another use or somebody else's. */
+  /** What was sealed; undefined when it is damaged, of no secret of the ring, of another use or somebody else's. */
   open(use: SealUse, sealed: Uint8Array, boundTo: string): string | undefined;
 }
 
 /** What the instance key is used for. */
-export type KeyUse = "page-token" | "event-cursor" | "refresh-child" | "idempotency" | "fingerprint";
+export type KeyUse =
+  | "page-token"
+  | "event-cursor"
+  | "refresh-child"
+  | "idempotency"
+  | "device-token"
+  | "sign-in-tries"
+  | "rate-bucket"
+  | "one-time-code"
+  | "audit-head"
+  | "fingerprint";
 
 /** What is sealed with it. */
-export type SealUse = "signing-secret";
+export type SealUse = "signing-secret" | "totp-secret" | "api-key" | "challenge" | "typed-login";
 
-/** The first byte of what is sealed: under which key, and how. */
-const SEAL_VERSION = 1;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+/** Fewer bytes of a MAC prove nothing. */
+const LEAST_MAC_BYTES = 6;
 
-/** The instance key made from 32 random bytes. */
-export function instanceKey(secret: Uint8Array): InstanceKey {
-  if (secret.length < 32) throw new Error("the instance secret must have at least 32 bytes");
-  const keys = new Map<KeyUse | SealUse, Buffer>();
-  const key = (use: KeyUse | SealUse): Buffer => {
-    let derived = keys.get(use);
-    if (derived === undefined) {
-      derived = Buffer.from(hkdfSync("sha256", secret, "backstay", `backstay/${use}/v1`, 32));
-      keys.set(use, derived);
-    }
-    return derived;
-  };
-  const mac = (use: KeyUse, data: string | Uint8Array) => createHmac("sha256", key(use)).update(data).digest();
+/** The ring of a current and of previous secrets, each of at least 32 random bytes. Throws when one is shorter. */
+export function instanceKey(secret: Uint8Array, previous: readonly Uint8Array[] = []): InstanceKey {
+  const current = sealingKey(secret);
+  const ring = [current];
+  for (const key of previous.map(sealingKey)) if (!ring.some(isSame(key))) ring.push(key);
+  const macs = (use: KeyUse, data: string | Uint8Array) => ring.map((key) => key.mac(use, data));
   return {
-    fingerprint: mac("fingerprint", "").toString("hex").slice(0, 16),
-    mac,
-
-    seal(use, plain, boundTo) {
-      const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv("aes-256-gcm", key(use), nonce).setAAD(boundData(use, boundTo));
-      const text = Buffer.concat([cipher.update(plain, "utf8"), cipher.final()]);
-      return Buffer.concat([Buffer.from([SEAL_VERSION]), nonce, text, cipher.getAuthTag()]);
+    fingerprint: current.fingerprint,
+    previous: ring.slice(1).map((key) => key.fingerprint),
+    sealPrefix: current.sealPrefix,
+    mac: current.mac,
+    macs,
+    verifies(use, data, mac) {
+      if (mac.length < LEAST_MAC_BYTES) return false;
+      return ring.some((key) => sameBytes(key.mac(use, data).subarray(0, mac.length), mac));
     },
-
+    seal: current.seal,
     open(use, sealed, boundTo) {
-      if (sealed[0] !== SEAL_VERSION || sealed.length < 1 + NONCE_BYTES + TAG_BYTES) return undefined;
-      const nonce = sealed.subarray(1, 1 + NONCE_BYTES);
-      const decipher = createDecipheriv("aes-256-gcm", key(use), nonce, { authTagLength: TAG_BYTES });
-      decipher.setAAD(boundData(use, boundTo)).setAuthTag(sealed.subarray(-TAG_BYTES));
-      try {
-        const text = decipher.update(sealed.subarray(1 + NONCE_BYTES, -TAG_BYTES));
-        return Buffer.concat([text, decipher.final()]).toString("utf8");
-      } catch {
-        return undefined;
+      for (const key of ring) {
+        const plain = key.open(use, sealed, boundTo);
+        if (plain !== undefined) return plain;
       }
+      return undefined;
     },
   };
 }
 
-function boundData(use: SealUse, boundTo: string): Buffer {
-  return Buffer.from(`${SEAL_VERSION} ${use} ${boundTo}`);
+function isSame({ fingerprint }: SealingKey): (other: SealingKey) => boolean {
+  return (other) => other.fingerprint === fingerprint;
 }
 
 /** SHA-256, for tokens that are random enough to need no slower hash. */

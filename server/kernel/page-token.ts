@@ -18,9 +18,7 @@ export function decodePageToken(key: InstanceKey, query: Query, token: string): 
   if (token === "") return undefined;
   const bytes = Buffer.from(token, "base64url");
   const body = bytes.subarray(MAC_BYTES);
-  const genuine =
-    bytes.length > MAC_BYTES + 9 &&
-    sameBytes(key.mac("page-token", body).subarray(0, MAC_BYTES), bytes.subarray(0, MAC_BYTES));
+  const genuine = bytes.length > MAC_BYTES + 9 && key.verifies("page-token", body, bytes.subarray(0, MAC_BYTES));
   if (!genuine || body[0] !== VERSION) throw refused("The page token is damaged.");
   if (!sameBytes(body.subarray(1, 9), queryHash(query))) {
     throw refused("The page token belongs to another query: repeat it with every other field unchanged.");

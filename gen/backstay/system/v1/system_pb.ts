@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/system/v1/system.proto.
  */
 export const file_backstay_system_v1_system: GenFile = /*@__PURE__*/
-  fileDesc("Ch9iYWNrc3RheS9zeXN0ZW0vdjEvc3lzdGVtLnByb3RvEhJiYWNrc3RheS5zeXN0ZW0udjEiDQoLUGluZ1JlcXVlc3QiDgoMUGluZ1Jlc3BvbnNlIhAKDkdldEluZm9SZXF1ZXN0IkIKD0dldEluZm9SZXNwb25zZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEAoIZmVhdHVyZXMYAyADKAky6AEKDVN5c3RlbVNlcnZpY2USZgoEUGluZxIfLmJhY2tzdGF5LnN5c3RlbS52MS5QaW5nUmVxdWVzdBogLmJhY2tzdGF5LnN5c3RlbS52MS5QaW5nUmVzcG9uc2UiG5ACAYjnGAGQ5xgBgtPkkwIKEggvdjEvcGluZxJvCgdHZXRJbmZvEiIuYmFja3N0YXkuc3lzdGVtLnYxLkdldEluZm9SZXF1ZXN0GiMuYmFja3N0YXkuc3lzdGVtLnYxLkdldEluZm9SZXNwb25zZSIbkAIBiOcYAZDnGAGC0+STAgoSCC92MS9pbmZvYgZwcm90bzM", [file_backstay_options_v1_options, file_google_api_annotations]);
+  fileDesc("Ch9iYWNrc3RheS9zeXN0ZW0vdjEvc3lzdGVtLnByb3RvEhJiYWNrc3RheS5zeXN0ZW0udjEiDQoLUGluZ1JlcXVlc3QiDgoMUGluZ1Jlc3BvbnNlIhAKDkdldEluZm9SZXF1ZXN0IkIKD0dldEluZm9SZXNwb25zZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEAoIZmVhdHVyZXMYAyADKAkiFQoTR2V0S2V5U3RhdHVzUmVxdWVzdCJ/ChRHZXRLZXlTdGF0dXNSZXNwb25zZRIPCgdjdXJyZW50GAEgASgJEhAKCHByZXZpb3VzGAIgAygJEisKBGxlZnQYAyADKAsyHS5iYWNrc3RheS5zeXN0ZW0udjEuU2VhbHNMZWZ0EhcKD3ByZXZpb3VzX21heV9nbxgEIAEoCCIqCglTZWFsc0xlZnQSDgoGY29sdW1uGAEgASgJEg0KBWNvdW50GAIgASgDMvUCCg1TeXN0ZW1TZXJ2aWNlEmYKBFBpbmcSHy5iYWNrc3RheS5zeXN0ZW0udjEuUGluZ1JlcXVlc3QaIC5iYWNrc3RheS5zeXN0ZW0udjEuUGluZ1Jlc3BvbnNlIhuQAgGI5xgBkOcYAYLT5JMCChIIL3YxL3BpbmcSbwoHR2V0SW5mbxIiLmJhY2tzdGF5LnN5c3RlbS52MS5HZXRJbmZvUmVxdWVzdBojLmJhY2tzdGF5LnN5c3RlbS52MS5HZXRJbmZvUmVzcG9uc2UiG5ACAYjnGAGQ5xgBgtPkkwIKEggvdjEvaW5mbxKKAQoMR2V0S2V5U3RhdHVzEicuYmFja3N0YXkuc3lzdGVtLnYxLkdldEtleVN0YXR1c1JlcXVlc3QaKC5iYWNrc3RheS5zeXN0ZW0udjEuR2V0S2V5U3RhdHVzUmVzcG9uc2UiJ5ACAYjnGAOQ5xgCgtPkkwIWEhQvdjEvc3lzdGVtOmtleVN0YXR1c2IGcHJvdG8z", [file_backstay_options_v1_options, file_google_api_annotations]);
 
 /**
  * Nothing to ask for.
@@ -97,6 +97,91 @@ export const GetInfoResponseSchema: GenMessage<GetInfoResponse> = /*@__PURE__*/
   messageDesc(file_backstay_system_v1_system, 3);
 
 /**
+ * Nothing to ask for.
+ *
+ * @generated from message backstay.system.v1.GetKeyStatusRequest
+ */
+export type GetKeyStatusRequest = Message<"backstay.system.v1.GetKeyStatusRequest"> & {
+};
+
+/**
+ * Describes the message backstay.system.v1.GetKeyStatusRequest.
+ * Use `create(GetKeyStatusRequestSchema)` to create a new message.
+ */
+export const GetKeyStatusRequestSchema: GenMessage<GetKeyStatusRequest> = /*@__PURE__*/
+  messageDesc(file_backstay_system_v1_system, 4);
+
+/**
+ * The keys of the server that answers, by their fingerprints, and how far the change from one to the next is.
+ *
+ * @generated from message backstay.system.v1.GetKeyStatusResponse
+ */
+export type GetKeyStatusResponse = Message<"backstay.system.v1.GetKeyStatusResponse"> & {
+  /**
+   * The key that everything is sealed under now: 16 hex digits that name it.
+   *
+   * @generated from field: string current = 1;
+   */
+  current: string;
+
+  /**
+   * Those that are accepted besides.
+   *
+   * @generated from field: repeated string previous = 2;
+   */
+  previous: string[];
+
+  /**
+   * What is not sealed under the current key, by column; columns without any are there too.
+   *
+   * @generated from field: repeated backstay.system.v1.SealsLeft left = 3;
+   */
+  left: SealsLeft[];
+
+  /**
+   * Whether the previous keys are of no use any more to open what is sealed.
+   *
+   * @generated from field: bool previous_may_go = 4;
+   */
+  previousMayGo: boolean;
+};
+
+/**
+ * Describes the message backstay.system.v1.GetKeyStatusResponse.
+ * Use `create(GetKeyStatusResponseSchema)` to create a new message.
+ */
+export const GetKeyStatusResponseSchema: GenMessage<GetKeyStatusResponse> = /*@__PURE__*/
+  messageDesc(file_backstay_system_v1_system, 5);
+
+/**
+ * Rows of one column that are not sealed under the current key.
+ *
+ * @generated from message backstay.system.v1.SealsLeft
+ */
+export type SealsLeft = Message<"backstay.system.v1.SealsLeft"> & {
+  /**
+   * The table and its column, such as `identities.secret_sealed`.
+   *
+   * @generated from field: string column = 1;
+   */
+  column: string;
+
+  /**
+   * How many rows.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message backstay.system.v1.SealsLeft.
+ * Use `create(SealsLeftSchema)` to create a new message.
+ */
+export const SealsLeftSchema: GenMessage<SealsLeft> = /*@__PURE__*/
+  messageDesc(file_backstay_system_v1_system, 6);
+
+/**
  * Questions about the installation rather than about anyone's data.
  *
  * @generated from service backstay.system.v1.SystemService
@@ -121,6 +206,16 @@ export const SystemService: GenService<{
     methodKind: "unary";
     input: typeof GetInfoRequestSchema;
     output: typeof GetInfoResponseSchema;
+  },
+  /**
+   * Tells under which instance key the data is sealed, while one key takes another's place: `backstay key status` shows it.
+   *
+   * @generated from rpc backstay.system.v1.SystemService.GetKeyStatus
+   */
+  getKeyStatus: {
+    methodKind: "unary";
+    input: typeof GetKeyStatusRequestSchema;
+    output: typeof GetKeyStatusResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_backstay_system_v1_system, 0);

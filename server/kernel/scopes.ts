@@ -1,0 +1,42 @@
+import { rpcPattern } from "./access-rules.js";
+
+/** An RPC as scopes see it. */
+export interface ScopedRpc {
+  /** `backstay.messages.v1.MessageService/SendMessage`. */
+  readonly name: string;
+  /** Whether it changes nothing. */
+  readonly readOnly: boolean;
+}
+
+/** The scope that has to be named for what decides who gets in: `*` and patterns do not cover that. */
+const AUTH_WRITE = "auth:write";
+
+const ALL = "*";
+const DOMAIN_SCOPE = /^([a-z][a-z0-9_]*):(read|write)$/;
+const DOMAIN = /^backstay\.([a-z][a-z0-9_]*)\.v[0-9]+\./;
+
+/** What changes of other domains need `auth:write` besides: they too decide who gets in. */
+const ALSO_AUTH: readonly string[] = ["backstay.accounts.v1.AccountService/SetAccountStatus"];
+
+/** Whether a text is one: `*`, `DOMAIN:read`, `DOMAIN:write`, or a pattern of RPCs such as `MessageService/SendMessage`. */
+export function isScope(text: string): boolean {
+  return text === ALL || DOMAIN_SCOPE.test(text) || rpcPattern(text) !== undefined;
+}
+
+/** Whether a key with these scopes may be used for an RPC. */
+export function covers(scopes: readonly string[], rpc: ScopedRpc): boolean {
+  const domain = DOMAIN.exec(rpc.name)?.[1];
+  const needsAuth = !rpc.readOnly && (domain === "auth" || ALSO_AUTH.includes(rpc.name));
+  if (needsAuth) return scopes.includes(AUTH_WRITE);
+  return scopes.some((scope) => {
+    if (scope === ALL) return true;
+    const [, named, what] = DOMAIN_SCOPE.exec(scope) ?? [];
+    if (named !== undefined) return named === domain && (what === "read") === rpc.readOnly;
+    return rpcPattern(scope)?.matches(rpc.name) ?? false;
+  });
+}
+
+/** Whether a key with these scopes may make another with that one: nothing comes of it that it could not do itself. */
+export function mayGive(scopes: readonly string[], scope: string): boolean {
+  return scopes.includes(scope) || (scope !== AUTH_WRITE && scopes.includes(ALL));
+}
