@@ -1,13 +1,19 @@
 import { existsSync, readFileSync } from "node:fs";
+import { BlockList, isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import packageJson from "../package.json" with { type: "json" };
+import { ALIAS_NAMES, type Meaning, readAlias } from "./config-aliases.js";
 import { type CacheLine, cacheLine, readCaches } from "./config-caches.js";
+import { readProviders } from "./config-oidc.js";
 import { readWebhooks } from "./config-webhooks.js";
+import { type RpcPattern, rpcPattern } from "./kernel/access-rules.js";
 import { CACHED_TABLES, type CachedTable } from "./kernel/cached-tables.js";
 import { milliseconds } from "./kernel/duration.js";
+import type { IdentityProvider } from "./kernel/identity-provider.js";
 import type { NamedCache } from "./kernel/named-cache.js";
 import { nearest } from "./kernel/nearest.js";
+import { compileTrusted, type Pattern } from "./kernel/pattern.js";
 import type { Webhook } from "./kernel/webhooks.js";
 import type { Settings } from "./settings.js";
 
@@ -37,6 +43,22 @@ function isNatsUrl(text: string): boolean {
   return URL.canParse(text) && /^(nats|tls):$/.test(new URL(text).protocol) && new URL(text).host !== "";
 }
 
+const publicUrl = z.string().refine((text) => text === "" || isOrigin(text), {
+  error: "must be an origin such as https://api.example.com, without a path",
+});
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
+}
+
+const smtpUrl = z.string().refine((text) => text === "" || isSmtpUrl(text), {
+  error: "must be a URL such as smtps://user:password@host:465",
+});
+
+function isSmtpUrl(text: string): boolean {
+  return URL.canParse(text) && /^smtps?:$/.test(new URL(text).protocol) && new URL(text).host !== "";
+}
+
 const flag = z.enum(["true", "false", "on", "off"]).transform((text) => text === "true" || text === "on");
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
@@ -58,6 +80,63 @@ const tables = z.string().transform((text, context): readonly CachedTable[] => {
   return z.NEVER;
 });
 
+const networks = z.string().transform((text, context): BlockList => {
+  const list = new BlockList();
+  for (const network of text === "" ? [] : text.split(",").map((part) => part.trim())) {
+    const [, address = network, bits] = /^(.*)\/(\d{1,3})$/.exec(network) ?? [];
+    const [version, most] = isIP(address) === 6 ? (["ipv6", 128] as const) : (["ipv4", 32] as const);
+    const prefix = Number(bits ?? most);
+    if (isIP(address) === 0 || address.includes("%") || prefix > most) {
+      context.addIssue(`must be addresses and networks such as 10.0.0.0/8 by comma: ${network} is neither`);
+      return z.NEVER;
+    }
+    list.addSubnet(address, prefix, version);
+  }
+  return list;
+});
+
+/** The items of a list, by comma or by the lines that each said some of it. */
+const itemsOf = (text: string) =>
+  text
+    .split(/[,\n]/)
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+
+const rpcs = z.string().transform((text, context): readonly RpcPattern[] =>
+  itemsOf(text).flatMap((item) => {
+    const pattern = rpcPattern(item);
+    if (pattern !== undefined) return [pattern];
+    context.addIssue(`must be RPCs by comma, such as MessageService/SendMessage or AccountService/*: ${item} is none`);
+    return [];
+  }),
+);
+
+const paths = z.string().transform((text, context): readonly Pick<Pattern, "test">[] =>
+  text
+    .split("\n")
+    .filter((source) => source !== "")
+    .flatMap((source) => {
+      try {
+        return [compileTrusted(source)];
+      } catch (error) {
+        context.addIssue(`must be an RE2 regular expression: ${(error as Error).message}`);
+        return [];
+      }
+    }),
+);
+
+/** Settings of which every line of a file adds to what those before it say. */
+const ADDING: ReadonlySet<string> = new Set([
+  "access.public",
+  "access.admin",
+  "access.deny",
+  "access.disable",
+  "compat.allow_path",
+  "compat.disallow_path",
+  "compat.deny_path",
+  "compat.allow_admin",
+]);
+
 /** What a process may do. */
 export type Role = (typeof ROLES)[number];
 
@@ -67,6 +146,21 @@ export const SETTINGS = {
   port: { type: whole(0, 65_535), default: "8000", says: "Port to listen on; 0 takes any free one" },
   home: { type: z.string(), default: "./.backstay", says: "Folder of this installation: data, secrets, logs" },
   secret: { type: z.string(), default: "", says: "Instance key, 64 hex digits; by default kept in the home" },
+  secret_previous: {
+    type: z.string(),
+    default: "",
+    says: "Instance keys that are accepted besides, by comma, while one takes another's place; by default HOME/etc/secret.previous",
+  },
+  public_url: {
+    type: publicUrl,
+    default: "",
+    says: "Where people reach this server, such as https://api.example.com; sign-in by passkeys and other providers needs it, but for localhost",
+  },
+  "app.name": {
+    type: z.string().min(1).max(64),
+    default: "Backstay",
+    says: "What people call this installation: in mails, authenticators and passkey prompts",
+  },
   "database.url": { type: databaseUrl, default: "", says: "PostgreSQL 15 or newer; by default an embedded one" },
   "database.pool_size": {
     type: whole(2, 200),
@@ -182,6 +276,23 @@ export const SETTINGS = {
     says: "Most connections of one IPv4 address or IPv6 /64; behind a proxy all come from one",
   },
   "limits.rate": { type: flag, default: "on", development: "off", says: "Whether calls are counted against budgets" },
+  "limits.reads_per_minute": {
+    type: whole(1, 1e9),
+    default: "6000",
+    says: "Calls a minute that read, of one account, or of one address that is not signed in; ten times that of an address in all",
+  },
+  "limits.writes_per_minute": { type: whole(1, 1e9), default: "1200", says: "The same of calls that change something" },
+  "limits.secrets_per_minute": {
+    type: whole(1, 1e9),
+    default: "30",
+    says: "Calls a minute, of one address, that compare or make secrets: sign-ins, new accounts, codes",
+  },
+  "limits.streams_per_minute": { type: whole(1, 1e9), default: "120", says: "Streams that may be opened a minute" },
+  "limits.trusted_proxies": {
+    type: networks,
+    default: "",
+    says: "Addresses and networks (10.0.0.0/8), by comma, of proxies whose X-Forwarded-For is believed",
+  },
   "json.unknown_fields": { type: z.enum(["refuse", "ignore"]), default: "refuse", says: "JSON fields nobody knows" },
   "cors.origins": { type: z.string(), default: "", says: "Origins that pages may call from, by comma" },
   "accounts.open_registration": { type: flag, default: "on", says: "Whether anyone may make an account" },
@@ -214,11 +325,66 @@ export const SETTINGS = {
     default: "bk-signature",
     says: "Header, and query parameter, that carries a signature",
   },
+  "auth.signature_sha1": {
+    type: flag,
+    default: "off",
+    says: "Whether signatures of the versions that hash with SHA-1 are taken (1, and 2 of 0.9.3's cookies)",
+  },
+  "auth.anonymous": {
+    type: flag,
+    default: "off",
+    development: "on",
+    says: "Whether anyone may have an account without a login",
+  },
+  "auth.code_ttl": { type: duration("1m", "1d"), default: "15m", says: "Life of a code that is sent by mail" },
   "auth.signature_max_age": {
     type: duration("1s", "365d"),
     default: "10m",
     says: "How far ahead a signature may be valid",
   },
+  "access.public": {
+    type: rpcs,
+    default: "",
+    says: "RPCs for accounts that anyone may call, such as AccountService/Get*, by comma",
+  },
+  "access.admin": { type: rpcs, default: "", says: "RPCs that only administrators may call, by comma" },
+  "access.deny": { type: rpcs, default: "", says: "RPCs that nobody may call, by comma; it wins" },
+  "access.disable": {
+    type: z.string().transform(itemsOf),
+    default: "",
+    says: "Domains that do not answer at all, such as messages, by comma",
+  },
+  "compat.allow_path": {
+    type: paths,
+    default: "",
+    says: "RE2 pattern of compat paths that anyone may call; also called api-allow-path",
+  },
+  "compat.disallow_path": {
+    type: paths,
+    default: "",
+    says: "RE2 pattern of compat paths that only the signed-in may call, though anyone could; also api-disallow-path",
+  },
+  "compat.deny_path": {
+    type: paths,
+    default: "",
+    says: "RE2 pattern of compat paths that nobody may call; it wins; also api-deny-path",
+  },
+  "compat.allow_admin": {
+    type: paths,
+    default: "",
+    says: "RE2 pattern of compat paths that only administrators may call; also api-allow-admin",
+  },
+  "mail.smtp_url": {
+    type: smtpUrl,
+    default: "",
+    says: "Server that mails are sent by; without one they are kept in the development inbox, and in serve not sent",
+  },
+  "mail.from": {
+    type: z.string().max(320),
+    default: "Backstay <no-reply@localhost>",
+    says: "Sender of mails, such as `Name <address>`",
+  },
+  "audit.retention": { type: duration("1d", "36500d"), default: "400d", says: "How long the audit log is kept" },
   compat: { type: flag, default: "on", says: "Whether the predecessor's paths, such as /account/get, answer" },
   "compat.secrets_in_query": {
     type: flag,
@@ -276,6 +442,8 @@ export type Config = Values & {
   readonly version: string;
   /** Those of backstay.config.json. */
   readonly webhooks: readonly Webhook[];
+  /** The OpenID Connect providers of backstay.config.json. */
+  readonly oidc: readonly IdentityProvider[];
   /** By name; always with one called `default`. */
   readonly caches: ReadonlyMap<string, NamedCache>;
 };
@@ -311,7 +479,7 @@ export interface Sources {
 /** Reads the configuration: flag over environment over file over default. Throws ConfigError. */
 export function readConfig({ flags, env, cwd, development }: Sources): Config {
   const fromEnv = (name: SettingName) => env[envOf(name)] ?? env[USUAL[name] ?? ""];
-  const { values: json, webhooks, ...inJson } = readJsonFile(join(cwd, "backstay.config.json"));
+  const { values: json, webhooks, oidc, ...inJson } = readJsonFile(join(cwd, "backstay.config.json"), env);
   const home = resolve(cwd, flags.home ?? fromEnv("home") ?? json.home?.text ?? SETTINGS.home.default);
   const { values: lines, ...inLines } = readLinesFile(join(home, "etc", "config"));
   if (lines.home !== undefined) throw new ConfigError(`${lines.home.where}: the home cannot be set inside of it`);
@@ -331,9 +499,16 @@ export function readConfig({ flags, env, cwd, development }: Sources): Config {
   const cacheLines = [...inJson.caches, ...inLines.caches];
   const wrong = (where: string, message: string) => new ConfigError(`${where}: ${message}`);
   const caches = readCaches(cacheLines, values["cache.sync"] as boolean, wrong);
-  const config = { ...values, home, development, version: VERSION, webhooks, caches } as Config;
+  const config = { ...values, home, development, version: VERSION, webhooks, oidc, caches } as Config;
   if (config.secret !== "" && !/^[0-9a-f]{64,}$/i.test(config.secret)) {
     throw new ConfigError(`${envOf("secret")}: must be at least 64 hex digits`);
+  }
+  if (config.secret_previous !== "") {
+    const name = envOf("secret_previous");
+    if (config.secret === "") throw new ConfigError(`${name}: is of use only beside ${envOf("secret")}`);
+    if (!config.secret_previous.split(",").every((secret) => /^[0-9a-f]{64,}$/i.test(secret))) {
+      throw new ConfigError(`${name}: must be at least 64 hex digits, or several such by comma`);
+    }
   }
   if ((config["tls.cert"] === "") !== (config["tls.key"] === "")) {
     throw new ConfigError("tls.cert and tls.key are given together or not at all");
@@ -357,7 +532,16 @@ export function toSettings(config: Config): Settings {
       signatures: config["auth.signatures"],
       signatureName: config["auth.signature_name"],
       signatureMaxAge: config["auth.signature_max_age"],
+      signatureSha1: config["auth.signature_sha1"],
+      anonymous: config["auth.anonymous"],
+      codeTtl: config["auth.code_ttl"],
     },
+    appName: config["app.name"],
+    publicUrl: config.public_url,
+    corsOrigins: config["cors.origins"],
+    limitRates: config["limits.rate"],
+    mailFrom: config["mail.from"],
+    auditRetention: config["audit.retention"],
     events: {
       heartbeat: config["events.heartbeat"],
       streamTtl: config["events.stream_ttl"],
@@ -388,14 +572,16 @@ interface LinesFile {
 
 interface JsonFile extends LinesFile {
   webhooks: readonly Webhook[];
+  oidc: readonly IdentityProvider[];
 }
 
-function readJsonFile(path: string): JsonFile {
-  if (!existsSync(path)) return { values: {}, caches: [], webhooks: [] };
+function readJsonFile(path: string, env: NodeJS.ProcessEnv): JsonFile {
+  if (!existsSync(path)) return { values: {}, caches: [], webhooks: [], oidc: [] };
   const text = readFileSync(path, "utf8");
   const json = parseObject(text, path);
   const said: LinesFile = { values: {}, caches: [] };
   let webhooks: readonly Webhook[] = [];
+  let oidc: readonly IdentityProvider[] = [];
   let read = 0;
   // The keys are met in the order they are written in, so each stands after the one before.
   const lineOf = (key: string) => {
@@ -419,12 +605,15 @@ function readJsonFile(path: string): JsonFile {
       if (name === "webhooks" && Array.isArray(value)) {
         webhooks = readWebhooks(value, (message) => new ConfigError(`${where}: ${message}`));
         pass(value);
+      } else if (name === "oidc" && Array.isArray(value)) {
+        oidc = readProviders(value, env, (message) => new ConfigError(`${where}: ${message}`));
+        pass(value);
       } else if (typeof value === "object" && value !== null) walk(value, `${name}.`);
       else take(said, name, String(value), where);
     }
   };
   walk(json, "");
-  return { ...said, webhooks };
+  return { ...said, webhooks, oidc };
 }
 
 function parseObject(text: string, path: string): object {
@@ -452,14 +641,28 @@ function readLinesFile(path: string): LinesFile {
 }
 
 function take({ values, caches }: LinesFile, name: string, text: string, where: string): void {
-  const cache = cacheLine(name, text, where);
-  if (cache === undefined) values[known(name, where)] = { text, where };
-  else caches.push(cache);
+  const meaning = readAlias(name, text);
+  const cache = meaning === undefined ? cacheLine(name, text, where) : undefined;
+  if (meaning !== undefined) takeAlias(values, name, meaning, where);
+  else if (cache !== undefined) caches.push(cache);
+  else say(values, known(name, where), text, where);
+}
+
+function takeAlias(values: FileValues, name: string, meaning: Meaning, where: string): void {
+  if ("instead" in meaning) throw new ConfigError(`${where}: there is no ${name} any more: ${meaning.instead}`);
+  if (meaning.setting !== undefined) say(values, known(meaning.setting, where), meaning.text, where);
+}
+
+function say(values: FileValues, name: SettingName, text: string, where: string): void {
+  const before = ADDING.has(name) ? values[name] : undefined;
+  values[name] =
+    before === undefined ? { text, where } : { text: `${before.text}\n${text}`, where: `${before.where} and ${where}` };
 }
 
 function known(name: string, where: string): SettingName {
   if (name in SETTINGS) return name as SettingName;
-  throw new ConfigError(`${where}: there is no setting ${name}; did you mean ${nearest(name, Object.keys(SETTINGS))}?`);
+  const like = nearest(name, [...Object.keys(SETTINGS), ...ALIAS_NAMES]);
+  throw new ConfigError(`${where}: there is no setting ${name}; did you mean ${like}?`);
 }
 
 function first(candidates: [string, string | undefined][]): [string, string] {

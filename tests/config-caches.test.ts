@@ -117,7 +117,11 @@ describe("stops the start with one line that says where and what:", () => {
       "cache default: max_attempts must be a number",
     ],
     ["options of nothing", "cache-a-options-max=3", "cache a: it has options, but no URL"],
-    ["a setting written as its flag", "cache-sync=true", "there is no setting cache-sync; did you mean cache.sync?"],
+    [
+      "a setting written as its flag",
+      "cache-tables=accounts",
+      "there is no setting cache-tables; did you mean cache.tables?",
+    ],
     ["a name that is none", "cache-A=local:", "there is no setting cache-A; did you mean "],
   ])("%s", (_, line, message) => {
     const stopped = () => read({}, ["# a comment", line]);

@@ -37,6 +37,13 @@ it("refuses a value that means nothing, naming where it stands", () => {
   expect(read({ BACKSTAY_EVENTS_HEARTBEAT: "5" })).toThrow("must be a duration such as 5s");
   expect(read({ BACKSTAY_TLS_CERT: "x" })).toThrow("tls.cert and tls.key are given together");
   expect(read({ BACKSTAY_SECRET: "short" })).toThrow("BACKSTAY_SECRET");
+  const [one, two] = ["1".repeat(64), "2".repeat(64)];
+  const previous = (text: string) => read({ BACKSTAY_SECRET: one, BACKSTAY_SECRET_PREVIOUS: text });
+  expect(previous(`${two},${one}`)().secret_previous).toBe(`${two},${one}`);
+  for (const wrong of ["short", `${two},`, `${two},short`, `${two} ${one}`]) {
+    expect(previous(wrong)).toThrow("BACKSTAY_SECRET_PREVIOUS: must be at least 64 hex digits");
+  }
+  expect(read({ BACKSTAY_SECRET_PREVIOUS: two })).toThrow("BACKSTAY_SECRET_PREVIOUS: is of use only beside");
 });
 
 describe("the files", () => {
