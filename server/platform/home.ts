@@ -8,6 +8,8 @@ export interface Home {
   readonly path: string;
   /** The instance key: 32 random bytes, made at the first start. */
   secret(): Buffer;
+  /** Those whose place it has taken, and which are still accepted: etc/secret.previous has one a line. */
+  previousSecrets(): Buffer[];
   /** The token of the local command line, made at the first start. */
   adminToken(): string;
   logFile(): string;
@@ -44,20 +46,14 @@ export function openHome(path: string): Home {
 
   return {
     path,
-    secret: () =>
-      Buffer.from(
-        keep(join(path, "etc", "secret"), () => randomBytes(32).toString("hex")),
-        "hex",
-      ),
+    secret: () => fromHex(keep(join(path, "etc", "secret"), drawSecret)),
+    previousSecrets: () => readLines(join(path, "etc", "secret.previous")).map(fromHex),
     adminToken: () => keep(join(path, "etc", "admin.token"), () => `bs_op_${randomBytes(32).toString("base64url")}`),
     logFile: () => join(path, "log", "backstay.log"),
     crontab: () => join(path, "etc", "crontab"),
     take() {
-      while (!tryTake(pidFile)) {
-        const other = readRunning(path);
-        if (other !== undefined) throw new HomeTaken(other.pid, other.url);
-        clearStale(pidFile);
-      }
+      const other = takeFile(pidFile);
+      if (other !== undefined) throw new HomeTaken(other.pid, other.url);
       mine = true;
     },
     announce(url) {
@@ -95,6 +91,27 @@ export function readAdminToken(path: string): string | undefined {
   return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
 }
 
+/** Does `work` while no other process does what the same file stands for. Throws when one does. */
+export function alone<T>(file: string, work: () => T): T {
+  const other = takeFile(file);
+  if (other !== undefined) throw new Error(`process ${other.pid} is doing that just now`);
+  try {
+    return work();
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** Writes this process into a file that nobody has; answers who has it otherwise. */
+function takeFile(file: string): { pid: number; url: string } | undefined {
+  while (!tryTake(file)) {
+    const other = ownerOf(file);
+    if (other !== undefined && other !== "dead") return other;
+    clearStale(file);
+  }
+  return undefined;
+}
+
 function tryTake(pidFile: string): boolean {
   const draft = `${pidFile}.${process.pid}`;
   writePrivate(draft, JSON.stringify({ pid: process.pid, started: startTimeOf(process.pid), url: "" }));
@@ -120,7 +137,23 @@ function clearStale(pidFile: string): void {
   }
 }
 
-function keep(file: string, make: () => string): string {
+/** A new instance key, as its files have it. */
+export function drawSecret(): string {
+  return randomBytes(32).toString("hex");
+}
+
+function fromHex(text: string): Buffer {
+  return Buffer.from(text, "hex");
+}
+
+function readLines(file: string): string[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, "utf8").split("\n");
+  return lines.map((line) => line.trim()).filter((line) => line !== "");
+}
+
+/** What a file says; when there is none, what is made for it. Throws when it is empty. */
+export function keep(file: string, make: () => string): string {
   if (!existsSync(file)) {
     const draft = `${file}.${process.pid}`;
     writeFileSync(draft, `${make()}\n`, { mode: 0o600, flush: true });

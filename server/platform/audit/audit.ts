@@ -55,8 +55,62 @@ export interface AuditSource {
   afterCommit(effect: () => void): void;
 }
 
+/** An entry that has its place. */
+export interface LoggedEntry {
+  /** 1 and up, without gaps. */
+  readonly sequence: bigint;
+  readonly at: Date;
+  readonly type: string;
+  readonly actorKind: string;
+  readonly actorId: string | null;
+  readonly accountId: string | null;
+  readonly address: string;
+  readonly requestId: string;
+  /** JSON, as it was written. */
+  readonly detail: string;
+  /** SHA-256 of this entry and of the hash before. */
+  readonly hash: Buffer;
+}
+
+/** Which entries to list. */
+export interface EntriesWanted {
+  /** One type, or all that begin with what stands before the star of `sign_in.*`; undefined is all. */
+  readonly type: string | undefined;
+  /** Who did it, or whom it was done to. */
+  readonly accountId: string | undefined;
+  readonly since: Date | undefined;
+  readonly descending: boolean;
+  /** The place of the last entry of the page before. */
+  readonly after: bigint | undefined;
+  readonly limit: number;
+}
+
+/** What is wrong with the log. */
+export interface AuditFault {
+  /** The place of the fault; 0 when it is of none. */
+  readonly sequence: bigint;
+  readonly says: string;
+}
+
+/** How far a check is. */
+export interface AuditProgress {
+  readonly checked: number;
+  /** The place of the last entry that was checked, or taken by retention; 0 when there was none. */
+  readonly sequence: bigint;
+  /** The first fault; nothing is checked after it. */
+  readonly fault?: AuditFault;
+}
+
 /** The log of what somebody may have to answer for. */
 export interface Audit {
-  /** Writes an entry with the statements of `ctx`: in its transaction, when it is in one. */
+  /** Writes an entry with the statements of `ctx`: in its transaction, when it is in one. It has its place a moment later. */
   record(ctx: AuditSource, entry: AuditEntry): Promise<void>;
+  /** Entries by their places. */
+  list(ctx: { readonly db: Db }, wanted: EntriesWanted): Promise<LoggedEntry[]>;
+  /** Checks what was in the log when it begins, from the first entry that is kept; answers how far it is, at least once. */
+  verify(ctx: { readonly db: Db }): AsyncIterable<AuditProgress>;
+  /** Whether no previous secret of the instance key is needed to tell that the log is this installation's. */
+  isUnderCurrentKey(ctx: { readonly db: Db }): Promise<boolean>;
+  /** Forgets the entries of the log's beginning that happened before `before`; `signal` ends it between two batches. */
+  prune(before: Date, signal: AbortSignal): Promise<void>;
 }

@@ -12,5 +12,7 @@ export {
   useColumn,
 } from "./filter.js";
 export { claimKey, findKeys, type KeyInput, pruneKeys, replayedResource } from "./idempotency.js";
-export { readPage } from "./page.js";
+export { adoptKey, readFingerprint } from "./installation.js";
+export { readAll, readPage } from "./page.js";
+export { type SealedColumn, type SealedRow, sealedColumn } from "./sealed.js";
 export { type Parameters, type Statement, statement } from "./statement.js";

@@ -53,6 +53,18 @@ export async function readPage<Row>(
   }
 }
 
+/** All rows of a list in order, each page read when somebody asks for the first row of it. */
+export async function* readAll<Row>(
+  fetch: (after: Row | undefined, count: number) => Promise<Row[]>,
+  size = CHUNK,
+): AsyncGenerator<Row> {
+  let rows: Row[] = [];
+  do {
+    rows = await fetch(rows.at(-1), size);
+    yield* rows;
+  } while (rows.length === size);
+}
+
 function passes<Row>(
   row: Row,
   tests: readonly RowTest<Row>[],

@@ -7,8 +7,10 @@ export const installation = backstay.table(
   "installation",
   {
     only: smallint("only").primaryKey().default(1),
-    /** Names the instance key this data was written with. */
+    /** Names the instance key all of this data can be read with. */
     keyFingerprint: text("key_fingerprint").notNull(),
+    /** What its nodes call it among themselves: the name of its first key, whichever it has now. */
+    name: text("name").notNull(),
   },
   (t) => [check("installation_only", sql`${t.only} = 1`)],
 );

@@ -1,9 +1,17 @@
-/** What a browser is sent to a provider with, and what must be remembered until it comes back. */
+/** What must be remembered, sealed, of a browser that was sent to a provider, until it comes back. */
+export interface Awaited {
+  /** Who is to answer. */
+  readonly issuer: string;
+  /** Of PKCE: proves that whoever trades the code is whoever asked for it. */
+  readonly verifier: string;
+  /** Must stand in the answer, which is of no other question then. */
+  readonly nonce: string;
+}
+
+/** Where to send a browser, and what to remember of it. */
 export interface Authorization {
-  /** Where to send the browser. */
   readonly url: string;
-  /** Kept sealed until then: the PKCE verifier and the nonce. */
-  readonly kept: { readonly verifier: string; readonly nonce: string };
+  readonly kept: Awaited;
 }
 
 /** Who a provider says came. */
@@ -22,11 +30,14 @@ export interface ProvidedIdentity {
 export interface IdentityProviders {
   /** Their names; sorted. */
   readonly names: readonly string[];
-  /** Begins a code flow with PKCE. Throws PROVIDER_NOT_FOUND, PROVIDER_UNAVAILABLE. */
+  /** Begins a code flow with PKCE. Rejects with PROVIDER_NOT_FOUND, PROVIDER_UNAVAILABLE. */
   authorize(provider: string, request: { redirectUri: string; state: string }): Promise<Authorization>;
-  /** Ends it: trades the code for an identity, and checks all that was said. Throws PROVIDER_REFUSED, PROVIDER_UNAVAILABLE. */
+  /**
+   * Ends it: trades the code for an identity, and checks all that was said. Rejects with PROVIDER_REFUSED, PROVIDER_UNAVAILABLE,
+   * PROVIDER_NOT_FOUND.
+   */
   exchange(
     provider: string,
-    answer: { redirectUri: string; code: string; state: string; kept: Authorization["kept"] },
+    answer: { redirectUri: string; code: string; state: string; kept: Awaited },
   ): Promise<ProvidedIdentity>;
 }
