@@ -1,4 +1,4 @@
-import type { Ctx, JobCtx } from "../../context.js";
+import type { EraseCtx, JobCtx } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import { FinalError } from "../../kernel/final-error.js";
 import { parseId } from "../../kernel/ids.js";
@@ -34,7 +34,7 @@ export const eraseJob = {
 };
 
 /** Has the rest of an account erased: at once, and again when whoever was writing for it has ended. */
-export async function submitErase(ctx: Ctx, accountId: string): Promise<void> {
+export async function submitErase(ctx: EraseCtx, accountId: string): Promise<void> {
   const job = { name: NAME, args: { accountId } };
   await ctx.jobs.submit(ctx, [job, { ...job, delayMs: AFTERWARDS }]);
 }

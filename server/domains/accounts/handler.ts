@@ -1,6 +1,9 @@
-import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { AccountService, AccountStatus } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { serve } from "../../manifest.js";
+import { exportAccount } from "./export.js";
 import { listAccounts } from "./list.js";
+import { setAccountStatus } from "./rights.js";
 import * as service from "./service.js";
 import { toAccount } from "./wire.js";
 import { toPartOfAccount } from "./wire-list.js";
@@ -37,5 +40,16 @@ export const accountHandler = serve(AccountService, {
   async deleteAccount(request, ctx) {
     await service.deleteAccount(ctx, request.id);
     return {};
+  },
+
+  async *exportAccount(request, ctx) {
+    for await (const { domain, kind, record } of exportAccount(ctx, request.id)) {
+      yield { domain, kind, record: record as JsonObject };
+    }
+  },
+
+  async setAccountStatus({ id, reason, ...request }, ctx) {
+    const status = request.status === AccountStatus.BANNED ? "banned" : "active";
+    return { account: toAccount({ account: await setAccountStatus(ctx, { id, status, reason }), whole: true }) };
   },
 });

@@ -1,19 +1,56 @@
-import type { Manifest } from "../../manifest.js";
+import { goesWithAccount, type Manifest } from "../../manifest.js";
 import { eraseJob } from "./erase.js";
 import { accountHandler } from "./handler.js";
+import { exportOwn } from "./handler-export.js";
 
-export { accounts } from "./schema.js";
+export { foldLogin } from "./login.js";
 export {
+  makeOutsideAccount,
+  type OutsideIdentity,
+  outsideDetail,
+  outsideLabel,
+  outsideSubject,
+} from "./outside-identity.js";
+export { removeAccount } from "./remove-account.js";
+export { changeRole, fetchRoles } from "./rights.js";
+export { accounts, identities } from "./schema.js";
+export {
+  checkNewSecret,
   checkSecret,
+  fetchMarks,
   fetchSigner,
-  isSecretKept,
   prepareSecret,
   replaceSecret,
   type ShownSecret,
   type Signer,
+  voidSignatures,
 } from "./secret.js";
-export { callerAccount, fetchAccount, hasAdmin, makeAccount } from "./service.js";
-export { type AccountRow, accountWithMark, accountWithSecret, existingAccount } from "./store.js";
+export {
+  callerAccount,
+  fetchAccount,
+  freshAccount,
+  hasAdmin,
+  makeAccount,
+  readAccount,
+  resolveAccountId,
+} from "./service.js";
+export { type AccountRow, existingAccount } from "./store.js";
+export { accountWithMark, accountWithSecret } from "./store-secret.js";
+export { unverifyEmail } from "./unverify-email.js";
+export {
+  foldEmail,
+  hashReset,
+  makeAnonymous,
+  resetSecretTo,
+  upgradeToLogin,
+  verifyEmail,
+} from "./ways-in.js";
 export { toAccount } from "./wire.js";
 
-export const accountsDomain: Manifest = { name: "accounts", services: [accountHandler], jobs: [eraseJob] };
+export const accountsDomain: Manifest = {
+  name: "accounts",
+  services: [accountHandler],
+  jobs: [eraseJob],
+  erase: goesWithAccount,
+  export: exportOwn,
+};

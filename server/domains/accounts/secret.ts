@@ -1,8 +1,8 @@
+import { randomBytes } from "node:crypto";
 import type { Ctx, Ports } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
-import { sha256 } from "../../kernel/instance-key.js";
 import { foldLogin } from "./login.js";
-import * as store from "./store.js";
+import * as store from "./store-secret.js";
 
 /** As CreateAccount takes. */
 const MOST_LOGIN_BYTES = 256;
@@ -13,7 +13,7 @@ export interface Signer {
   readonly roles: readonly string[];
   /** The account's secret, sealed. */
   readonly sealed: Buffer;
-  /** Which secret that is: every other has another mark. */
+  /** Names what he signs with it: with every other secret it is another mark. */
   readonly secretMark: Buffer;
 }
 
@@ -25,17 +25,33 @@ export function checkNewSecret(ports: Ports, secret: string, field: string): voi
 }
 
 /**
- * The account a login and secret name, with the hash that says so, or undefined; an unknown login takes as long as a wrong
- * secret.
+ * The account that a login, or an address it has verified, and its secret name, with the name of that secret, or undefined; an
+ * unknown login takes as long as a wrong secret. Who comes from a known device waits in a line of his own. Throws
+ * TOO_MANY_SIGN_INS.
  */
 export async function checkSecret(
   ctx: Ctx,
   login: string,
   secret: string,
-): Promise<{ accountId: string; secretPhc: string } | undefined> {
-  const known = (await store.findLogin(ctx, { subject: foldLogin(login) }))[0];
-  const right = await ctx.hasher.verify(secret, known?.secretPhc ?? undefined);
-  return right && known && known.secretPhc !== null ? { ...known, secretPhc: known.secretPhc } : undefined;
+  from: { knownDevice: boolean },
+): Promise<{ accountId: string; secretName: Buffer } | undefined> {
+  const lane = from.knownDevice ? "known" : "stranger";
+  const [known] = await store.findLogin(ctx, { subject: foldLogin(login) });
+  const right = await ctx.hasher.verify(secret, known?.secretPhc ?? undefined, lane);
+  if (!right || known === undefined || known.secretPhc === null || known.secretName === null) return undefined;
+  const { accountId, secretPhc, secretName } = known;
+  if (ctx.hasher.needsRehash(secretPhc)) await rehash(ctx, { accountId, before: secretPhc, secret });
+  return { accountId, secretName };
+}
+
+/** Keeps a secret that was just shown by a better hash. When that cannot be done now, it is at the next sign-in. */
+async function rehash(ctx: Ctx, input: { accountId: string; before: string; secret: string }): Promise<void> {
+  const { accountId, before, secret } = input;
+  try {
+    await store.rehashSecret(ctx, { accountId, before, secretPhc: await ctx.hasher.hash(secret, "known") });
+  } catch (error) {
+    ctx.log.warn({ account: accountId, error: (error as Error).message }, "a secret was not hashed anew");
+  }
 }
 
 /** The secret as it is kept for signatures; undefined when it is not. Throws SIGNATURES_OFF. */
@@ -66,17 +82,13 @@ export async function prepareSecret(
   checkNewSecret(ctx, secret, "new");
   const [kept] = await store.findSecret(ctx, { accountId });
   // The secret may have been changed since the call was signed. What is found here is what the change will replace.
-  if (secretMark && !(kept?.secretSealed && markOf(kept.secretSealed).equals(secretMark))) {
-    throw new DomainError("INVALID_SIGNATURE");
-  }
-  const right = old === undefined || (await ctx.hasher.verify(old, kept?.secretPhc ?? undefined));
-  if (!right || kept === undefined || kept.secretPhc === null) {
-    throw new DomainError("WRONG_SECRET", undefined, { field: "old" });
-  }
+  if (secretMark && !kept?.secretMark.equals(secretMark)) throw new DomainError("INVALID_SIGNATURE");
+  const right = old === undefined || (await ctx.hasher.verify(old, kept?.secretPhc, "known"));
+  if (!right || kept === undefined) throw new DomainError("WRONG_SECRET", undefined, { field: "old" });
   // Whoever could sign before goes on doing so, unless this server has stopped keeping secrets.
   const couldSign = kept.secretSealed !== null && ctx.settings.auth.signatures !== "off";
   const secretSealed = sealSecret(ctx, { accountId, secret, signatures: input.signatures || couldSign });
-  return { id: kept.id, before: kept.secretPhc, secretPhc: await ctx.hasher.hash(secret), secretSealed };
+  return { id: kept.id, before: kept.secretName, secretPhc: await ctx.hasher.hash(secret, "known"), secretSealed };
 }
 
 /** Makes a prepared change. Throws CONFLICT when another was first. */
@@ -90,22 +102,20 @@ export async function fetchSigner(ports: Ports, login: string): Promise<Signer |
   const subject = subjectOf(login);
   if (subject === undefined) return undefined;
   const [found] = await store.findSigner({ db: ports.database }, { subject });
-  if (found === undefined || found.secretSealed === null) return undefined;
-  const { accountId, roles, secretSealed: sealed } = found;
-  return { accountId, roles, sealed, secretMark: markOf(sealed) };
+  if (found === undefined) return undefined;
+  const { accountId, roles, secretSealed: sealed, secretMark } = found;
+  return { accountId, roles, sealed, secretMark };
 }
 
-/** Whether an account still signs with the secret of this mark. */
-export async function isSecretKept(
-  ctx: Pick<Ctx, "db">,
-  signer: { accountId: string; secretMark: Buffer },
-): Promise<boolean> {
-  return (await store.findMarked(ctx, signer)).length > 0;
+/** By which mark the secret of each of some accounts goes now. */
+export async function fetchMarks(from: Pick<Ctx, "db">, accountIds: string[]): Promise<Map<string, Buffer>> {
+  const found = await store.findMarks(from, { accountIds });
+  return new Map(found.map(({ accountId, secretMark }) => [accountId, secretMark]));
 }
 
-/** Names a sealed secret; the store makes the same of what it keeps. Its nonce makes it another even of the same secret. */
-function markOf(sealed: Buffer): Buffer {
-  return sha256(sealed);
+/** Has everything end that was opened by what the account signed so far; it may sign on. */
+export async function voidSignatures(ctx: Pick<Ctx, "db">, accountId: string): Promise<void> {
+  await store.voidSigned(ctx, { accountId, voided: randomBytes(32) });
 }
 
 /** A login that nobody can have is one that nobody has. */

@@ -24,6 +24,9 @@ export interface CreateAccountInput extends AccountText {
   signatures: boolean;
 }
 
+/** What an account has besides: the server alone sets it, or an administrator by a verb of its own. */
+const FORBIDDEN = ["id", "login", "roles", "status", "email_verified", "create_time", "update_time"];
+
 const CHANGEABLE = ["name", "alias", "email", "phone", "gender", "birthday", "address"] as const;
 
 export async function createAccount(ctx: Ctx, input: CreateAccountInput): Promise<AccountRow> {
@@ -50,13 +53,23 @@ export async function makeAccount(ctx: Ctx, input: CreateAccountInput): Promise<
     secretPhc: await ctx.hasher.hash(secret),
     at: ctx.clock.now(),
   };
-  const made = await insertOnce(ctx, account).catch((error) => {
-    if (error instanceof ConstraintError && error.constraint === "identities_kind_subject") {
-      throw new DomainError("LOGIN_TAKEN", undefined, { field: "login" });
-    }
-    throw error;
-  });
+  const made = await ctx
+    .transaction(async (tx) => {
+      const inserted = await insertOnce(tx, account);
+      if (inserted === id) await tx.audit.record(tx, createdEntry(account));
+      return inserted;
+    })
+    .catch((error) => {
+      if (error instanceof ConstraintError && error.constraint === "identities_kind_subject") {
+        throw new DomainError("LOGIN_TAKEN", undefined, { field: "login" });
+      }
+      throw error;
+    });
   return freshAccount(ctx, made);
+}
+
+function createdEntry({ id, roles }: { id: string; roles: readonly string[] }) {
+  return { type: "account.created", accountId: id, detail: { method: "secret", roles } } as const;
 }
 
 async function insertOnce(ctx: Ctx, account: store.NewAccount): Promise<string> {
@@ -102,9 +115,17 @@ export async function updateAccount(
     eventData: { changed: input.paths },
   });
   if (changed.length === 0) throw notFound();
+  if (changed[0]!.lastWayIn) throw new DomainError("LAST_WAY_IN", undefined, { field: "account.email" });
   accountRows(ctx).wrote(ctx, id);
   ctx.afterCommit(() => ctx.events.wake());
+  if (id !== callerId(ctx)) await ctx.audit.record(ctx, updatedEntry(id));
   return freshAccount(ctx, id);
+}
+
+/** What an administrator does to somebody else's account. */
+function updatedEntry(id: string) {
+  const method = "backstay.accounts.v1.AccountService/UpdateAccount";
+  return { type: "admin.called", accountId: id, detail: { method, id } } as const;
 }
 
 export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
@@ -115,6 +136,7 @@ export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
       const gone = await store.deleteAccount(tx, { id });
       if (gone.length === 0) throw notFound();
       await submitErase(tx, id);
+      await ctx.audit.record(tx, { type: "account.deleted", accountId: id });
       accountRows(ctx).wrote(tx, id);
     },
     { retry: 3 },
@@ -132,7 +154,7 @@ export async function hasAdmin(ctx: Pick<Ctx, "db">): Promise<boolean> {
 }
 
 /** The id an RPC's text names; empty and `me` are the caller's own. Throws ACCOUNT_NOT_FOUND, ACCOUNT_REQUIRED. */
-function resolveAccountId(ctx: Ctx, text: string): string {
+export function resolveAccountId(ctx: Ctx, text: string): string {
   if (text === "" || text === "me") return callerAccount(ctx);
   const id = parseId(text);
   if (id === undefined) throw notFound();
@@ -145,12 +167,16 @@ export function callerAccount(ctx: Ctx): string {
   return ctx.caller.accountId;
 }
 
+function callerId({ caller }: Ctx): string | undefined {
+  return caller.kind === "account" ? caller.accountId : undefined;
+}
+
 function maySeeWhole(ctx: Ctx, id: string): boolean {
-  return (ctx.caller.kind === "account" && ctx.caller.accountId === id) || isAdmin(ctx.caller);
+  return callerId(ctx) === id || isAdmin(ctx.caller);
 }
 
 /** Everyone may read an account, so whoever may not change it is told so, once it is known to exist. */
-async function mayChange(ctx: Ctx, idText: string): Promise<string> {
+export async function mayChange(ctx: Ctx, idText: string): Promise<string> {
   const id = resolveAccountId(ctx, idText);
   if (!maySeeWhole(ctx, id)) {
     await fetchAccount(ctx, id);
@@ -162,6 +188,12 @@ async function mayChange(ctx: Ctx, idText: string): Promise<string> {
 function pick(values: AccountText, paths: string[]): { [Name in keyof AccountText]: string | undefined } {
   if (paths.length === 0) {
     throw new DomainError("INVALID_MASK", "The field mask names nothing to change.", { field: "updateMask" });
+  }
+  const forbidden = paths.find((path) => FORBIDDEN.includes(path));
+  if (forbidden !== undefined) {
+    throw new DomainError("FIELD_FORBIDDEN", `The field ${forbidden} is not the caller's to set.`, {
+      field: "updateMask",
+    });
   }
   const unknown = paths.find((path) => !(CHANGEABLE as readonly string[]).includes(path));
   if (unknown !== undefined) {
@@ -179,13 +211,20 @@ function pick(values: AccountText, paths: string[]): { [Name in keyof AccountTex
   };
 }
 
-async function freshAccount(ctx: Pick<Ctx, "db">, id: string): Promise<AccountRow> {
-  const account = (await store.findAccounts(ctx, { ids: [id] }))[0];
+/** The account of `id` as the database has it now; undefined when there is none. */
+export async function readAccount(ctx: Pick<Ctx, "db">, id: string): Promise<AccountRow | undefined> {
+  return (await store.findAccounts(ctx, { ids: [id] }))[0];
+}
+
+/** The same. Throws ACCOUNT_NOT_FOUND. */
+export async function freshAccount(ctx: Pick<Ctx, "db">, id: string): Promise<AccountRow> {
+  const account = await readAccount(ctx, id);
   if (account === undefined) throw notFound();
   return account;
 }
 
-function accountRows(ctx: Ctx) {
+/** What is remembered of accounts; whoever changes one says so. */
+export function accountRows(ctx: Pick<Ctx, "caches">) {
   return ctx.caches.rows<AccountRow>("accounts", { max: 20_000, ttlMs: 1_000 });
 }
 

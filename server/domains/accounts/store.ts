@@ -17,6 +17,9 @@ export interface AccountRow {
   roles: string[];
   createdAt: Date;
   updatedAt: Date;
+  status: "active" | "banned";
+  /** When the address was shown to be the account's; null when it was not. */
+  emailVerifiedAt: Date | null;
 }
 
 /** The text an account's owner may change. */
@@ -46,7 +49,7 @@ export const login = sql`(select label from ${identities} where account_id = a.i
 
 /** An account `a` as AccountRow has it. */
 export const columns = sql`a.id, a.name, a.alias, a.email, a.phone, a.gender, a.birthday, a.address, a.roles, a.created_at,
-  a.updated_at, ${login} as login`;
+  a.updated_at, a.status, a.email_verified_at, ${login} as login`;
 
 function inserted(from: SQL, p: Parameters<NewAccount>): SQL {
   return sql`account as (
@@ -80,61 +83,6 @@ export const findAccounts = statement<{ ids: string[] }, AccountRow>(
   (p) => sql`select ${columns} from ${accounts} a where a.id = any(${p.ids}::uuid[])`,
 );
 
-/** What a sign-in is checked against. */
-export const findLogin = statement<{ subject: string }, { accountId: string; secretPhc: string | null }>(
-  (p) => sql`select account_id, secret_phc from ${identities} where kind = 'login' and subject = ${p.subject}::text`,
-);
-
-/** What a signature is checked against. */
-export const findSigner = statement<
-  { subject: string },
-  { accountId: string; secretSealed: Buffer | null; roles: string[] }
->(
-  (
-    p,
-  ) => sql`select i.account_id, i.secret_sealed, a.roles from ${identities} i join ${accounts} a on a.id = i.account_id
-    where i.kind = 'login' and i.subject = ${p.subject}::text`,
-);
-
-/** The secret of an account, as it is kept. */
-export const findSecret = statement<
-  { accountId: string },
-  { id: string; secretPhc: string | null; secretSealed: Buffer | null }
->(
-  (p) => sql`select id, secret_phc, secret_sealed from ${identities}
-    where account_id = ${p.accountId}::uuid and kind = 'login'`,
-);
-
-/** Puts another secret in the place of a known one; returns no row when it is not there any more. */
-export const replaceSecret = statement<
-  { id: string; before: string; secretPhc: string; secretSealed: Buffer | undefined },
-  { id: string }
->(
-  (p) => sql`update ${identities} set secret_phc = ${p.secretPhc}::text, secret_sealed = ${p.secretSealed}::bytea
-    where id = ${p.id}::uuid and secret_phc = ${p.before}::text
-    returning id`,
-);
-
-/** A piece of a larger statement: the account's id while its secret is still this one, held so that it stays. */
-export function accountWithSecret(accountId: SQL, secretPhc: SQL): SQL {
-  return sql`select account_id as id from ${identities}
-    where account_id = ${accountId}::uuid and kind = 'login' and secret_phc = ${secretPhc}::text
-    for share`;
-}
-
-/** A piece of a larger statement: the same by the mark of the secret that the account signs with. */
-export function accountWithMark(accountId: SQL, secretMark: SQL): SQL {
-  return sql`select account_id as id from ${identities}
-    where account_id = ${accountId}::uuid and kind = 'login' and sha256(secret_sealed) = ${secretMark}::bytea
-    for share`;
-}
-
-/** Whether an account signs with the secret of this mark. */
-export const findMarked = statement<{ accountId: string; secretMark: Buffer }, { id: string }>(
-  (p) => sql`select account_id as id from ${identities}
-    where account_id = ${p.accountId}::uuid and kind = 'login' and sha256(secret_sealed) = ${p.secretMark}::bytea`,
-);
-
 /** Whether any account has a role. */
 export const findRole = statement<{ role: string }, { id: string }>(
   (p) => sql`select id from ${accounts} where ${p.role}::text = any(roles) limit 1`,
@@ -144,22 +92,36 @@ type Change = { [Name in keyof AccountText]: string | undefined } & { id: string
     topics: string[];
   };
 
-/** Changes the text that is given, leaves what is undefined, and says so in the same statement. */
-export const updateAccount = statement<Change, { id: string }>(
-  (p) => sql`with changed as (
+/**
+ * Changes the text that is given, leaves what is undefined, and says so in the same statement. Another address is one that nobody
+ * has shown to be his, and what led in by the one before leads in no more; where that was the only way in, nothing changes.
+ */
+export const updateAccount = statement<Change, { id: string; lastWayIn: boolean }>(
+  (p) => sql`with held as (
+      select id, email from ${accounts} where id = ${p.id}::uuid for no key update
+    ), moved as (
+      select id from held where email <> ${p.email}::text
+    ), stranded as (
+      select id from moved where exists (select 1 from ${identities} where account_id = moved.id and kind = 'email')
+        and not exists (select 1 from ${identities} where account_id = moved.id and kind <> 'email')
+    ), changed as (
       update ${accounts} a set
         name = coalesce(${p.name}::text, a.name),
         alias = case when ${p.alias}::text = '' then coalesce(${p.name}::text, a.name) else coalesce(${p.alias}::text, a.alias) end,
         email = coalesce(${p.email}::text, a.email),
+        email_verified_at = case when exists (select 1 from moved) then null else a.email_verified_at end,
         phone = coalesce(${p.phone}::text, a.phone),
         gender = coalesce(${p.gender}::text, a.gender),
         birthday = coalesce(${p.birthday}::text, a.birthday),
         address = coalesce(${p.address}::text, a.address),
         updated_at = ${p.at}::timestamptz
-      where a.id = ${p.id}::uuid
+      from held
+      where a.id = held.id and not exists (select 1 from stranded)
       returning a.id
+    ), closed as (
+      delete from ${identities} i using moved, changed where i.account_id = moved.id and i.kind = 'email'
     ), told as (${recordFrom(sql`changed`, p)})
-    select id from changed`,
+    select id, exists (select 1 from stranded) as last_way_in from held`,
 );
 
 /** Deletes an account; what references it goes with it. */

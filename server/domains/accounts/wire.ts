@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { type Account, AccountSchema } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import { type Account, AccountSchema, AccountStatus } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import type { SeenAccount } from "./service.js";
 
 /** Rows are kept for a second and never changed, so what was made of one serves again. */
@@ -32,5 +32,7 @@ function buildAccount({ account, whole }: SeenAccount): Account {
   seen.birthday = account.birthday;
   seen.address = account.address;
   seen.roles = account.roles;
+  seen.status = account.status === "banned" ? AccountStatus.BANNED : AccountStatus.ACTIVE;
+  seen.emailVerified = account.emailVerifiedAt !== null;
   return seen;
 }

@@ -2,6 +2,7 @@ import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { callerAccount, prepareSecret, replaceSecret, type ShownSecret } from "../accounts/index.js";
 import { revokeOthers } from "./revoke.js";
+import { deleteCodes } from "./store-codes.js";
 
 export async function changeSecret(ctx: Ctx, input: { old: string; new: string; signatures: boolean }): Promise<void> {
   const accountId = callerAccount(ctx);
@@ -15,6 +16,9 @@ export async function changeSecret(ctx: Ctx, input: { old: string; new: string; 
     async (tx) => {
       await replaceSecret(tx, change);
       await revokeOthers(tx, accountId);
+      // Whoever has one in hand could otherwise set yet another.
+      await deleteCodes(tx, { accountId });
+      await ctx.audit.record(tx, { type: "secret.changed", accountId });
     },
     { retry: 3 },
   );

@@ -3,18 +3,39 @@ import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { serve } from "../../manifest.js";
 import { toAccount } from "../accounts/index.js";
 import { changeSecret } from "./change-secret.js";
-import type { TokenPair } from "./service.js";
+import { anonymousHandlers } from "./handler-anonymous.js";
+import { apiKeyHandlers } from "./handler-api-keys.js";
+import { auditHandlers } from "./handler-audit.js";
+import { codeHandlers } from "./handler-codes.js";
+import { deviceHandlers } from "./handler-devices.js";
+import { oauthHandlers } from "./handler-oauth.js";
+import { passkeyHandlers } from "./handler-passkeys.js";
+import { roleHandlers } from "./handler-roles.js";
+import { totpHandlers } from "./handler-totp.js";
+import { refresh } from "./refresh.js";
 import * as service from "./service.js";
 import { startSession } from "./session.js";
+import { signIn } from "./sign-in.js";
+import { toSignedIn, toTokens } from "./wire-sign-in.js";
 
 export const authHandler = serve(AuthService, {
+  ...auditHandlers,
+  ...apiKeyHandlers,
+  ...deviceHandlers,
+  ...codeHandlers,
+  ...totpHandlers,
+  ...anonymousHandlers,
+  ...roleHandlers,
+  ...passkeyHandlers,
+  ...oauthHandlers,
+
   async signIn(request, ctx) {
-    const { account, tokens, deviceId } = await service.signIn(ctx, request);
-    return { account: toAccount({ account, whole: true }), tokens: toTokens(tokens), deviceId };
+    const signedIn = await signIn(ctx, request);
+    return { ...toSignedIn(signedIn), deviceToken: signedIn.deviceToken };
   },
 
   async refresh(request, ctx) {
-    return { tokens: toTokens(await service.refresh(ctx, request.refreshToken)) };
+    return { tokens: toTokens(await refresh(ctx, request.refreshToken)) };
   },
 
   async startSession(_, ctx) {
@@ -41,12 +62,3 @@ export const authHandler = serve(AuthService, {
     return { account: toAccount({ account, whole: true }) };
   },
 });
-
-function toTokens(pair: TokenPair) {
-  return {
-    accessToken: pair.accessToken,
-    accessExpireTime: timestampFromDate(pair.accessExpiresAt),
-    refreshToken: pair.refreshToken,
-    refreshExpireTime: timestampFromDate(pair.refreshExpiresAt),
-  };
-}

@@ -28,6 +28,9 @@ export async function startSession(ctx: Ctx): Promise<Date> {
       accountId,
       fromFamilyId: from?.familyId,
       fromSecretMark: from?.secretMark,
+      deviceName: ctx.client.userAgent,
+      method: "session",
+      address: ctx.client.address,
       at,
     })
     .catch((error) => {

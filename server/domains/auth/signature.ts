@@ -4,16 +4,16 @@ import { DomainError } from "../../kernel/errors.js";
 import {
   checkBody,
   checkExpiry,
-  isForm,
+  coversForm,
   isSignedWith,
-  type Signature,
+  isWeak,
+  isWide,
   type SignedCall,
 } from "../../kernel/signature.js";
 import { fetchSigner, type Signer } from "../accounts/index.js";
-import * as store from "./store.js";
-
-/** How far apart the clocks of nodes may be: for as long a used signature is remembered past its end. */
-const CLOCK_MARGIN = 5 * 60_000;
+import { callerOfKeySignature } from "./api-key-signature.js";
+import { decoySeal, NOBODYS_SECRET } from "./decoy.js";
+import { useOnce } from "./signature-use.js";
 
 /**
  * A signature is proof of one call, and does not end while that runs, unless its secret is changed. What a call opens that
@@ -24,34 +24,9 @@ const NEVER = new Date(8.64e15);
 /** What is longer is nobody's login, and not worth the memory. */
 const LONGEST_KEY = 256;
 
-/** What a login that cannot sign is checked with, so that its refusal costs as much. */
-const NOBODYS_SECRET = "nobody";
-
-/** Who signed a call: our policy, after the scheme itself. */
-export async function callerOfSignature(ports: Ports, call: SignedCall): Promise<Caller> {
-  const { signature, request, body, once } = call;
-  if (ports.settings.auth.signatures === "off") {
-    throw new DomainError("INVALID_SIGNATURE", "This server takes no signatures.");
-  }
-  const now = ports.clock.now().getTime();
-  checkExpiry(signature, now);
-  if (Number(signature.expires) > now + ports.settings.auth.signatureMaxAge)
-    throw new DomainError("SIGNATURE_TOO_LONG");
-  checkBody(signature, body);
-  if (isForm(request) && request.query !== "") {
-    throw new DomainError(
-      "INVALID_SIGNATURE",
-      "The parameters in the URL of a signed form are not signed: leave them out.",
-    );
-  }
-  // What may change something is not left to what was so a second ago.
-  const signer = once ? await fetchSigner(ports, signature.login) : await rememberedSigner(ports, signature.login);
-  const secret = signer && ports.key.open("signing-secret", signer.sealed, signer.accountId);
-  const right = isSignedWith(secret ?? NOBODYS_SECRET, signature, request, body);
-  if (signer === undefined || secret === undefined || !right) throw new DomainError("INVALID_SIGNATURE");
-  if (once) await useOnce(ports, signature);
-  const { accountId, roles, secretMark } = signer;
-  return { kind: "account", via: "signature", accountId, roles, secretMark, expiresAt: NEVER };
+/** Who signed a call, with a secret or with an API key. */
+export function callerOfSignature(ports: Ports, call: SignedCall): Promise<Caller> {
+  return call.by === "key" ? callerOfKeySignature(ports, call) : callerOfSecret(ports, call);
 }
 
 /** Drops the signers this and the other nodes remember. */
@@ -59,10 +34,42 @@ export function forgetSigners(ports: Ports): void {
   signerCache(ports).clear();
 }
 
-async function useOnce(ports: Ports, { digest, expires }: Signature): Promise<void> {
-  const use = { digest: Buffer.from(digest, "base64"), expiresAt: new Date(Number(expires) + CLOCK_MARGIN) };
-  const taken = await store.useSignature({ db: ports.database }, use);
-  if (taken.length === 0) throw new DomainError("SIGNATURE_REPLAYED");
+/** Our policy, after the scheme itself. */
+async function callerOfSecret(ports: Ports, call: SignedCall & { by: "secret" }): Promise<Caller> {
+  const { signature, request, body, once } = call;
+  checkPolicy(ports, call);
+  checkBody(signature, body);
+  // What may change something is not left to what was so a second ago.
+  const signer = once ? await fetchSigner(ports, signature.login) : await rememberedSigner(ports, signature.login);
+  const decoy = decoySeal(ports.key, "signing-secret");
+  const secret = ports.key.open("signing-secret", signer?.sealed ?? decoy.sealed, signer?.accountId ?? decoy.boundTo);
+  const right = isSignedWith(secret ?? NOBODYS_SECRET, signature, request, body);
+  if (signer === undefined || secret === undefined || !right) throw new DomainError("INVALID_SIGNATURE");
+  if (once) {
+    await useOnce(ports, { digest: Buffer.from(signature.digest, "base64"), endsAt: Number(signature.expires) });
+  }
+  const { accountId, roles, secretMark } = signer;
+  return { kind: "account", via: "signature", accountId, roles, secretMark, expiresAt: NEVER };
+}
+
+/** What is asked of every signature, whoever made it. */
+function checkPolicy({ settings, clock }: Ports, { signature, request, once }: SignedCall & { by: "secret" }): void {
+  const now = clock.now().getTime();
+  if (settings.auth.signatures === "off") {
+    throw new DomainError("INVALID_SIGNATURE", "This server takes no signatures.");
+  }
+  if (isWeak(signature) && !settings.auth.signatureSha1) {
+    throw new DomainError("SIGNATURE_VERSION", "This server takes no signatures that are made with SHA-1.");
+  }
+  checkExpiry(signature, now);
+  if (Number(signature.expires) > now + settings.auth.signatureMaxAge) throw new DomainError("SIGNATURE_TOO_LONG");
+  if (isWide(signature) && once) throw new DomainError("SIGNATURE_TOO_WIDE");
+  if (coversForm(signature, request) && request.query !== "") {
+    throw new DomainError(
+      "INVALID_SIGNATURE",
+      "The parameters in the URL of a signed form are not signed: leave them out.",
+    );
+  }
 }
 
 async function rememberedSigner(ports: Ports, login: string): Promise<Signer | undefined> {

@@ -1,10 +1,13 @@
-import { sql } from "drizzle-orm";
-import { PRUNE_BATCH, statement } from "../../platform/db/index.js";
+import { type SQL, sql } from "drizzle-orm";
+import { type Parameters, PRUNE_BATCH, statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
 import { accounts, accountWithMark, accountWithSecret } from "../accounts/index.js";
-import { grants, signatureUses } from "./schema.js";
+import { devices, grants, signatureUses } from "./schema.js";
 
 const LIMIT = sql.raw(String(PRUNE_BATCH));
+
+/** An account that is held before its ways in are: so does everyone who holds both. */
+const HELD = sql`(select id from held)`;
 
 export interface NewPair {
   accessId: string;
@@ -23,20 +26,34 @@ export interface NewCookie {
   cookieExpiresAt: Date;
 }
 
+/** What its owner sees of a sign-in to be. */
+export interface NewDevice {
+  deviceName: string;
+  method: string;
+  address: string;
+}
+
 /**
- * The first pair of a sign-in, and its cookie if it has one. Returns no row when the account is gone, or its secret has
- * changed since it was compared.
+ * The first pair of a sign-in, its cookie if it has one, and what its owner sees of it. Returns no row when the account is gone
+ * or banned, or its secret has changed since it was compared, if it was.
  */
 export const insertFamily = statement<
-  NewPair & { [Name in keyof NewCookie]: NewCookie[Name] | undefined } & {
-    accountId: string;
-    secretPhc: string;
-    familyId: string;
-    familyExpiresAt: Date;
-  },
+  NewPair &
+    NewDevice & { [Name in keyof NewCookie]: NewCookie[Name] | undefined } & {
+      accountId: string;
+      secretName: Buffer | undefined;
+      familyId: string;
+      familyExpiresAt: Date;
+    },
   { familyId: string }
 >(
-  (p) => sql`with owner as (${accountWithSecret(p.accountId, p.secretPhc)}),
+  (p) => sql`with held as (
+      select id from ${accounts} where id = ${p.accountId}::uuid and status = 'active' for share
+    ), compared as (${accountWithSecret(HELD, p.secretName)}),
+    owner as (
+      select id from held where ${p.secretName}::bytea is null or exists (select 1 from compared)
+    ),
+    device as (${insertDevice(sql`owner`, p)}),
     made as (
       insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
       select made.id, made.kind, made.hash, owner.id, ${p.familyId}::uuid, ${p.at}::timestamptz, made.expires_at,
@@ -52,30 +69,44 @@ export const insertFamily = statement<
     select distinct family_id from made`,
 );
 
+/** A piece of a larger statement: what the owner (the id of `from`) sees of the sign-in that is made. */
+function insertDevice(
+  from: SQL,
+  p: Parameters<NewDevice & { familyId: string; familyExpiresAt: Date; at: Date }>,
+): SQL {
+  return sql`insert into ${devices} (id, account_id, name, method, address, created_at, last_seen_at, expires_at)
+    select ${p.familyId}::uuid, id, ${p.deviceName}::text, ${p.method}::text, ${p.address}::text, ${p.at}::timestamptz,
+      ${p.at}::timestamptz, ${p.familyExpiresAt}::timestamptz
+    from ${from}`;
+}
+
 /**
  * A session cookie that is a sign-in of its own. What it was asked for with must stand: the sign-in, which bounds it, or the
  * secret of the signature. Returns no row when that or the account is gone.
  */
 export const insertSession = statement<
-  NewCookie & {
-    accountId: string;
-    fromFamilyId: string | undefined;
-    fromSecretMark: Buffer | undefined;
-    familyId: string;
-    familyExpiresAt: Date;
-    at: Date;
-  },
+  NewCookie &
+    NewDevice & {
+      accountId: string;
+      fromFamilyId: string | undefined;
+      fromSecretMark: Buffer | undefined;
+      familyId: string;
+      familyExpiresAt: Date;
+      at: Date;
+    },
   { expiresAt: Date }
 >(
-  (p) => sql`with origin as (
+  (p) => sql`with held as (
+      select id from ${accounts} where id = ${p.accountId}::uuid and status = 'active' for share
+    ), origin as (
       select family_expires_at from ${grants}
-      where family_id = ${p.fromFamilyId}::uuid and account_id = ${p.accountId}::uuid
+      where family_id = ${p.fromFamilyId}::uuid and account_id = ${HELD}
       limit 1 for share
-    ), signer as (${accountWithMark(p.accountId, p.fromSecretMark)}), owner as (
+    ), signer as (${accountWithMark(HELD, p.fromSecretMark)}), owner as (
       select id, least(${p.familyExpiresAt}::timestamptz, (select family_expires_at from origin)) as ends_at
-      from ${accounts}
-      where id = ${p.accountId}::uuid and (exists (select 1 from origin) or exists (select 1 from signer))
-    )
+      from held
+      where exists (select 1 from origin) or exists (select 1 from signer)
+    ), device as (${insertDevice(sql`owner`, p)})
     insert into ${grants} (id, kind, token_hash, account_id, family_id, created_at, expires_at, family_expires_at)
     select ${p.cookieId}::uuid, 'cookie', ${p.cookieHash}::bytea, owner.id, ${p.familyId}::uuid, ${p.at}::timestamptz,
       least(${p.cookieExpiresAt}::timestamptz, owner.ends_at), owner.ends_at
@@ -86,11 +117,12 @@ export const insertSession = statement<
 /** What an access token or a cookie stands for, also past its end. */
 export const findCaller = statement<
   { hash: Buffer; kind: "access" | "cookie" },
-  { accountId: string; familyId: string; expiresAt: Date; roles: string[] }
+  { accountId: string; familyId: string; expiresAt: Date; roles: string[]; seenAt: Date | null }
 >(
-  (p) => sql`select g.account_id, g.family_id, g.expires_at, a.roles
+  (p) => sql`select g.account_id, g.family_id, g.expires_at, a.roles,
+      (select last_seen_at from ${devices} where id = g.family_id) as seen_at
     from ${grants} g join ${accounts} a on a.id = g.account_id
-    where g.token_hash = ${p.hash}::bytea and g.kind = ${p.kind}::text`,
+    where g.token_hash = ${p.hash}::bytea and g.kind = ${p.kind}::text and a.status = 'active'`,
 );
 
 /** Takes a cookie out of use; its sign-in's tokens stay. */
@@ -102,7 +134,7 @@ export const deleteCookie = statement<{ hash: Buffer }, { id: string }>(
 export type PairEnds = Pick<NewPair, "accessExpiresAt" | "refreshExpiresAt">;
 
 /** Exchanges a refresh token, once: returns no row when it is unknown, past its end or exchanged already. */
-export const rotate = statement<NewPair & { parentHash: Buffer }, PairEnds>(
+export const rotate = statement<NewPair & { parentHash: Buffer }, PairEnds & { familyId: string }>(
   (p) => sql`with parent as (
       update ${grants} set rotated_at = ${p.at}::timestamptz
       where token_hash = ${p.parentHash}::bytea and kind = 'refresh' and rotated_at is null
@@ -116,9 +148,9 @@ export const rotate = statement<NewPair & { parentHash: Buffer }, PairEnds>(
         (${p.accessId}::uuid, 'access', ${p.accessHash}::bytea, ${p.accessExpiresAt}::timestamptz),
         (${p.refreshId}::uuid, 'refresh', ${p.refreshHash}::bytea, ${p.refreshExpiresAt}::timestamptz)
       ) as made (id, kind, hash, expires_at)
-      returning kind, expires_at
+      returning kind, expires_at, family_id
     )
-    select access.expires_at as access_expires_at, refresh.expires_at as refresh_expires_at
+    select access.expires_at as access_expires_at, refresh.expires_at as refresh_expires_at, access.family_id
     from pair access join pair refresh on access.kind = 'access' and refresh.kind = 'refresh'`,
 );
 
@@ -153,7 +185,8 @@ export const insertAccess = statement<
 
 /** Revokes a sign-in: its tokens are gone, and every node hears of it by the event log. */
 export const deleteFamily = statement<{ familyId: string } & NewEvent, { id: string }>(
-  (p) => sql`with gone as (delete from ${grants} where family_id = ${p.familyId}::uuid returning id),
+  (p) => sql`with device as (delete from ${devices} where id = ${p.familyId}::uuid),
+    gone as (delete from ${grants} where family_id = ${p.familyId}::uuid returning id),
     told as (${recordFrom(sql`(select 1 from gone limit 1) as once`, p)})
     select id from gone`,
 );
@@ -161,11 +194,17 @@ export const deleteFamily = statement<{ familyId: string } & NewEvent, { id: str
 /** Tells every node that all sign-ins of an account are revoked, or all but one; who tells has taken the tokens. */
 export const tellRevoked = statement<NewEvent, never>((p) => recordFrom(sql`(select 1) as once`, p));
 
-/** Takes away what all sign-ins of an account hold, but for one. */
-export const deleteOthers = statement<{ accountId: string; familyId: string | undefined }, { id: string }>(
-  (p) => sql`delete from ${grants}
+/** Takes away what all sign-ins of an account hold, but for one; returns the family of each, and whether it was good for more. */
+export const deleteOthers = statement<
+  { accountId: string; familyId: string | undefined; at: Date },
+  { familyId: string; lived: boolean }
+>(
+  (p) => sql`with seen as (
+      delete from ${devices} where account_id = ${p.accountId}::uuid and id is distinct from ${p.familyId}::uuid
+    )
+    delete from ${grants}
     where account_id = ${p.accountId}::uuid and family_id is distinct from ${p.familyId}::uuid
-    returning id`,
+    returning family_id, rotated_at is null and expires_at > ${p.at}::timestamptz as lived`,
 );
 
 /** Takes a signature that may be used once; returns no row when it was. */
@@ -181,11 +220,6 @@ export const pruneSignatures = statement<{ at: Date }, { pruned: bigint }>(
       order by expires_at limit ${LIMIT} for update skip locked
     ), gone as (delete from ${signatureUses} where digest in (select digest from old) returning 1)
     select count(*) as pruned from gone`,
-);
-
-/** Whether a sign-in still stands. */
-export const findFamily = statement<{ familyId: string }, { familyId: string }>(
-  (p) => sql`select family_id from ${grants} where family_id = ${p.familyId}::uuid limit 1`,
 );
 
 /** Those of some sign-ins that still stand. */
@@ -204,6 +238,15 @@ export const takeSetup = statement<{ hash: Buffer; at: Date }, { id: string }>(
   (p) => sql`delete from ${grants} where kind = 'setup' and exists (
       select 1 from ${grants} where token_hash = ${p.hash}::bytea and kind = 'setup' and expires_at > ${p.at}::timestamptz
     ) returning id`,
+);
+
+/** Forgets a batch of sign-ins that are past their end. */
+export const pruneDevices = statement<{ at: Date }, { pruned: bigint }>(
+  (p) => sql`with old as (
+      select id from ${devices} where expires_at < ${p.at}::timestamptz
+      order by expires_at limit ${LIMIT} for update skip locked
+    ), gone as (delete from ${devices} where id in (select id from old) returning 1)
+    select count(*) as pruned from gone`,
 );
 
 /** Forgets a batch of tokens a day after their end: until then an expired token is told from an unknown one. */

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { type InstanceKey, sha256 } from "../../kernel/instance-key.js";
 
-const FORM = /^bs_(at|rt|st|ct)_[A-Za-z0-9_-]{43}$/;
+const FORM = /^bs_(at|rt|st|ct|ft)_[A-Za-z0-9_-]{43}$/;
 
 /** What a token is for; its prefix says it. */
-export type TokenKind = "access" | "refresh" | "setup" | "cookie";
+export type TokenKind = "access" | "refresh" | "setup" | "cookie" | "flow";
 
-const PREFIXES = { access: "bs_at_", refresh: "bs_rt_", setup: "bs_st_", cookie: "bs_ct_" } as const;
+const PREFIXES = { access: "bs_at_", refresh: "bs_rt_", setup: "bs_st_", cookie: "bs_ct_", flow: "bs_ft_" } as const;
 
 /** A new token of 256 random bits. */
 export function newToken(kind: TokenKind): string {
@@ -19,6 +19,11 @@ export function newToken(kind: TokenKind): string {
  */
 export function childToken(key: InstanceKey, parent: string): string {
   return PREFIXES.refresh + key.mac("refresh-child", parent).toString("base64url");
+}
+
+/** What follows `parent` by any secret of the ring: one of them was made, before or after the ring turned. */
+export function childTokens(key: InstanceKey, parent: string): string[] {
+  return key.macs("refresh-child", parent).map((mac) => PREFIXES.refresh + mac.toString("base64url"));
 }
 
 /** The stored form of a token; undefined when the text cannot be one of this kind. */

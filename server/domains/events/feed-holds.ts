@@ -1,4 +1,5 @@
 import type { Ctx } from "../../context.js";
+import type { Loss } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { checkDepth } from "../../kernel/json-text.js";
 import { accountTopic, type LoggedEvent } from "../../platform/events/index.js";
@@ -32,6 +33,8 @@ export function takePlace({ caller, events, settings }: Ctx, exits: Exits): void
 export interface Ears {
   hear(event: LoggedEvent): void;
   end(error?: DomainError): void;
+  /** What he may do has become less: he is to come again. */
+  leave(): void;
 }
 
 /**
@@ -40,7 +43,8 @@ export interface Ears {
  */
 export function listen(ctx: Ctx, topics: readonly string[], exits: Exits, ears: Ears): void {
   for (const topic of topics) exits.push(ctx.events.subscribe(topic, (event) => ears.hear(event)));
-  exits.push(onRevoked(ctx, ctx.caller, () => ears.end(new DomainError("TOKEN_REVOKED"))));
+  const revoked = (loss: Loss) => (loss === "role" ? ears.leave() : ears.end(new DomainError("TOKEN_REVOKED")));
+  exits.push(onRevoked(ctx, ctx.caller, revoked));
   const { signal } = ctx;
   if (signal.aborted) ears.end();
   const listener = new Ending(ears);

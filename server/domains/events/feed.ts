@@ -1,8 +1,9 @@
 import type { Ctx } from "../../context.js";
+import type { Loss } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { share } from "../../kernel/share.js";
 import { type LoggedEvent, readEvents, toLoggedEvent } from "../../platform/events/index.js";
-import { isSignedIn } from "../auth/index.js";
+import { lossesOf } from "../auth/index.js";
 import { checkedPresence, type Ears, enter, listen, takePlace } from "./feed-holds.js";
 import { cursorAt, type FeedItem, type FeedReader } from "./feed-item.js";
 import { type FeedStart, findStart, prunedAfter, startAt } from "./feed-start.js";
@@ -28,7 +29,7 @@ export interface FeedInput {
 
 /**
  * Opens a feed, which must be closed. Throws TOPIC_FORBIDDEN, ACCOUNT_REQUIRED, INVALID_CURSOR, PRESENCE_TOO_LARGE,
- * TOO_MANY_STREAMS, TOKEN_REVOKED.
+ * TOO_MANY_STREAMS, TOKEN_REVOKED, CONFLICT.
  */
 export async function openFeed(ctx: Ctx, input: FeedInput, isWanted: IsWanted): Promise<Feed> {
   const presence = checkedPresence(input.presence);
@@ -38,9 +39,9 @@ export async function openFeed(ctx: Ctx, input: FeedInput, isWanted: IsWanted): 
   try {
     // The hub is listened to before the log is read, so nothing falls between the two.
     feed.attach(topics, presence);
-    const [isStanding, start] = await Promise.all([isSignedIn(ctx), findStart(ctx, topics, input.afterCursor)]);
+    const [losses, start] = await Promise.all([lossesOf([ctx]), findStart(ctx, topics, input.afterCursor)]);
     // Whoever was let in just before he was revoked did not hear of it: nobody listened for him yet.
-    if (!isStanding) throw new DomainError("TOKEN_REVOKED");
+    checkLoss(losses.get(ctx));
     if (streamsOf(ctx).rechecks() !== rechecks) await feed.askRules();
     feed.begin(start);
     return feed;
@@ -69,6 +70,8 @@ export class Feed implements Tended, Ears {
   /** Where to resume until the gap at the start was told. */
   #beforeGap: string | undefined;
   #hasGap = false;
+  /** Set when it has to end before it has begun to write. */
+  #isLeaving = false;
   /** Set at the end; with an error, it is why. */
   #end: { error?: unknown } | undefined;
   #settle: ((end: { error?: unknown }) => void) | undefined;
@@ -134,7 +137,9 @@ export class Feed implements Tended, Ears {
    * or hold up a stop. He resumes after what he has read.
    */
   leave(): void {
-    if (this.#isOver || this.#reader === undefined) return;
+    if (this.#isOver) return;
+    this.#isLeaving = true;
+    if (this.#reader === undefined) return;
     if (this.#hasRoom) this.#write({ kind: "goodbye", reconnectAfterMs: 100 + Math.floor(Math.random() * 900) });
     this.#finish({});
   }
@@ -186,7 +191,7 @@ export class Feed implements Tended, Ears {
   /** What is known when it begins, what the log holds, and what came meanwhile. */
   async #tell(): Promise<void> {
     await this.#say({ kind: "ready", cursor: this.cursor() });
-    if (this.ctx.draining.aborted) return this.leave();
+    if (this.ctx.draining.aborted || this.#isLeaving) return this.leave();
     if (this.#beforeGap !== undefined) await this.#sayGap(this.asked);
     if (this.#seen < this.#start.head || this.#queue.isOverfull) {
       await this.#backfill();
@@ -313,6 +318,12 @@ export class Feed implements Tended, Ears {
     this.#settle?.(end);
     this.#wake?.();
   }
+}
+
+/** Throws TOKEN_REVOKED, and CONFLICT when the caller is to come again with fewer roles. */
+function checkLoss(loss: Loss | undefined): void {
+  if (loss === "sign-in") throw new DomainError("TOKEN_REVOKED");
+  if (loss === "role") throw new DomainError("CONFLICT", "The caller has just lost a role.", { retryAfterMs: 1_000 });
 }
 
 /** How long the token behind the feed lasts, in milliseconds. */

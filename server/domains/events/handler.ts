@@ -1,10 +1,10 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
-import { durationMs, timestampFromDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { EventService, type SubscribeResponse, SubscribeResponseSchema } from "#gen/backstay/events/v1/events_pb.js";
 import { encoder } from "../../kernel/share.js";
 import { type Outlet, Pushed, serve } from "../../manifest.js";
-import { eventPath } from "./compat-event.js";
-import type { FeedItem, FeedReader, PlacedEvent } from "./feed-item.js";
+import type { FeedItem, FeedReader } from "./feed-item.js";
+import { toEvent } from "./handler-event.js";
 import { listPresence, type Present } from "./list-presence.js";
 import { poll } from "./poll.js";
 import { publish } from "./publish.js";
@@ -61,19 +61,6 @@ function toItem(item: FeedItem) {
     default:
       return { case: item.kind, value: { cursor: item.cursor } } as const;
   }
-}
-
-function toEvent({ event, cursor }: PlacedEvent) {
-  return {
-    id: event.id,
-    cursor,
-    type: event.type,
-    path: eventPath(event.type),
-    time: timestampFromMs(event.time),
-    actorId: event.actorId ?? "",
-    data: JSON.parse(event.data) as JsonObject,
-    topic: event.topic,
-  };
 }
 
 function toPresence({ accountId, since, data }: Present) {

@@ -2,6 +2,7 @@ import type { Manifest } from "../../manifest.js";
 import { accountTopic, eraseTopic } from "../../platform/events/index.js";
 import { erasePresence } from "./erase-presence.js";
 import { eventHandler } from "./handler.js";
+import { exportEvents } from "./handler-export.js";
 import { pruneEvents, prunePresence } from "./jobs.js";
 
 export { compatEvent } from "./compat-event.js";
@@ -16,5 +17,6 @@ export const eventsDomain: Manifest = {
     await eraseTopic(ctx, { topic: accountTopic(accountId) });
     await erasePresence(ctx, accountId);
   },
+  export: exportEvents,
   jobs: [pruneEvents, prunePresence],
 };

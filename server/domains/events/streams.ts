@@ -2,7 +2,7 @@ import type { Ctx, Ports } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { encoder, share } from "../../kernel/share.js";
 import type { LoggedEvent } from "../../platform/events/index.js";
-import { signedOut } from "../auth/index.js";
+import { lossesOf } from "../auth/index.js";
 import { describe } from "./describe.js";
 import { cursorAt, type FeedItem } from "./feed-item.js";
 import { RECHECK, type Recheck } from "./recheck.js";
@@ -113,8 +113,12 @@ function createStreams({ key, events, bus, draining, settings, log: lines }: Por
 
 async function lookAtRights(due: readonly Tended[], log: Ports["log"]): Promise<void> {
   // Of sign-ins that cannot be looked up nothing is known: the streams stay.
-  const gone = await signedOut(due.map(({ ctx }) => ctx)).catch(() => new Set<Ctx>());
-  for (const stream of due) if (gone.has(stream.ctx)) stream.end(new DomainError("TOKEN_REVOKED"));
+  const losses = await lossesOf(due.map(({ ctx }) => ctx)).catch(() => new Map<Ctx, never>());
+  for (const stream of due) {
+    const loss = losses.get(stream.ctx);
+    if (loss === "sign-in") stream.end(new DomainError("TOKEN_REVOKED"));
+    else if (loss === "role") stream.leave();
+  }
   await askRules(due, log);
 }
 

@@ -1,5 +1,11 @@
-import type { Manifest } from "../../manifest.js";
+import { holdsNothing, type Manifest } from "../../manifest.js";
 import { jobHandler } from "./handler.js";
 import { jobRetention } from "./retention.js";
 
-export const jobsDomain: Manifest = { name: "jobs", services: [jobHandler], jobs: jobRetention };
+export const jobsDomain: Manifest = {
+  name: "jobs",
+  services: [jobHandler],
+  jobs: jobRetention,
+  erase: holdsNothing,
+  export: holdsNothing,
+};

@@ -1,6 +1,5 @@
 import type { Ctx, Idempotency } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
-import { sameBytes } from "../../kernel/instance-key.js";
 import type { NewJob } from "../../kernel/jobs.js";
 import { findKeys } from "../../platform/db/index.js";
 import type { Job } from "./service.js";
@@ -84,7 +83,7 @@ async function findAnswer(ctx: Ctx, used: Idempotency, count: number): Promise<S
   if (rows.size === 0) return undefined;
   const answers = scopes.map((scope) => {
     const row = rows.get(scope);
-    if (row === undefined || !sameBytes(row.requestHash.subarray(0, -1), used.hash)) {
+    if (row === undefined || !used.isOfRequest(row.requestHash.subarray(0, -1))) {
       throw new DomainError("IDEMPOTENCY_MISMATCH");
     }
     return { id: row.resourceId, created: row.requestHash.at(-1) === 1 };

@@ -5,4 +5,9 @@ import * as service from "./service.js";
 export const systemHandler = serve(SystemService, {
   ping: () => ({}),
   getInfo: (_, ctx) => service.getInfo(ctx),
+
+  async getKeyStatus(_, ctx) {
+    const { left, ...status } = await service.getKeyStatus(ctx);
+    return { ...status, left: left.map(({ column, count }) => ({ column, count: BigInt(count) })) };
+  },
 });

@@ -1,5 +1,11 @@
-import type { Manifest } from "../../manifest.js";
+import { holdsNothing, type Manifest } from "../../manifest.js";
 import { systemHandler } from "./handler.js";
 import { pruneIdempotency } from "./jobs.js";
 
-export const systemDomain: Manifest = { name: "system", services: [systemHandler], jobs: [pruneIdempotency] };
+export const systemDomain: Manifest = {
+  name: "system",
+  services: [systemHandler],
+  jobs: [pruneIdempotency],
+  erase: holdsNothing,
+  export: holdsNothing,
+};

@@ -1,6 +1,6 @@
 import type { JobCtx } from "../../context.js";
 import { tidying } from "../../kernel/tidying.js";
-import type { DomainJob, Manifest } from "../../manifest.js";
+import { type DomainJob, holdsNothing, type Manifest } from "../../manifest.js";
 import { deliver, toDelivery } from "./deliver.js";
 import { DELIVER } from "./pump.js";
 import { forgetUnseen } from "./store.js";
@@ -34,4 +34,6 @@ export const webhooksDomain: Manifest = {
   name: "webhooks",
   services: [],
   jobs: [delivery, pruning],
+  erase: holdsNothing,
+  export: holdsNothing,
 };

@@ -75,7 +75,7 @@ describe("a login is taken", () => {
     { first: "kelvin", twin: "\u212Aelvin", by: "the sign for kelvin" },
     { first: "a b", twin: "a\u00A0b", by: "a blank that does not break" },
   ];
-  it.each(twins)("by its twin: $first by $twin, $by", async ({ first, twin }) => {
+  it.each(twins)("case 28: by its twin: $first by $twin, $by", async ({ first, twin }) => {
     await create(first);
     expect(await refused(create(twin))).toEqual({
       code: "already_exists",
@@ -117,7 +117,7 @@ describe("a login is refused", () => {
     ["a line break", "ev\ne"],
     ["a control character", "ev\u0007e"],
     ["a private character", "ev\uE000e"],
-  ])("with %s in it", async (_, login) => {
+  ])("case 28: with %s in it", async (_, login) => {
     expect(await refused(create(login))).toEqual({
       code: "invalid_argument",
       reason: "INVALID_LOGIN",
@@ -131,7 +131,7 @@ describe("a login is refused", () => {
     ["that do not break after it", "eve\u00A0"],
     ["of full width before it", "\u3000eve"],
     ["and nothing else", "   "],
-  ])("with blanks %s", async (_, login) => {
+  ])("case 28: with blanks %s", async (_, login) => {
     expect(await refused(create(login))).toMatchObject({ reason: "INVALID_LOGIN", fields: ["login"] });
   });
 
@@ -235,13 +235,13 @@ describe("with an idempotency key", () => {
   const keyed = (login: string, idempotencyKey: string, name = "Somebody") =>
     backstay.anonymous().accounts.createAccount({ login, secret: "correct horse", name }, { idempotencyKey });
 
-  it("a repeat of the same request answers the same account", async () => {
+  it("case 80: a repeat of the same request answers the same account", async () => {
     const first = await keyed("repeated", "key-1");
     expect(await keyed("repeated", "key-1")).toEqual(first);
     expect(await countOf("repeated")).toBe(1);
   });
 
-  it("another request with the same key is refused", async () => {
+  it("case 80: another request with the same key is refused", async () => {
     await keyed("mismatched", "key-2");
     const mismatch = { code: "failed_precondition", reason: "IDEMPOTENCY_MISMATCH", fields: [] };
     expect(await refused(keyed("mismatched", "key-2", "Another"))).toEqual(mismatch);
@@ -249,7 +249,7 @@ describe("with an idempotency key", () => {
     expect(await countOf("mismatched too")).toBe(0);
   });
 
-  it("ten at once make one account and all hear of it", async () => {
+  it("case 80: ten at once make one account and all hear of it", async () => {
     const answers = await Promise.all(upTo(10).map(() => keyed("at once", "key-3")));
     expect(new Set(answers.map(({ account }) => account?.id)).size).toBe(1);
     expect(await countOf("at once")).toBe(1);

@@ -55,9 +55,6 @@ describe("the mask", () => {
 
   it.each([
     ["is empty", []],
-    ["names the login", ["login"]],
-    ["names the roles", ["name", "roles"]],
-    ["names the id", ["id"]],
     ["names what there is not", ["nickname"]],
     ["names a column of the database", ["created_at"]],
     ["names a path", ["account.name"]],
@@ -68,6 +65,19 @@ describe("the mask", () => {
       fields: ["updateMask"],
     });
     expect((await ada.client.accounts.getAccount({})).account?.name).toBe(`Name of ${ada.login}`);
+  });
+
+  it("is refused when it names what only the server sets, or an administrator by another verb", async () => {
+    const paths = ["id", "login", "roles", "status", "email_verified", "create_time", "update_time"];
+    for (const path of paths) {
+      expect(await refused(update(ada, { name: "X", roles: ["admin"], login: "x" }, ["name", path]))).toEqual({
+        code: "permission_denied",
+        reason: "FIELD_FORBIDDEN",
+        fields: ["updateMask"],
+      });
+    }
+    const { account } = await ada.client.accounts.getAccount({});
+    expect(account).toMatchObject({ id: ada.id, name: `Name of ${ada.login}`, login: ada.login, roles: [] });
   });
 
   it("is refused when it is absent", async () => {
@@ -117,6 +127,47 @@ describe("the values", () => {
   it("are refused without an account", async () => {
     const update = ada.client.accounts.updateAccount({ updateMask: { paths: ["name"] } });
     expect(await refused(update)).toMatchObject({ reason: "INVALID_FIELD", fields: ["account"] });
+  });
+});
+
+describe("another address", () => {
+  const address = async () => {
+    const [row] = await openDatabase(backstay)`select email, email_verified_at is not null as verified,
+        (select count(*)::int from backstay.identities i where i.account_id = a.id and kind = 'email') as identities
+      from backstay.accounts a where id = ${ada.id}`;
+    return { ...row };
+  };
+  /** As a code that was shown does it. */
+  const verify = async (email: string, kinds = ["email"]) => {
+    const sql = openDatabase(backstay);
+    await sql`update backstay.accounts set email = ${email}, email_verified_at = now() where id = ${ada.id}`;
+    for (const kind of kinds)
+      await sql`insert into backstay.identities (id, account_id, kind, subject, label, created_at)
+        values (gen_random_uuid(), ${ada.id}, ${kind}, ${`${kind} ${email}`}, ${email}, now())`;
+  };
+
+  it("is not known to be the account's, and the one before leads in no more", async () => {
+    await verify("old@example.org");
+    expect((await update(ada, { email: "new@example.org", phone: "7" }, ["email", "phone"])).emailVerified).toBe(false);
+    expect(await address()).toEqual({ email: "new@example.org", verified: false, identities: 0 });
+  });
+
+  it("is none when it is the same, or not named", async () => {
+    await verify("same@example.org");
+    await update(ada, { email: "same@example.org" }, ["email"]);
+    expect((await update(ada, { email: "x@example.org", phone: "8" }, ["phone"])).emailVerified).toBe(true);
+    expect(await address()).toEqual({ email: "same@example.org", verified: true, identities: 1 });
+  });
+
+  it("is refused where nothing else leads in", async () => {
+    await verify("only@example.org");
+    await openDatabase(backstay)`delete from backstay.identities where account_id = ${ada.id} and kind = 'login'`;
+    expect(await refused(update(ada, { email: "", name: "X" }, ["email", "name"]))).toEqual({
+      code: "failed_precondition",
+      reason: "LAST_WAY_IN",
+      fields: ["account.email"],
+    });
+    expect(await address()).toEqual({ email: "only@example.org", verified: true, identities: 1 });
   });
 });
 

@@ -50,7 +50,7 @@ it("keeps the sign-in that asked for it, with its stream", async () => {
   expect((await stream.event(1_000)).type).toBe("account.update");
 });
 
-it("ends every other sign-in: access and refresh tokens, cookies, and streams within a second", async () => {
+it("case 31: ends every other sign-in: access and refresh tokens, cookies, and streams within a second", async () => {
   const other = await signIn(ada.secret, true);
   const { accessToken, refreshToken } = other.json.tokens;
   const cookie = givenCookie(other);
@@ -108,7 +108,7 @@ describe("a refusal", () => {
     ["of none", { new: fresh }, "invalid_argument", "INVALID_FIELD", "old"],
     ["of a new secret that is too short", { old: "x", new: "seven77" }, "invalid_argument", "SECRET_TOO_SHORT", "new"],
     ["of an empty new secret", { old: "x", new: "" }, "invalid_argument", "INVALID_FIELD", "new"],
-  ])("%s names the field, and changes nothing", async (_, body, code, reason, field) => {
+  ])("case 31: %s names the field, and changes nothing", async (_, body, code, reason, field) => {
     expect(await refused(body, ada.token)).toEqual({ code, reason, fields: [field] });
     expect((await signIn(ada.secret)).status).toBe(200);
   });

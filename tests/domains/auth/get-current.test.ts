@@ -53,7 +53,7 @@ it.each([
   ["a refresh token", () => ada.client.auth.tokens!.refreshToken],
   ["an access token dressed as the operator's", () => ada.token.replace("bs_at_", "bs_op_")],
   ["no token at all", () => "ada"],
-])("is refused with a token that is %s", async (_, token) => {
+])("case 36: is refused with a token that is %s", async (_, token) => {
   expect(await curlRefused(backstay, CURRENT, {}, token())).toEqual(unauthenticated("INVALID_TOKEN"));
 });
 
@@ -74,7 +74,7 @@ it("is refused for the installation's command line, which is no account", async 
   });
 });
 
-it("is refused from the moment the access token expires, and told so for a day", async () => {
+it("case 36: is refused from the moment the access token expires, and told so for a day", async () => {
   const person = await backstay.signUp();
   clock.advance(15 * 60_000 - 1);
   await curl(backstay, CURRENT, {}, person.token);

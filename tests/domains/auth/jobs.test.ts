@@ -34,3 +34,14 @@ it("tokens are forgotten a day after their end: until then an expired one is tol
   expect([await refused(ada), await refused(ben)]).toEqual(["TOKEN_EXPIRED", "INVALID_TOKEN"]);
   expect((await living.client.auth.getCurrent({})).account?.id).toBe(living.id);
 });
+
+it("what was begun with a browser is forgotten when its time is over", async () => {
+  const sql = openDatabase(backstay);
+  const begun = (seconds: number) => sql`
+    insert into backstay.auth_challenges (id, kind, data_sealed, created_at, expires_at)
+    values (gen_random_uuid(), 'oauth', '', now(), now() + ${seconds} * interval '1 second') returning id`;
+  await begun(-1);
+  const [open] = await begun(60);
+  await runJob(backstay, "backstay.auth.prune");
+  expect(await sql`select id from backstay.auth_challenges`).toEqual([open]);
+});

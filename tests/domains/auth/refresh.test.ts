@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { auditOf } from "../audit.js";
 import { standingStream } from "../stream.js";
 import { curl, curlRefused, flipped, openDatabase, testClock, upTo } from "../support.js";
 
@@ -87,10 +88,23 @@ describe("within 10 s a used refresh token", () => {
     expect((await current(first.accessToken)).account.id).toBe(ada.id);
   });
 
-  it("lets two tabs refresh at once: both go on, with one living refresh token between them", async () => {
+  it("case 35: lets two tabs refresh at once: both go on, with one living refresh token between them", async () => {
     const answers = await Promise.all(upTo(10).map(() => refresh(tokens.refreshToken)));
     expect(new Set(answers.map(({ refreshToken }) => refreshToken)).size).toBe(1);
     for (const { accessToken } of answers) expect((await current(accessToken)).account.id).toBe(ada.id);
+    const sql = openDatabase(backstay);
+    const living = await sql`select id from backstay.grants
+      where family_id = ${family} and kind = 'refresh' and rotated_at is null`;
+    expect(living).toHaveLength(1);
+  });
+
+  it("lets a thousand refresh at once: nobody is signed out, and what each got is good", async () => {
+    const answers = await Promise.all(upTo(1_000).map(() => refresh(tokens.refreshToken)));
+    expect(new Set(answers.map(({ refreshToken }) => refreshToken)).size).toBe(1);
+    expect(new Set(answers.map(({ accessToken }) => accessToken)).size).toBe(1_000);
+    for (const { accessToken } of answers) expect((await current(accessToken)).account.id).toBe(ada.id);
+    const next = await refresh(answers[0]!.refreshToken);
+    expect((await current(next.accessToken)).account.id).toBe(ada.id);
     const sql = openDatabase(backstay);
     const living = await sql`select id from backstay.grants
       where family_id = ${family} and kind = 'refresh' and rotated_at is null`;
@@ -107,7 +121,7 @@ describe("within 10 s a used refresh token", () => {
 });
 
 describe("after 10 s a used refresh token", () => {
-  it("is taken for stolen: every token of that sign-in is dead at once, and its streams end within a second", async () => {
+  it("case 35: is taken for stolen: every token of that sign-in is dead at once, and its streams end within a second", async () => {
     const next = await refresh(tokens.refreshToken);
     await current(next.accessToken);
     const stream = await standingStream(backstay, next.accessToken);
@@ -118,6 +132,10 @@ describe("after 10 s a used refresh token", () => {
     expect(await currentRefused(tokens.accessToken)).toEqual(unauthenticated("INVALID_TOKEN"));
     expect(await refreshRefused(next.refreshToken)).toEqual(unauthenticated("INVALID_TOKEN"));
     expect(await refreshRefused(tokens.refreshToken)).toEqual(unauthenticated("INVALID_TOKEN"));
+    const entries = await auditOf(backstay, ada.id, "refresh_token.reused");
+    expect(entries.filter(({ detail }) => JSON.stringify(detail) === JSON.stringify({ device: family }))).toHaveLength(
+      1,
+    );
   });
 
   it("leaves the account's other sign-ins alone", async () => {

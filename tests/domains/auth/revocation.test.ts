@@ -23,7 +23,7 @@ it("is the event of a revocation, and no other that somebody says in its topic",
   const familyId = String(grant?.family_id).replaceAll("-", "");
   const caller = { kind: "account", via: "token", accountId: ada.id, familyId, roles: [] } as unknown as Caller;
   let isRevoked = false;
-  const end = onRevoked({ bus, events: node.events }, caller, () => {
+  const end = onRevoked({ bus, events: node.events, database: node.database }, caller, () => {
     isRevoked = true;
   });
 

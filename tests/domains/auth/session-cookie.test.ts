@@ -41,7 +41,7 @@ describe("the cookie", () => {
     expect([refused.status, refused.cookies]).toEqual([401, []]);
   });
 
-  it("is a new one at every sign-in: one that was planted signs nobody in", async () => {
+  it("case 33: is a new one at every sign-in: one that was planted signs nobody in", async () => {
     const planted = `bs_ct_${"x".repeat(43)}`;
     const first = givenCookie(await signIn(withCookie(planted)));
     expect(first).not.toBe(planted);
@@ -126,7 +126,7 @@ describe("the cookie", () => {
 });
 
 describe("signing out", () => {
-  it("with the cookie ends that sign-in, and takes the cookie back", async () => {
+  it("case 33: with the cookie ends that sign-in, and takes the cookie back", async () => {
     const reply = await signIn();
     const headers = withCookie(givenCookie(reply));
     const out = await connectJson(backstay.url, SIGN_OUT, {}, headers);
@@ -186,7 +186,7 @@ describe("a change that only a cookie stands for", () => {
     ["a listed origin's namesake", () => ({ origin: "http://app.example.com" })],
     ["another site, whose browser sends no origin", () => ({ "sec-fetch-site": "cross-site" })],
     ["another host of this site", () => ({ "sec-fetch-site": "same-site" })],
-  ])("is refused to %s", async (_, headers) => {
+  ])("case 38: is refused to %s", async (_, headers) => {
     expect(await change(headers())).toBe("CROSS_SITE");
   });
 
@@ -246,7 +246,7 @@ describe("pages of another origin", () => {
     });
   });
 
-  it.each(["https://evil.example", "null"])("are not let in as %s", async (origin) => {
+  it.each(["https://evil.example", "null"])("case 38: are not let in as %s", async (origin) => {
     const { headers } = await preflight(origin);
     expect(headers).not.toHaveProperty("access-control-allow-origin");
     expect(headers).not.toHaveProperty("access-control-allow-credentials");

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { hash } from "@node-rs/argon2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call, type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { curl, curlRefused, openDatabase, refusedJson, testClock, upTo } from "../support.js";
@@ -55,7 +56,7 @@ it("keeps only the hashes of tokens", async () => {
 });
 
 describe("a refusal", () => {
-  it("is the same, byte for byte, for an unknown login and a wrong secret", async () => {
+  it("case 23: is the same, byte for byte, for an unknown login and a wrong secret", async () => {
     const answer = async (login: string, secret: string) => {
       const response = await fetch(`${backstay.url}/backstay.${SIGN_IN}`, {
         method: "POST",
@@ -145,3 +146,82 @@ it("is counted by address where rates are limited, whoever is asked for", async 
 function median(times: number[]): number {
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
 }
+
+describe("by an address that the account has verified", () => {
+  const email = "Ada.Lovelace@Example.org";
+
+  /** As a code that was shown does it. */
+  async function verify(accountId: string, subject = email.toLowerCase()): Promise<void> {
+    const sql = openDatabase(backstay);
+    await sql`update backstay.accounts set email = ${email}, email_verified_at = now() where id = ${accountId}`;
+    await sql`insert into backstay.identities (id, account_id, kind, subject, label, created_at)
+      values (gen_random_uuid(), ${accountId}, 'email', ${subject}, ${email}, now())`;
+  }
+
+  it("signs in with the secret of the account's login, in any case", async () => {
+    const person = await backstay.signUp();
+    expect(await curlRefused(backstay, SIGN_IN, { login: email, secret: person.secret })).toMatchObject({
+      reason: "INVALID_CREDENTIALS",
+    });
+    await verify(person.id);
+    for (const typed of [email, email.toUpperCase()])
+      expect((await signIn(typed, person.secret)).account.id).toBe(person.id);
+    expect((await signIn(person.login, person.secret)).account.id).toBe(person.id);
+    const wrong = await curlRefused(backstay, SIGN_IN, { login: email, secret: "wrong" });
+    expect(wrong).toEqual({ code: "unauthenticated", reason: "INVALID_CREDENTIALS", fields: [] });
+  });
+
+  it("comes after whoever has it as login", async () => {
+    const [first, second] = [await backstay.signUp("both@example.org"), await backstay.signUp()];
+    await verify(second.id, "both@example.org");
+    expect((await signIn("both@example.org", first.secret)).account.id).toBe(first.id);
+    const other = await curlRefused(backstay, SIGN_IN, { login: "both@example.org", secret: second.secret });
+    expect(other.reason).toBe("INVALID_CREDENTIALS");
+  });
+});
+
+describe("a secret that is kept by a weak hash", () => {
+  // Of "correct horse", with a memory of 8 KiB.
+  let weak: string;
+  beforeAll(async () => {
+    weak = await hash("correct horse", { memoryCost: 8, timeCost: 1, parallelism: 1 });
+  });
+  const keep = (accountId: string) =>
+    openDatabase(backstay)`update backstay.identities set secret_phc = ${weak} where account_id = ${accountId}`;
+  const kept = async (accountId: string) => {
+    const [row] = await openDatabase(backstay)`select secret_phc from backstay.identities
+      where account_id = ${accountId} and kind = 'login'`;
+    return String(row?.secret_phc);
+  };
+
+  it("is kept by a better one after a sign-in, and revokes nothing", async () => {
+    const person = await backstay.signUp();
+    await keep(person.id);
+    const before = await signIn(person.login, "correct horse");
+    expect(await kept(person.id)).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    await signIn(person.login, "correct horse");
+    const { accessToken } = before.tokens;
+    await curl(backstay, "auth.v1.AuthService/GetCurrent", {}, accessToken);
+    await curl(backstay, "auth.v1.AuthService/GetCurrent", {}, person.token);
+  });
+
+  it("stays as it is when the secret was wrong", async () => {
+    const person = await backstay.signUp();
+    await keep(person.id);
+    await curlRefused(backstay, SIGN_IN, { login: person.login, secret: "wrong" });
+    expect(await kept(person.id)).toBe(weak);
+  });
+
+  it("signs in each of ten who come at once, and is changed afterwards as any other", async () => {
+    const person = await backstay.signUp();
+    await keep(person.id);
+    const all = await Promise.all(upTo(10).map(() => signIn(person.login, "correct horse")));
+    expect(all.map(({ account }) => account.id)).toEqual(Array(10).fill(person.id));
+    const change = { old: "correct horse", new: "another secret" };
+    await curl(backstay, "auth.v1.AuthService/ChangeSecret", change, person.token);
+    await signIn(person.login, "another secret");
+    expect((await curlRefused(backstay, SIGN_IN, { login: person.login, secret: "correct horse" })).reason).toBe(
+      "INVALID_CREDENTIALS",
+    );
+  });
+});

@@ -198,9 +198,13 @@ describe("a signature is refused", () => {
   const now = () => Date.now();
 
   it.each<[string, () => Partial<ToSign>, string]>([
-    ["when its time is over", () => ({ expires: now() - 1_000 }), "SIGNATURE_EXPIRED"],
+    ["case 40: when its time is over", () => ({ expires: now() - 1_000 }), "SIGNATURE_EXPIRED"],
     ["when its time is in seconds", () => ({ expires: Math.floor(now() / 1000) + 60 }), "SIGNATURE_EXPIRED"],
-    ["when it is valid for longer than ten minutes", () => ({ expires: now() + 11 * 60_000 }), "SIGNATURE_TOO_LONG"],
+    [
+      "case 40: when it is valid for longer than ten minutes",
+      () => ({ expires: now() + 11 * 60_000 }),
+      "SIGNATURE_TOO_LONG",
+    ],
     ["when it never ends", () => ({ expires: 0 }), "MALFORMED_SIGNATURE"],
     ["when its expiry is no number", () => ({ expires: "tomorrow" }), "MALFORMED_SIGNATURE"],
     ["when it was made with another secret", () => ({ secret: "another" }), "INVALID_SIGNATURE"],
@@ -241,7 +245,7 @@ describe("a signature is refused", () => {
     expect(await answer(person.login)).toEqual(wrong);
   });
 
-  it("when the body is not the one whose checksum was signed, whatever it is and on public methods too", async () => {
+  it("case 41: when the body is not the one whose checksum was signed, whatever it is and on public methods too", async () => {
     const checksum = checksumOf("{}");
     expect((await update("1", { checksum })).reason).toBe("CHECKSUM_MISMATCH");
     const text = { method: "POST", contentType: "text/plain", body: "other", checksum };
@@ -273,7 +277,7 @@ describe("a signature is refused", () => {
 });
 
 describe("a signed change", () => {
-  it("is made once: the same signature is refused the second time", async () => {
+  it("case 39: is made once: the same signature is refused the second time", async () => {
     const expires = Date.now() + 60_000;
     expect((await update("1", { expires })).status).toBe(200);
     const again = await update("1", { expires });
@@ -295,7 +299,7 @@ describe("a signed change", () => {
     expect(answers.filter(({ reason }) => reason === "SIGNATURE_REPLAYED")).toHaveLength(9);
   });
 
-  it("is not made again by a server that was started anew: what was used stands in a table until it expires", async () => {
+  it("case 39: is not made again by a server that was started anew: what was used stands in a table until it expires", async () => {
     const expires = Date.now() + 60_000;
     // The signed host has no port, so that the same request fits the server at its next one.
     expect((await update("3", { expires })).status).toBe(200);
@@ -325,7 +329,7 @@ describe("the secret that signatures need", () => {
 
   it("is kept sealed where the account asked for it, and does not open for another account", async () => {
     const sealed = (await sealedOf(backstay, signer.id))!;
-    expect(sealed[0]).toBe(1);
+    expect(sealed[0]).toBe(2);
     expect(sealed.toString("latin1")).not.toContain(signer.secret);
     expect(await sealedOf(backstay, person.id)).toBeNull();
     const sql = openDatabase(backstay);

@@ -88,7 +88,7 @@ describe("a signed call that stands in line while the secret is changed", () => 
     const sql = openDatabase(backstay);
     let answer: Promise<Reply> | undefined;
     await sql.begin(async (tx) => {
-      await tx`update backstay.identities set secret_sealed = 'another'::bytea where account_id = ${ada.id}`;
+      await tx`update backstay.identities set secret_phc = 'another' where account_id = ${ada.id}`;
       answer = connectJson(backstay.url, START.slice("/backstay.".length), {}, signed(START));
       // It is proved by the secret that stands, and then waits for the row.
       await setTimeout(300);
@@ -119,7 +119,7 @@ describe("a signed call that stands in line while the secret is changed", () => 
       await tx`lock table backstay.signature_uses in exclusive mode`;
       answer = connectJson(backstay.url, CHANGE.slice(10), { new: "a secret of the thief" }, signed(CHANGE));
       await setTimeout(300);
-      await tx`update backstay.identities set secret_sealed = 'another'::bytea where account_id = ${ada.id}`;
+      await tx`update backstay.identities set secret_phc = 'another' where account_id = ${ada.id}`;
     });
     expect((await answer!).reason).toBe("INVALID_SIGNATURE");
   });
@@ -139,9 +139,7 @@ describe("a signed call that stands in line while the secret is changed", () => 
 describe("what a signature opened", () => {
   /** Another secret, of which nobody is told: what a node sees that missed the news. */
   const changeUnheard = () =>
-    openDatabase(
-      backstay,
-    )`update backstay.identities set secret_sealed = 'another'::bytea where account_id = ${ada.id}`;
+    openDatabase(backstay)`update backstay.identities set secret_phc = 'another' where account_id = ${ada.id}`;
 
   it("ends when the secret is another, also where nobody heard of the change", async () => {
     const headers = signed("/backstay.events.v1.EventService/Subscribe", { contentType: "application/connect+json" });

@@ -398,7 +398,7 @@ describe("topics", () => {
     ["nobody's", () => "account/0190163d8694739b8b1fcb8dd4e60777"],
     ["of another kind", () => "system/log"],
     ["that looks like a path", () => "account/../x"],
-  ])("of %s are forbidden", async (_, topic) => {
+  ])("case 74: of %s are forbidden", async (_, topic) => {
     const stream = await openStream(backstay, ben.token, { topics: ["account/me", topic()] });
     expect((await stream.next()).end?.refused).toEqual({
       code: "permission_denied",
@@ -434,7 +434,7 @@ describe("topics", () => {
   });
 
   it.each(["account", "account/", "/x", "account/a b", "account/>", "Account/x", "account/*", "account//x"])(
-    "are refused when one is %s",
+    "case 74: are refused when one is %s",
     async (topic) => {
       const stream = await openStream(backstay, ben.token, { topics: [topic] });
       expect((await stream.next()).end?.refused).toEqual({

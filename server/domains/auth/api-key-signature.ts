@@ -1,0 +1,32 @@
+import type { Ports } from "../../context.js";
+import type { Caller } from "../../kernel/caller.js";
+import { DomainError } from "../../kernel/errors.js";
+import { checkHttpBody, checkHttpTime, isMadeWith, WINDOW_SECONDS } from "../../kernel/http-signature.js";
+import { parseId } from "../../kernel/ids.js";
+import { sha256 } from "../../kernel/instance-key.js";
+import type { SignedCall } from "../../kernel/signature.js";
+import { callerWith, fetchKey } from "./api-key-callers.js";
+import { decoySeal, NOBODYS_SECRET } from "./decoy.js";
+import { useOnce } from "./signature-use.js";
+
+/** Who signed a request with an API key. A key that is unknown, revoked or a banned account's is refused as a wrong signature. */
+export async function callerOfKeySignature(ports: Ports, call: SignedCall & { by: "key" }): Promise<Caller> {
+  const { signature, body, once } = call;
+  checkHttpTime(signature, ports.clock.now().getTime());
+  checkHttpBody(signature, body);
+  const id = parseId(signature.keyId);
+  // What may change something is not left to what was so a second ago.
+  const known = id === undefined ? undefined : await fetchKey(ports, id, once);
+  const decoy = decoySeal(ports.key, "api-key");
+  const key = ports.key.open("api-key", known?.keySealed ?? decoy.sealed, known?.id ?? decoy.boundTo);
+  const right = isMadeWith(key ?? NOBODYS_SECRET, signature);
+  if (known === undefined || key === undefined || !right) {
+    throw new DomainError("INVALID_SIGNATURE", "The key is unknown, or the signature is not of this request.");
+  }
+  const caller = callerWith(ports, known);
+  if (once) {
+    const digest = sha256(JSON.stringify([known.id, signature.nonce]));
+    await useOnce(ports, { digest, endsAt: (signature.created + WINDOW_SECONDS) * 1000 });
+  }
+  return caller;
+}

@@ -1,0 +1,158 @@
+import { randomBytes } from "node:crypto";
+import type { Ctx } from "../../context.js";
+import { isAdmin } from "../../kernel/caller.js";
+import { DomainError } from "../../kernel/errors.js";
+import { parseId } from "../../kernel/ids.js";
+import { sha256 } from "../../kernel/instance-key.js";
+import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
+import { covers, isScope, mayGive } from "../../kernel/scopes.js";
+import { replayedResource } from "../../platform/db/index.js";
+import { callerAccount, fetchAccount } from "../accounts/index.js";
+import { forgetKeys } from "./api-key-callers.js";
+import { publishRevocation, revocationEvent } from "./revocation.js";
+import * as store from "./store-api-keys.js";
+
+const DEFAULT_PAGE = 50;
+
+/** Whose keys are listed by this are the installation's. */
+const INSTALLATION = "-";
+
+export interface CreateApiKeyInput {
+  name: string;
+  scopes: string[];
+  expiresAt: Date | undefined;
+  accountId: string;
+}
+
+/** Makes a key, and shows it. */
+export async function createApiKey(
+  ctx: Ctx,
+  input: CreateApiKeyInput,
+): Promise<{ apiKey: store.ApiKeyRow; key: string }> {
+  const at = ctx.clock.now();
+  checkScopes(ctx, input.scopes);
+  if (input.expiresAt !== undefined && input.expiresAt <= at) {
+    throw new DomainError("INVALID_FIELD", "The key would have ended already.", { field: "expireTime" });
+  }
+  const accountId = await newOwner(ctx, input.accountId);
+  const id = ctx.ids.next();
+  const key = `bs_ak_${randomBytes(32).toString("base64url")}`;
+  const scopes = [...new Set(input.scopes)];
+  const made = {
+    ...input,
+    id,
+    accountId,
+    scopes,
+    at,
+    keyHash: sha256(key),
+    keySealed: ctx.key.seal("api-key", key, id),
+  };
+  return ctx.transaction(async (tx) => {
+    const [apiKey] = await insertOnce(tx, made);
+    if (apiKey === undefined) return repeated(tx);
+    await tx.audit.record(tx, { type: "api_key.created", accountId, detail: { apiKeyId: id, scopes } });
+    return { apiKey, key };
+  });
+}
+
+/** A page of the keys of an account, or of the installation. */
+export async function listApiKeys(
+  ctx: Ctx,
+  input: { accountId: string; pageSize: number; pageToken: string },
+): Promise<{ apiKeys: store.ApiKeyRow[]; nextPageToken: string }> {
+  const accountId = listedOwner(ctx, input.accountId);
+  const query = { list: "api-keys", accountId: accountId ?? null };
+  const from = decodePageToken(ctx.key, query, input.pageToken);
+  const size = input.pageSize || DEFAULT_PAGE;
+  const rows = await store.listApiKeys(ctx, {
+    accountId,
+    afterAt: from && new Date(from[0] as number),
+    afterId: from?.[1] as string | undefined,
+    limit: size + 1,
+  });
+  const apiKeys = rows.slice(0, size);
+  const last = rows.length > size ? apiKeys.at(-1) : undefined;
+  const nextPageToken = last === undefined ? "" : encodePageToken(ctx.key, query, [last.createdAt.getTime(), last.id]);
+  return { apiKeys, nextPageToken };
+}
+
+/** Ends a key: it proves nothing any more, and what was opened with it ends. */
+export async function revokeApiKey(ctx: Ctx, idText: string): Promise<void> {
+  const keyId = parseId(idText);
+  if (keyId === undefined) throw new DomainError("API_KEY_NOT_FOUND");
+  const accountId = ctx.caller.kind === "account" ? ctx.caller.accountId : undefined;
+  await ctx.transaction(async (tx) => {
+    const event = revocationEvent(tx, { apiKeyId: keyId });
+    const [gone] = await store.deleteApiKey(tx, { ...event, keyId, accountId, anyones: isAdmin(ctx.caller) });
+    if (gone === undefined) throw new DomainError("API_KEY_NOT_FOUND");
+    await tx.audit.record(tx, {
+      type: "api_key.revoked",
+      accountId: gone.accountId ?? undefined,
+      detail: { apiKeyId: keyId },
+    });
+    tx.afterCommit(() => {
+      forgetKeys(ctx);
+      publishRevocation(ctx.bus, { apiKeyId: keyId });
+      ctx.events.wake();
+    });
+  });
+}
+
+function insertOnce(ctx: Ctx, made: store.NewApiKey): Promise<store.ApiKeyRow[]> {
+  const { idempotency } = ctx;
+  if (idempotency === undefined) return store.insertApiKey(ctx, made);
+  const { scope, key, hash: requestHash } = idempotency;
+  return store.insertApiKeyOnce(ctx, { ...made, scope, key, requestHash, resourceId: made.id });
+}
+
+/** What the first call with the idempotency key answered, the key included: its caller may not have heard it. */
+async function repeated(ctx: Ctx): Promise<{ apiKey: store.ApiKeyRow; key: string }> {
+  const id = await replayedResource(ctx, ctx.idempotency!);
+  const [found] = await store.findApiKey(ctx, { id });
+  const key = found && ctx.key.open("api-key", found.keySealed, id);
+  if (key === undefined) throw new DomainError("API_KEY_NOT_FOUND");
+  return { apiKey: found!, key };
+}
+
+function checkScopes(ctx: Ctx, scopes: readonly string[]): void {
+  for (const [n, scope] of scopes.entries()) {
+    const field = `scopes[${n}]`;
+    if (!isScope(scope)) {
+      const message = "A scope is `*`, `DOMAIN:read`, `DOMAIN:write`, or an RPC such as `MessageService/SendMessage`.";
+      throw new DomainError("INVALID_FIELD", message, { field });
+    }
+    if (!ctx.rpcs.some((rpc) => covers([scope], rpc))) {
+      throw new DomainError("INVALID_FIELD", `The scope ${scope} covers nothing that is served here.`, { field });
+    }
+    if (ctx.caller.kind === "anonymous" || ctx.caller.scopes === undefined) continue;
+    if (!mayGive(ctx.caller.scopes, scope)) {
+      throw new DomainError("SCOPE_MISSING", "An API key gives no scope that it does not have.", { field });
+    }
+  }
+}
+
+/** Whose a new key is to be; undefined is the installation. */
+async function newOwner(ctx: Ctx, text: string): Promise<string | undefined> {
+  if (text === "" && ctx.caller.kind === "operator") return undefined;
+  const id = namedAccount(ctx, text);
+  // That there is such an account is told to administrators, who may know it.
+  return (await fetchAccount(ctx, id)).id;
+}
+
+/** Whose keys are asked for; undefined is the installation. */
+function listedOwner(ctx: Ctx, text: string): string | undefined {
+  const isInstallation = text === INSTALLATION || (text === "" && ctx.caller.kind === "operator");
+  if (!isInstallation) return namedAccount(ctx, text);
+  if (!isAdmin(ctx.caller)) throw new DomainError("ADMIN_REQUIRED");
+  return undefined;
+}
+
+/** Throws ADMIN_REQUIRED for the account of another. */
+function namedAccount(ctx: Ctx, text: string): string {
+  if (text === "" || text === "me") return callerAccount(ctx);
+  const id = parseId(text);
+  const isOwn = ctx.caller.kind === "account" && ctx.caller.accountId === id;
+  if (!isOwn && !isAdmin(ctx.caller)) throw new DomainError("ADMIN_REQUIRED");
+  if (id === undefined) throw new DomainError("ACCOUNT_NOT_FOUND");
+  return id;
+}

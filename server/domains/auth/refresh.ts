@@ -1,0 +1,72 @@
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { drawPair, rowsOf, type TokenPair } from "./pair.js";
+import { revokeFamily } from "./revoke.js";
+import { noteSeen } from "./seen.js";
+import * as store from "./store.js";
+import { childToken, childTokens, tokenHash } from "./tokens.js";
+
+/** More exchanges than this within the grace are not a client that lost an answer. */
+const MOST_CHILDREN = 4;
+
+export async function refresh(ctx: Ctx, refreshToken: string): Promise<TokenPair> {
+  const parentHash = tokenHash("refresh", refreshToken);
+  if (parentHash === undefined) throw invalidToken();
+  const tokens = drawPair(ctx, childToken(ctx.key, refreshToken));
+  const [exchanged] = await store.rotate(ctx, { ...rowsOf(ctx, tokens), parentHash });
+  if (exchanged !== undefined) {
+    const { familyId, ...ends } = exchanged;
+    noteSeen(ctx, familyId, null);
+    return { ...tokens, ...ends };
+  }
+  return repeatedRefresh(ctx, { refreshToken, parentHash }, tokens);
+}
+
+/** A refresh token that cannot be exchanged: its child once more within the grace, the end of its family after it. */
+async function repeatedRefresh(
+  ctx: Ctx,
+  { refreshToken, parentHash }: { refreshToken: string; parentHash: Buffer },
+  tokens: TokenPair,
+): Promise<TokenPair> {
+  const now = ctx.clock.now().getTime();
+  const [parent] = await store.findRefresh(ctx, { hash: parentHash });
+  if (parent === undefined) throw invalidToken();
+  if (parent.rotatedAt === null)
+    throw new DomainError("TOKEN_EXPIRED", "The refresh token has expired: sign in again.");
+  if (now - parent.rotatedAt.getTime() <= ctx.settings.auth.refreshGrace) {
+    const again = await repeatChild(ctx, refreshToken, tokens);
+    if (again !== undefined) return again;
+  }
+  await revokeFamily(ctx, parent.familyId);
+  const { accountId, familyId } = parent;
+  await ctx.audit.record(ctx, { type: "refresh_token.reused", accountId, detail: { device: familyId } });
+  ctx.log.warn({ account: accountId, device: familyId }, "refresh token reused: sign-in revoked");
+  throw new DomainError("REFRESH_TOKEN_REUSED");
+}
+
+/** The living refresh token that follows, with a new access token; the child may itself have been exchanged meanwhile. */
+async function repeatChild(ctx: Ctx, parent: string, tokens: TokenPair): Promise<TokenPair | undefined> {
+  let refreshToken = await childOf(ctx, parent);
+  for (let step = 0; step < MOST_CHILDREN && refreshToken !== undefined; step++) {
+    const pair = { ...tokens, refreshToken };
+    const { refreshHash, ...rows } = rowsOf(ctx, pair);
+    const [made] = await store.insertAccess(ctx, { ...rows, refreshHash });
+    if (made !== undefined) return { ...pair, ...made };
+    refreshToken = await childOf(ctx, refreshToken);
+  }
+  return undefined;
+}
+
+/** What an exchanged token was exchanged for: of several secrets it is known only by what is there. */
+async function childOf(ctx: Ctx, parent: string): Promise<string | undefined> {
+  const children = childTokens(ctx.key, parent);
+  if (children.length === 1) return children[0];
+  for (const child of children) {
+    if ((await store.findRefresh(ctx, { hash: tokenHash("refresh", child)! })).length > 0) return child;
+  }
+  return undefined;
+}
+
+function invalidToken(): DomainError {
+  return new DomainError("INVALID_TOKEN");
+}

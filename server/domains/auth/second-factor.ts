@@ -1,0 +1,50 @@
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { takeRecoveryCode } from "./recovery.js";
+import { findTotp, type KeptTotp, useStep } from "./store-totp.js";
+import { beginTry } from "./throttle.js";
+import { stepOf } from "./totp-code.js";
+
+/**
+ * Asks for the account's second factor, when it has one: a code of its authenticator, or a recovery code. Throws OTP_REQUIRED when
+ * `otp` is empty, INVALID_OTP when it is wrong or was used, TOO_MANY_TRIES.
+ */
+export async function checkSecondFactor(
+  ctx: Ctx,
+  { accountId, otp }: { accountId: string; otp: string },
+): Promise<void> {
+  const kept = await findConfirmed(ctx, accountId);
+  if (kept === undefined) return;
+  if (otp === "") throw new DomainError("OTP_REQUIRED", undefined, { field: "otp" });
+  await prove(ctx, kept, otp, new DomainError("INVALID_OTP", undefined, { field: "otp" }));
+}
+
+/** Makes sure that the caller still has the second factor of his account, and answers it. Throws TOTP_OFF, INVALID_CODE, TOO_MANY_TRIES. */
+export async function proveSecondFactor(ctx: Ctx, accountId: string, code: string): Promise<KeptTotp> {
+  const kept = await findConfirmed(ctx, accountId);
+  if (kept === undefined) throw new DomainError("TOTP_OFF");
+  await prove(ctx, kept, code, new DomainError("INVALID_CODE", undefined, { field: "code" }));
+  return kept;
+}
+
+/** Whoever knows the secret may guess here as little as there. */
+async function prove(ctx: Ctx, kept: KeptTotp, typed: string, wrong: DomainError): Promise<void> {
+  const { accountId } = kept;
+  const attempt = await beginTry(ctx, { purpose: "otp", subject: accountId });
+  const code = plainCode(typed);
+  const step = stepOf(ctx, kept, code);
+  const isRight =
+    step === undefined ? await takeRecoveryCode(ctx, kept, code) : (await useStep(ctx, { accountId, step })).length > 0;
+  if (!isRight) throw wrong;
+  await attempt.passed();
+}
+
+/** As it is compared: blanks and hyphens do not count, nor does the case. */
+export function plainCode(typed: string): string {
+  return typed.replace(/[\s-]/g, "").toUpperCase();
+}
+
+async function findConfirmed(ctx: Ctx, accountId: string): Promise<KeptTotp | undefined> {
+  const [kept] = await findTotp(ctx, { accountId });
+  return kept === undefined || kept.confirmedAt === null ? undefined : kept;
+}

@@ -1,0 +1,53 @@
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { callerAccount, fetchAccount } from "../accounts/index.js";
+import { drawRecoveryCodes } from "./recovery.js";
+import { plainCode, proveSecondFactor } from "./second-factor.js";
+import * as store from "./store-totp.js";
+import { beginTry } from "./throttle.js";
+import { drawTotpSecret, stepOf, totpUri } from "./totp-code.js";
+
+export async function enrollTotp(ctx: Ctx): Promise<{ secret: string; uri: string }> {
+  const accountId = callerAccount(ctx);
+  const { login, email, name } = await fetchAccount(ctx, accountId);
+  const secret = drawTotpSecret();
+  const secretSealed = ctx.key.seal("totp-secret", secret, accountId);
+  const enrolled = await store.enrollTotp(ctx, { accountId, secretSealed, at: ctx.clock.now() });
+  if (enrolled.length === 0) throw new DomainError("TOTP_ON");
+  return { secret, uri: totpUri(secret, ctx.settings.appName, login || email || name) };
+}
+
+export async function confirmTotp(ctx: Ctx, typed: string): Promise<string[]> {
+  const accountId = callerAccount(ctx);
+  const [kept] = await store.findTotp(ctx, { accountId });
+  if (kept === undefined) throw new DomainError("TOTP_OFF", "No authenticator was enrolled.");
+  if (kept.confirmedAt !== null) throw new DomainError("TOTP_ON");
+  const attempt = await beginTry(ctx, { purpose: "otp", subject: accountId });
+  const step = stepOf(ctx, kept, plainCode(typed));
+  if (step === undefined) throw new DomainError("INVALID_CODE", undefined, { field: "code" });
+  const codes = await ctx.transaction(
+    async (tx) => {
+      const confirmed = await store.confirmTotp(tx, { ...kept, step, at: tx.clock.now() });
+      if (confirmed.length === 0) throw new DomainError("CONFLICT", undefined, { retryAfterMs: 50 });
+      await tx.audit.record(tx, { type: "totp.on", accountId });
+      return drawRecoveryCodes(tx, kept);
+    },
+    { retry: 3 },
+  );
+  await attempt.passed();
+  return codes;
+}
+
+export async function disableTotp(ctx: Ctx, code: string): Promise<void> {
+  const accountId = callerAccount(ctx);
+  await proveSecondFactor(ctx, accountId, code);
+  await ctx.transaction(async (tx) => {
+    if ((await store.deleteTotp(tx, { accountId })).length === 0) throw new DomainError("TOTP_OFF");
+    await tx.audit.record(tx, { type: "totp.off", accountId });
+  });
+}
+
+export async function regenerateRecoveryCodes(ctx: Ctx, code: string): Promise<string[]> {
+  const kept = await proveSecondFactor(ctx, callerAccount(ctx), code);
+  return ctx.transaction((tx) => drawRecoveryCodes(tx, kept), { retry: 3 });
+}

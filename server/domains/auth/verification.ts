@@ -1,0 +1,40 @@
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { callerAccount, fetchAccount, foldEmail, verifyEmail } from "../accounts/index.js";
+import { isSentCode } from "./codes.js";
+import { submitVerification } from "./mail-jobs.js";
+import * as store from "./store-codes.js";
+import { beginTry } from "./throttle.js";
+
+export async function requestVerification(ctx: Ctx): Promise<void> {
+  const accountId = callerAccount(ctx);
+  const { email } = await fetchAccount(ctx, accountId);
+  const target = foldEmail(email);
+  if (target === undefined) throw new DomainError("EMAIL_MISSING");
+  // By the address too: others may have entered it in accounts of theirs.
+  for (const subject of [accountId, target]) await beginTry(ctx, { purpose: "mail", subject });
+  await submitVerification(ctx, { accountId, email });
+}
+
+export async function verify(ctx: Ctx, input: { email: string; code: string }): Promise<void> {
+  const target = foldEmail(input.email) ?? "";
+  const attempt = await beginTry(ctx, { purpose: "code", subject: target });
+  const sent = await store.tryVerificationCodes(ctx, { target, at: ctx.clock.now() });
+  const right = sent.find((one) => isSentCode(ctx, one, input.code));
+  if (right === undefined) throw invalidCode();
+  const { accountId, email } = right;
+  await ctx.transaction(
+    async (tx) => {
+      const taken = await store.takeCode(tx, right);
+      if (taken.length === 0) throw invalidCode();
+      if (!(await verifyEmail(tx, { accountId, email, subject: target }))) throw invalidCode();
+      await tx.audit.record(tx, { type: "email.verified", accountId });
+    },
+    { retry: 3 },
+  );
+  await attempt.passed();
+}
+
+function invalidCode(): DomainError {
+  return new DomainError("INVALID_CODE", undefined, { field: "code" });
+}

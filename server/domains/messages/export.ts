@@ -1,0 +1,32 @@
+import type { ExportCtx } from "../../context.js";
+import { readAll } from "../../platform/db/index.js";
+import type { Message } from "./service.js";
+import { listSent, type SentRow } from "./store-export.js";
+import { listReceived } from "./store-list.js";
+
+/** What a sender knows of a message: whether it was read is the recipient's. */
+export type SentMessage = Omit<Message, "senderId" | "readAt">;
+
+const FIRST = "0".repeat(32);
+/** Messages that one statement looks at for those of a sender. */
+const LOOK = 2_000;
+
+/** Every message an account has received and still has, oldest first. */
+export function receivedMessages(ctx: ExportCtx, recipientId: string): AsyncIterable<Message> {
+  const list = listReceived({ bySender: false, descending: false });
+  return readAll((last: Awaited<ReturnType<typeof list>>[number] | undefined, limit) =>
+    list(ctx, { recipientId, senderId: undefined, since: undefined, after: last && Number(last.mtime), limit }),
+  );
+}
+
+/** Every message an account has sent that its recipient still has, oldest first. */
+export async function* sentMessages(ctx: ExportCtx, senderId: string): AsyncGenerator<SentMessage> {
+  let after = FIRST;
+  for (;;) {
+    const rows: SentRow[] = await listSent(ctx, { senderId, after, count: LOOK });
+    for (const { own, ...message } of rows) if (own) yield message;
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.id;
+  }
+}

@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { connectJson, request } from "../../support/http-request.js";
+import { bearer, curl, curlRefused, openDatabase, testClock } from "../support.js";
+import { type Authenticator, turnOn } from "./authenticator.js";
+
+const DISABLE = "auth.v1.AuthService/DisableTotp";
+
+const clock = testClock();
+let backstay: TestBackstay;
+let ada: Person;
+let app: Authenticator;
+beforeAll(async () => {
+  backstay = await startBackstay({ "auth.access_ttl": "30d" }, { overrides: { clock } });
+});
+beforeEach(async () => {
+  ada = await backstay.signUp();
+  app = await turnOn(backstay, ada.token, clock);
+});
+afterAll(() => backstay.stop());
+
+const signIn = () => connectJson(backstay.url, "auth.v1.AuthService/SignIn", { login: ada.login, secret: ada.secret });
+const refused = (code: string, token?: string) => curlRefused(backstay, DISABLE, { code }, token);
+
+describe.each([
+  ["a code of the authenticator", () => app.code()],
+  ["a recovery code", () => app.recoveryCodes[9]!],
+])("with %s", (_, code) => {
+  it("turns the authenticator off, and voids its recovery codes", async () => {
+    expect(await curl(backstay, DISABLE, { code: code() }, ada.token)).toEqual({});
+    expect((await signIn()).status).toBe(200);
+    const sql = openDatabase(backstay);
+    const left = await sql`select 1 from backstay.recovery_codes where account_id = ${ada.id}`;
+    expect(left).toHaveLength(0);
+    const told = await sql`select type from backstay.audit_inbox where account_id = ${ada.id} and type = 'totp.off'
+      union all select type from backstay.audit_log where account_id = ${ada.id} and type = 'totp.off'`;
+    expect(told).toHaveLength(1);
+  });
+});
+
+it("is asked for by REST with the code in the body of a DELETE", async () => {
+  const remove = (code: string) =>
+    request(`${backstay.url}/v1/auth/totp`, {
+      method: "DELETE",
+      headers: { "content-type": "application/json", ...bearer(ada.token) },
+      body: JSON.stringify({ code }),
+    });
+  expect((await remove(app.wrong())).reason).toBe("INVALID_CODE");
+  expect((await remove(app.code())).status).toBe(200);
+  expect((await signIn()).status).toBe(200);
+});
+
+it("refuses a code in the URL, where logs would keep it", async () => {
+  const url = `${backstay.url}/v1/auth/totp?code=${app.code()}`;
+  const { status } = await request(url, { method: "DELETE", headers: bearer(ada.token) });
+  expect(status).toBe(400);
+  expect((await signIn()).reason).toBe("OTP_REQUIRED");
+});
+
+it("lets the account enroll another one", async () => {
+  await curl(backstay, DISABLE, { code: app.code() }, ada.token);
+  await turnOn(backstay, ada.token, clock);
+  expect((await signIn()).reason).toBe("OTP_REQUIRED");
+});
+
+it("refuses a wrong code, one that was used, an account without an authenticator, and nobody at all", async () => {
+  const wrong = { code: "permission_denied", reason: "INVALID_CODE", fields: ["code"] };
+  expect(await refused(app.wrong(), ada.token)).toEqual(wrong);
+  const { login, secret } = ada;
+  const used = app.code();
+  await curl(backstay, "auth.v1.AuthService/SignIn", { login, secret, otp: used });
+  expect(await refused(used, ada.token)).toEqual(wrong);
+  const ben = await backstay.signUp();
+  expect(await refused("123456", ben.token)).toMatchObject({ code: "failed_precondition", reason: "TOTP_OFF" });
+  expect(await refused("123456")).toMatchObject({ reason: "TOKEN_MISSING" });
+  expect((await signIn()).reason).toBe("OTP_REQUIRED");
+});
