@@ -1,15 +1,21 @@
 import { setMaxListeners } from "node:events";
 import { readFileSync } from "node:fs";
+import { type Serving, servingOf } from "./app/access.js";
+import { eraseAll, exportAll } from "./app/account-data.js";
 import { background, declareCrontab } from "./app/background.js";
 import { type BetweenNodes, betweenNodes } from "./app/between-nodes.js";
 import { type Control, controlOf } from "./app/control.js";
 import { allJobs, allWebhooks } from "./app/declared.js";
+import { type MailWay, mailWay } from "./app/mail.js";
+import { ownKey } from "./app/own-key.js";
+import { signInsOf } from "./app/sign-ins.js";
 import { type CompatOptions, createCompatDoor } from "./compat/door.js";
 import { type Config, ConfigError, toSettings, VERSION } from "./config.js";
 import type { Ports } from "./context.js";
 import { accountsDomain } from "./domains/accounts/index.js";
-import { authDomain, isSignedIn, offerSetup, onRevoked, signedOut } from "./domains/auth/index.js";
+import { authDomain, findFlow, offerSetup, resealSoon } from "./domains/auth/index.js";
 import { cacheDomain } from "./domains/cache/index.js";
+import { countersDomain } from "./domains/counters/index.js";
 import { createPresence, eventsDomain } from "./domains/events/index.js";
 import { jobsDomain } from "./domains/jobs/index.js";
 import { messagesDomain } from "./domains/messages/index.js";
@@ -18,19 +24,23 @@ import { webhooksDomain } from "./domains/webhooks/index.js";
 import { createGround, type Ground, type GroundWork } from "./ground.js";
 import { createHealth, type Missing } from "./http/health.js";
 import type { Listener } from "./http/listener/index.js";
+import { createOAuthCallback } from "./http/oauth-callback.js";
 import { openApiJson } from "./http/openapi/index.js";
 import { createPort } from "./http/port.js";
+import type { MorePaths } from "./http/root.js";
 import type { SocketOptions } from "./http/socket/index.js";
 import { type Clock, systemClock } from "./kernel/clock.js";
 import { declaredTopics } from "./kernel/declared-topics.js";
+import type { DeclaredHooks } from "./kernel/hooks.js";
 import { uuidV7Ids } from "./kernel/ids.js";
-import { instanceKey, sameBytes, sha256 } from "./kernel/instance-key.js";
+import { sameBytes, sha256 } from "./kernel/instance-key.js";
 import type { DeclaredJobs } from "./kernel/jobs.js";
 import { isPublicAddress } from "./kernel/private-address.js";
 import { type SocketPaths, socketPaths } from "./kernel/sockets.js";
 import type { Topics } from "./kernel/topics.js";
 import type { DeclaredWebhooks } from "./kernel/webhooks.js";
 import type { Authenticator, Manifest } from "./manifest.js";
+import { auditLog } from "./platform/audit/audit-log.js";
 import { memoryCaches } from "./platform/cache/memory.js";
 import { embeddedPostgres } from "./platform/db/embedded/launcher.js";
 import { checkInstallation } from "./platform/db/installation.js";
@@ -40,21 +50,25 @@ import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
 import { type Home, openHome } from "./platform/home.js";
 import { guardedPost } from "./platform/http-post/guarded-post.js";
+import { openIdProviders } from "./platform/identity-providers/openid.js";
 import { createSubmit } from "./platform/jobs/submit.js";
 import { createLog, describeError, type Log } from "./platform/log.js";
-import { methodTable } from "./rpc/methods.js";
+import { type Method, methodTable } from "./rpc/methods.js";
 import { allowedOrigins } from "./rpc/origins.js";
 import { createPipeline, type Pipeline } from "./rpc/pipeline.js";
+import { rateLimiter, unlimited } from "./rpc/rate.js";
+import { remoteBehind } from "./rpc/remote-address.js";
 
 export type { Control } from "./app/control.js";
 export type { Ground, GroundWork } from "./ground.js";
 export { shareNotices } from "./platform/bus/ipc.js";
-export { HomeTaken, readAdminToken, readRunning } from "./platform/home.js";
+export { HomeTaken } from "./platform/home.js";
 
 /** The domains, leaves first. */
 const DOMAINS: readonly Manifest[] = [
   systemDomain,
   cacheDomain,
+  countersDomain,
   accountsDomain,
   authDomain,
   messagesDomain,
@@ -75,6 +89,7 @@ export interface Overrides {
   sockets?: SocketPaths;
   jobs?: DeclaredJobs;
   webhooks?: DeclaredWebhooks;
+  hooks?: DeclaredHooks;
   /** The app's file: job workers run it too. */
   appFile?: string | undefined;
   /** Resolves when the app's code has got the server; jobs begin then. When absent, they begin once it is started. */
@@ -122,8 +137,9 @@ export function describeApi(): string {
   return openApiJson(methodTable(SERVICES).values(), VERSION);
 }
 
-/** The home and the database alone, for a parent whose workers serve. */
+/** The home and the database alone, for a parent whose workers serve. Throws ConfigError for what each of them would end by. */
 export function prepareGround(config: Config): GroundWork & { log: Log } {
+  servingOf(config, DOMAINS, undefined);
   const home = openHome(config.home);
   const log = logOf(config, home, 0);
   return { ...groundOf(config, home, log), log };
@@ -134,8 +150,9 @@ export interface SharedGround {
   databaseUrl: string;
   /** The version of PostgreSQL. */
   version: string;
-  /** The instance key, as the setting `secret` takes it. */
+  /** The instance key, as the setting `secret` takes it, and those it follows, as `secret_previous` does. */
   secret: string;
+  secretPrevious: string;
   stop(): Promise<void>;
 }
 
@@ -151,16 +168,25 @@ export async function shareGround(path: string, port: number): Promise<SharedGro
   try {
     const { user, port: listens, database, version } = await postgres.start();
     const databaseUrl = `postgres://${user}@127.0.0.1:${listens}/${database}`;
-    return { databaseUrl, version, secret: home.secret().toString("hex"), stop };
+    const secret = home.secret().toString("hex");
+    const secretPrevious = home
+      .previousSecrets()
+      .map((one) => one.toString("hex"))
+      .join(",");
+    return { databaseUrl, version, secret, secretPrevious, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** Puts the house together. This is the only place that names implementations. */
+/**
+ * Puts the house together. This is the only place that names implementations. Throws ConfigError, or an Error that names the
+ * app's hook, for rules about what there is not.
+ */
 export function createApp(config: Config, overrides: Overrides = {}): App {
   const { worker } = overrides;
+  const serving = servingOf(config, DOMAINS, overrides.hooks);
   const home = openHome(config.home);
   const log = logOf(config, home, worker?.number);
   const stops: (() => Promise<void> | void)[] = [];
@@ -175,7 +201,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   const start = async (): Promise<Started> => {
     const { target, database: described, migrated, notes } = worker?.ground ?? (await layGround());
     draining.signal.throwIfAborted();
-    const key = instanceKey(config.secret ? Buffer.from(config.secret, "hex") : home.secret());
+    const key = ownKey(config, home, (error) => log.error(describeError(error), "the home's key cannot be read anew"));
 
     const database = postgresDatabase({
       target,
@@ -186,18 +212,21 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     });
     stops.push(() => database.stop());
     await database.start();
-    await checkInstallation({ db: database }, key.fingerprint);
+    const installation = await checkInstallation({ db: database }, key);
 
-    const between = betweenNodes(config, key.fingerprint, worker, log);
+    const between = betweenNodes(config, installation, worker, log);
     const { bus, carrier, link, queue } = between;
     const events = relay({ database, bus, carrier, log, numbers: config.roles.has("relay") });
     const settings = toSettings(config);
     const [clock, ids] = [overrides.clock ?? systemClock, uuidV7Ids()];
     const grace = settings.events.presenceGrace;
     const presence = createPresence({ database, events, ids, clock, log, grace });
+    const audit = auditLog({ database, key, log });
     const declared = allJobs(overrides.jobs, DOMAINS, () => ports);
     declareCrontab(home, declared);
     const webhooks = allWebhooks(overrides.webhooks, config.webhooks);
+    const mail = mailWay(config, { isFirst: worker?.offersSetup ?? true, log });
+    stops.push(() => mail.stop());
     const ports: Ports = {
       jobs: {
         declared,
@@ -214,15 +243,19 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       ids,
       caches: memoryCaches({ bus, tables: settings.cache.tables, named: config.caches }),
       hasher: argon2Hasher(),
+      audit,
+      mailer: mail.mailer,
+      identityProviders: openIdProviders({ providers: config.oidc, log }),
       topics: overrides.topics ?? declaredTopics(),
       presence,
       webhooks,
       post: guardedPost({ isAllowed: settings.webhooks.allowPrivate ? () => true : isPublicAddress }),
       settings,
+      rpcs: [...methodTable(SERVICES).values()],
       draining: draining.signal,
-      erase: async (ctx, accountId) => {
-        for (const domain of DOMAINS) await domain.erase?.(ctx, accountId);
-      },
+      erase: (ctx, accountId) => eraseAll(DOMAINS, ctx, accountId),
+      export: (ctx, accountId) => exportAll(DOMAINS, ctx, accountId),
+      signIns: signInsOf(() => ports),
     };
     stops.push(async () => {
       await events.stop();
@@ -234,13 +267,15 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     await events.start();
     stops.push(() => presence.stop());
     await presence.start();
+    stops.push(() => audit.stop());
+    audit.start();
 
     draining.signal.throwIfAborted();
     const control = controlOf(ports);
     const { appFile } = overrides;
     const work = background(config, { ports, queue, control, target, appFile, worker: worker?.number });
     const pipeline = pipelineOf(ports);
-    const listener = openPort(ports, pipeline, between);
+    const listener = openPort(ports, pipeline, { between, mail });
     stops.push(() => Promise.all([listener.drain(DRAIN_MS), work.stop()]).then(() => {}));
     await work.start();
     const address = await listener.start();
@@ -250,6 +285,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     ground?.announce(url);
     begin = () => void work.begin().catch((error) => log.error(describeError(error), "jobs cannot begin"));
     const token = (worker?.offersSetup ?? true) ? await offerSetup(ports) : undefined;
+    await resealSoon(ports);
     log.info({ url, version: config.version }, "ready");
     return {
       url,
@@ -270,23 +306,39 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     return work.start();
   };
 
-  const pipelineOf = (ports: Ports): Pipeline =>
-    createPipeline(ports, {
+  const pipelineOf = (ports: Ports): Pipeline => {
+    const limits = {
+      reads: config["limits.reads_per_minute"],
+      writes: config["limits.writes_per_minute"],
+      secrets: config["limits.secrets_per_minute"],
+      streams: config["limits.streams_per_minute"],
+    };
+    const rates = config["limits.rate"] ? rateLimiter({ bus: ports.bus, key: ports.key, limits }) : unlimited;
+    stops.push(() => rates.stop());
+    return createPipeline(ports, {
       authenticate: withOperator(home.adminToken(), authDomain.authenticator!),
       isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
       messageBytes: config["limits.message_bytes"],
-      limitRates: config["limits.rate"],
+      rates,
+      remoteOf: remoteBehind(config["limits.trusted_proxies"]),
+      hooks: serving.hooks,
     });
+  };
 
-  const openPort = (ports: Ports, pipeline: Pipeline, between: BetweenNodes): Listener => {
+  const openPort = (
+    ports: Ports,
+    pipeline: Pipeline,
+    { between, mail }: { between: BetweenNodes; mail: MailWay },
+  ): Listener => {
     const isApi = config.roles.has("api");
     return createPort({
       host: config.host,
       port: config.port,
       tls: readTls(config),
-      services: isApi ? SERVICES : [],
+      services: isApi ? serving.services : [],
+      access: serving.rules,
       pipeline,
-      paths: isApi && config.compat ? (methods) => createCompatDoor(methods, pipeline, compatOf(config)) : undefined,
+      paths: isApi ? (methods) => morePaths(methods, ports, pipeline) : undefined,
       reflection: config["grpc.reflection"],
       health: createHealth(
         () => open,
@@ -294,6 +346,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
         () => missingOf(between, ports),
       ),
       log,
+      inbox: mail.inbox,
       onFailure: (error) => log.error(describeError(error), "a door failed"),
       cors: corsOf(config),
       signatureName: config["auth.signature_name"],
@@ -301,8 +354,14 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       ignoreUnknownFields: config["json.unknown_fields"] === "ignore",
       maxConnections: config["limits.connections"],
       maxConnectionsPerAddress: config["limits.connections_per_address"],
-      sockets: isApi ? socketOptions(ports) : undefined,
+      sockets: isApi && serving.hasSockets ? socketOptions(ports) : undefined,
     });
+  };
+
+  const morePaths = (methods: ReadonlyMap<string, Method>, ports: Ports, pipeline: Pipeline): MorePaths => {
+    const returns = createOAuthCallback(methods, pipeline, (provider, state) => findFlow(ports, provider, state));
+    const compat = config.compat ? createCompatDoor(methods, pipeline, compatOf(config, serving)) : undefined;
+    return { find: (path) => returns.find(path) ?? compat?.find(path) };
   };
 
   const socketOptions = (ports: Ports): SocketOptions => ({
@@ -312,13 +371,8 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     perAddress: config["limits.sockets_per_address"],
     signatureName: config["auth.signature_name"],
     isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
-    onRevoked: (caller, listener) => onRevoked(ports, caller, listener),
-    isSignedIn: (caller) => isSignedIn({ db: ports.database, caller }),
-    signedOut: async (callers) => {
-      const { database } = ports;
-      const gone = await signedOut(callers.map((caller) => ({ caller, database, db: database })));
-      return new Set([...gone].map(({ caller }) => caller));
-    },
+    onLoss: ports.signIns.onLoss,
+    lossesOf: ports.signIns.lossesOf,
     heartbeat: ports.settings.events.heartbeat,
     signedLife: ports.settings.events.streamTtl,
     enterPresence: (accountId) => ports.presence.enter(accountTopic(accountId), accountId),
@@ -394,8 +448,15 @@ function withOperator(adminToken: string, authenticator: Authenticator): Authent
   };
 }
 
-function compatOf(config: Config): CompatOptions {
+function compatOf(config: Config, { disabled }: Serving): CompatOptions {
   return {
+    paths: {
+      deny: config["compat.deny_path"],
+      admin: config["compat.allow_admin"],
+      disallow: config["compat.disallow_path"],
+      allow: config["compat.allow_path"],
+    },
+    disabled,
     secretsInQuery: config["compat.secrets_in_query"],
     sealsSecrets: config["auth.signatures"] !== "off",
   };

@@ -2,6 +2,13 @@ import type { Control } from "../app.js";
 import { declaredJobs } from "../kernel/declared-jobs.js";
 import { declaredTopics } from "../kernel/declared-topics.js";
 import { milliseconds } from "../kernel/duration.js";
+import {
+  type DeclaredHooks,
+  declaredHooks,
+  type HookFunctions,
+  type HookMatch,
+  type HookStage,
+} from "../kernel/hooks.js";
 import { toCron, toDeclaration, toNewJob } from "../kernel/job-options.js";
 import type { DeclaredJobs, JobContext, NewJob } from "../kernel/jobs.js";
 import { type SocketPaths, socketPaths } from "../kernel/sockets.js";
@@ -25,6 +32,7 @@ export interface Declared {
   readonly sockets: SocketPaths;
   readonly jobs: DeclaredJobs;
   readonly webhooks: DeclaredWebhooks;
+  readonly hooks: DeclaredHooks;
   /** Resolves when the app has got the server that it declared it for. */
   readonly attached: Promise<void>;
   /** The file that declares it, which job workers run too. */
@@ -66,6 +74,7 @@ function createRegistry(): Registry {
   const sockets = socketPaths();
   const jobs = declaredJobs();
   const webhooks = declaredWebhooks();
+  const hooks = declaredHooks();
   let starting: Promise<void> | undefined;
   let hosted: Hosted | undefined;
   let tellAttached = () => {};
@@ -76,6 +85,11 @@ function createRegistry(): Registry {
   const running = (what: string): Hosted => {
     if (hosted === undefined) throw new Error(`app.${what}: no server runs; await app.start() first`);
     return hosted;
+  };
+
+  const hook = <Stage extends HookStage>(stage: Stage, match: HookMatch, run: HookFunctions[Stage]) => {
+    if (starting !== undefined) throw new Error(`app.${stage}: declare it before app.start()`);
+    hooks.declare(stage, match, run);
   };
 
   const submit: Backend["submit"] = async (name, args, options) =>
@@ -96,6 +110,9 @@ function createRegistry(): Registry {
       jobs.declareCron(toCron(id, expression, typeof what === "function" ? id : what, options as object));
     },
     webhook: (url, options) => webhooks.declare(url, options),
+    beforeAuth: (match, run) => hook("beforeAuth", match, run),
+    afterAuth: (match, run) => hook("afterAuth", match, run),
+    afterCall: (match, run) => hook("afterCall", match, run as HookFunctions["afterCall"]),
     submit,
     transaction: async (work) =>
       running("transaction").control.transaction(({ db, submit }) =>
@@ -118,7 +135,7 @@ function createRegistry(): Registry {
   };
   const registry: Registry = {
     app,
-    declared: { topics, sockets, jobs, webhooks, attached },
+    declared: { topics, sockets, jobs, webhooks, hooks, attached },
     asked: false,
     host: undefined,
     attach(server) {

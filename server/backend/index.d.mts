@@ -43,6 +43,22 @@ export interface Backend {
    */
   webhook(url: string, options: WebhookOptions): void;
   /**
+   * Asks the hook about requests before it is known who calls: it may refuse them, send them elsewhere, or let anyone in. Hooks are
+   * asked in the order of declaration until one has an answer. See docs/access.md. Throws when the match is malformed; RPCs that
+   * there are not stop the start.
+   */
+  beforeAuth(match: HookMatch, hook: BeforeAuthHook): void;
+  /**
+   * Asks the hook about requests when it is known who calls, or that the caller is refused: it may refuse them, in its own words,
+   * or send them elsewhere. A refusal stays one. Throws as `beforeAuth` does.
+   */
+  afterAuth(match: HookMatch, hook: AfterAuthHook): void;
+  /**
+   * Shows the hook answers before they are sent, of calls that succeed and are no streams: it may put other values into their
+   * fields. Throws as `beforeAuth` does.
+   */
+  afterCall(match: HookMatch, hook: AfterCallHook): void;
+  /**
    * Submits a job by its name; resolves when that is committed. Rejects with the reasons of `JobService/SubmitJob`, and before the
    * server runs.
    */
@@ -83,6 +99,77 @@ export interface Backend {
    */
   recheck(topic?: string): void;
 }
+
+/**
+ * What a hook is for: RPCs by name (`MessageService/SendMessage`, `AccountService/*`, or with the package), paths (`/account/add`,
+ * `/account/*`, or a RegExp over the path), or paths of one HTTP method.
+ */
+export type HookMatch = string | RegExp | { readonly method?: string; readonly path: string | RegExp };
+
+export interface HookRequest {
+  /** Such as `backstay.messages.v1.MessageService/SendMessage`; undefined for pages, and for opening a WebSocket. */
+  readonly rpc: string | undefined;
+  /** As it was sent, without the query. */
+  readonly path: string;
+  readonly httpMethod: string;
+  /** Without those that prove who calls. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** Where it came from. */
+  readonly address: string;
+}
+
+export interface HookCaller {
+  /** Undefined for the operator of the installation. */
+  readonly accountId: string | undefined;
+  readonly roles: readonly string[];
+  /** `token`, `cookie`, `signature`, `api_key` or `operator`. */
+  readonly via: string;
+}
+
+/** Refuses a request with an HTTP status, which other doors spell as their codes. */
+export interface HookRefusal {
+  readonly status: 400 | 401 | 403 | 404 | 409 | 429 | 503;
+  /** At most 1000 characters, for the caller. */
+  readonly message?: string;
+}
+
+/** Sends a caller elsewhere: to a path of this server, or an absolute URL. */
+export interface HookRedirect {
+  readonly redirect: string;
+  /** 302 when left out. */
+  readonly status?: 301 | 302 | 303 | 307;
+}
+
+/** Lets anyone call: nobody asks who calls. It opens no methods of administrators. */
+export interface HookAllowance {
+  readonly allow: true;
+}
+
+type Answer<T> = T | undefined | void | Promise<T | undefined> | Promise<void>;
+
+export type BeforeAuthHook = (request: HookRequest) => Answer<HookAllowance | HookRefusal | HookRedirect>;
+
+export type AfterAuthHook = (
+  request: HookRequest,
+  outcome: {
+    /** Undefined for nobody in particular. */
+    readonly caller: HookCaller | undefined;
+    /** Why the caller is refused: the reason of docs/errors.md and its HTTP status. Undefined when he is not. */
+    readonly error: { readonly reason: string; readonly status: number; readonly message: string } | undefined;
+  },
+) => Answer<HookRefusal | HookRedirect>;
+
+export type AfterCallHook = (
+  request: HookRequest,
+  outcome: {
+    readonly caller: HookCaller | undefined;
+    /** The RPC's answer as JSON, by any door. */
+    readonly response: Record<string, unknown>;
+  },
+) => Answer<{
+  /** Fields that take the place of the answer's; null takes one away. What the RPC cannot answer is INTERNAL. */
+  readonly response: Readonly<Record<string, unknown>>;
+}>;
 
 /** Durations: milliseconds, or text such as `250ms`, `30s`, `10m`, `2h`, `14d`. */
 export type Duration = number | string;

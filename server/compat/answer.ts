@@ -1,5 +1,6 @@
 import { isGone, sendError, sendJson } from "../http/rest/index.js";
 import type { DomainError } from "../kernel/errors.js";
+import { Redirect } from "../kernel/redirect.js";
 import type { Call } from "../rpc/call.js";
 import type { Request, Response } from "../rpc/dispatcher.js";
 import { plainStatus } from "../rpc/wire-errors.js";
@@ -25,10 +26,11 @@ export function sendAnswer(req: Request, res: Response, call: Call, reply: unkno
   if (!isGone(res)) sendJson(req, res, call, JSON.stringify(reply ?? {}));
 }
 
-/** Answers an error as the predecessor spells it: `{ status, message }`, with that HTTP status. */
+/** Answers an error as the predecessor spells it: `{ status, message }`, and `url` for a redirect, with that HTTP status. */
 export function sendRefusal(req: Request, res: Response, call: Call, error: DomainError): void {
   if (isGone(res)) return;
   const message = PARAMETERS.reduce((text, [field, parameter]) => text.replace(field, parameter), error.message);
   if (error.reason === "METHOD_NOT_ALLOWED") res.setHeader("allow", "GET, POST");
-  sendError(req, res, call, error, { status: plainStatus(error), message });
+  const url = error instanceof Redirect ? error.location : undefined;
+  sendError(req, res, call, error, { status: plainStatus(error), message, url });
 }

@@ -2,17 +2,20 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { createRouter, parseTemplate, percentDecode, type RestMatch, type Template } from "../http/rest/index.js";
 import { DomainError } from "../kernel/errors.js";
+import { checkAccess, checkDenied } from "../rpc/access.js";
+import { withinScopes } from "../rpc/admission.js";
 import { Call, type CallRequest } from "../rpc/call.js";
 import type { Request, Response } from "../rpc/dispatcher.js";
 import type { Method } from "../rpc/methods.js";
 import { isForeign, mayChangeSession } from "../rpc/origins.js";
 import type { Pipeline } from "../rpc/pipeline.js";
 import { clearedSession } from "../rpc/session-cookie.js";
-import { queryOf } from "../rpc/url.js";
+import { pathOf, queryOf } from "../rpc/url.js";
 import { readWholeBody } from "../rpc/whole-body.js";
 import { sendAnswer, sendRefusal } from "./answer.js";
 import { createGiven, type Given } from "./given.js";
 import { type Parameters, readBodyParameters, readQuery } from "./parameters.js";
+import { methodsAt, type PathRules } from "./paths.js";
 import type { CompatRule } from "./rule.js";
 import { compatRules } from "./rules/index.js";
 import { skipRows } from "./skip-rows.js";
@@ -22,6 +25,10 @@ export interface CompatOptions {
   secretsInQuery: boolean;
   /** Whether secrets that come by these paths are kept sealed, so that they can sign requests. */
   sealsSecrets: boolean;
+  /** What the installation says of paths. */
+  paths: PathRules;
+  /** Names of services that the installation does not serve, nor then their paths. */
+  disabled: ReadonlySet<string>;
 }
 
 /** Answers the predecessor's paths. */
@@ -40,7 +47,8 @@ interface Row {
 
 /**
  * One adapter for every rule: it reads parameters as the predecessor did, calls the RPC through the pipeline as every other
- * door does, and spells the answer as the predecessor did. Throws, naming the path, for a rule whose RPC is not served.
+ * door does, and spells the answer as the predecessor did. Throws, naming the path, for a rule whose RPC is not served though
+ * its service is not disabled.
  */
 export function createCompatDoor(
   methods: ReadonlyMap<string, Method>,
@@ -56,22 +64,25 @@ export function createCompatDoor(
     begin: serving("_session=1", `${AuthService.typeName}.${AuthService.method.startSession.name}`),
     end: serving("_session=0", `${AuthService.typeName}.${AuthService.method.signOut.name}`),
   };
+  const served = compatRules.filter(({ method }) => !options.disabled.has(method.parent.typeName));
   const router = createRouter(
-    compatRules.map((rule): Row => {
+    served.map((rule): Row => {
       const path = rule.http.pattern.value as string;
       return { httpMethod: "*", template: parseTemplate(path), method: serving(path, rule.http.selector), rule };
     }),
   );
+  const methodAt = methodsAt(options.paths);
 
   /** Admits a call, reads what it gives, and runs it: what every door does, in the same order. */
   const answer = async (req: Request, call: Call, match: RestMatch<Row>): Promise<unknown> => {
-    const { rule, method } = match.binding;
+    const { rule } = match.binding;
+    const { method } = call;
     const { spelling } = rule;
     if (!mayCall(req.method ?? "", method)) throw new DomainError("METHOD_NOT_ALLOWED");
     const query = readQuery(queryOf(req.url));
     // Whether a session is asked for may only be known when the body is read; beginning one changes something.
     const change = spelling.sessions && (req.method === "POST" || query.has("_session"));
-    const gate = change ? new Call(sessions.begin, "compat", call.request) : call;
+    const gate = change ? new Call(asChange(method, sessions.begin), "compat", call.request) : call;
     try {
       const admitted = pipeline.admit(gate);
       if (admitted !== undefined) await call.within(admitted);
@@ -92,11 +103,13 @@ export function createCompatDoor(
 
   const run = async (call: Call, { spelling }: CompatRule, given: Given): Promise<unknown> => {
     const { input, output } = call.method;
-    const ask = async (request: object) => pipeline.invoke(call, create(input, request as Record<string, unknown>));
+    const ask = async (request: object, aside: boolean) =>
+      pipeline.invoke(call, create(input, request as Record<string, unknown>), aside);
+    const skip = (request: object) => ask(request, true);
     const request = spelling.ask(given);
-    const skipped = spelling.rows === undefined ? { request } : await skipRows(ask, request, spelling.rows, given);
+    const skipped = spelling.rows === undefined ? { request } : await skipRows(skip, request, spelling.rows, given);
     const empty = "emptyPage" in skipped ? { nextPageToken: skipped.emptyPage } : undefined;
-    const response: Message = "request" in skipped ? await ask(skipped.request) : create(output, empty);
+    const response: Message = "request" in skipped ? await ask(skipped.request, false) : create(output, empty);
     return spelling.reply(response, given);
   };
 
@@ -105,13 +118,16 @@ export function createCompatDoor(
     if (method === undefined) return;
     const change = new Call(method, "compat", call.request);
     inherit(change, call);
-    await pipeline.invoke(change, create(method.input));
+    checkDenied(change);
+    change.caller = withinScopes(change, call.caller);
+    checkAccess(change);
+    await pipeline.invoke(change, create(method.input), true);
     call.cookies.push(...change.cookies);
   };
 
   const handle = async (req: Request, res: Response, match: RestMatch<Row>): Promise<void> => {
     const { method, rule } = match.binding;
-    const call = new Call(method, "compat", req as CallRequest);
+    const call = new Call(methodAt(method, pathOf(req.url)), "compat", req as CallRequest);
     res.once("close", () => {
       if (!res.writableEnded) call.abort(new DomainError("CALL_CANCELED"));
     });
@@ -122,7 +138,7 @@ export function createCompatDoor(
     } catch (error) {
       const shown = pipeline.close(call, error)!;
       const { stranger } = rule.spelling;
-      if (stranger !== undefined && shown.kind === "unauthenticated") {
+      if (stranger !== undefined && shown.kind === "unauthenticated" && shown.reason !== "REFUSED_BY_APP") {
         // Another site's page, or a link, takes nobody's cookie away.
         if (mayChangeSession(req as CallRequest, () => false)) call.cookies.push(...clearedSession(call.request));
         return sendAnswer(req, res, call, stranger);
@@ -145,6 +161,11 @@ function pathParameters({ binding, segments }: RestMatch<Row>): [name: string, v
     field,
     percentDecode(segments.slice(start, end).join("/"), field),
   ]);
+}
+
+/** A method whose call has to prove as much as the change that may come with it. */
+function asChange(method: Method, { rateClass }: Method): Method {
+  return { ...method, readOnly: false, signedOnce: true, rateClass };
 }
 
 /** GET and POST alike; HEAD, which nobody expects to change anything, where nothing is changed. */

@@ -1,10 +1,11 @@
 import type { Request, Response } from "../rpc/dispatcher.js";
 import { allowedOrigins } from "../rpc/origins.js";
+import { accessTokenName } from "../rpc/sent-signature.js";
 
 const ALLOWED_HEADERS =
   "authorization, content-type, connect-protocol-version, connect-timeout-ms, connect-accept-encoding, " +
   "connect-content-encoding, grpc-timeout, idempotency-key, last-event-id, x-grpc-web, x-request-id, x-server-timeout, " +
-  "x-user-agent";
+  "x-user-agent, signature, signature-input, content-digest";
 const EXPOSED_HEADERS = "grpc-status, grpc-message, grpc-status-details-bin, retry-after, x-request-id";
 
 /** Which pages of other origins may call. */
@@ -16,7 +17,8 @@ export interface Cors {
 /** In development every loopback origin may call, otherwise those that are listed. */
 export function createCors(options: { origins: string; development: boolean; signatureName?: string }): Cors {
   const { isAllowed, any } = allowedOrigins(options);
-  const allowedHeaders = `${ALLOWED_HEADERS}, ${options.signatureName ?? "bk-signature"}`;
+  const { signatureName = "bk-signature" } = options;
+  const allowedHeaders = `${ALLOWED_HEADERS}, ${signatureName}, ${accessTokenName(signatureName)}`;
   return {
     handle(req, res) {
       if (!any) return false;

@@ -1,5 +1,6 @@
 import { createRegistry } from "@bufbuild/protobuf";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import type { AccessRules } from "../kernel/access-rules.js";
 import type { Served } from "../manifest.js";
 import type { Log } from "../platform/log.js";
 import { createCodec } from "../rpc/codec.js";
@@ -7,11 +8,14 @@ import { createDispatcher } from "../rpc/dispatcher.js";
 import { createFramedDoor } from "../rpc/framed.js";
 import { type Method, methodTable } from "../rpc/methods.js";
 import type { Pipeline } from "../rpc/pipeline.js";
+import { accessTokenName } from "../rpc/sent-signature.js";
 import { type Cors, createCors } from "./cors.js";
 import { grpcServices } from "./grpc/index.js";
 import type { Health } from "./health.js";
 import { createListener, type Listener } from "./listener/index.js";
 import { createOpenApiPage, openApiJson } from "./openapi/index.js";
+import { createPageGate } from "./page-gate.js";
+import type { InboxMail } from "./pages/inbox.js";
 import { createPages } from "./pages/pages.js";
 import { createRestDoor } from "./rest/index.js";
 import { createRoot, type MorePaths } from "./root.js";
@@ -35,6 +39,10 @@ export interface PortOptions {
   maxConnectionsPerAddress: number;
   /** Whether anyone may ask by which protos the services are served; yes when absent. */
   reflection?: boolean;
+  /** Who may call what, beyond what the contract says. */
+  access?: AccessRules | undefined;
+  /** The mails of the development inbox, newest first; absent where there is none. */
+  inbox?: (() => readonly InboxMail[]) | undefined;
   /** Makes the paths besides those of the contract. */
   paths?: ((methods: ReadonlyMap<string, Method>) => MorePaths) | undefined;
   /** Without them no WebSocket is opened. */
@@ -45,14 +53,14 @@ export interface PortOptions {
 export function createPort(options: PortOptions): Listener {
   const { pipeline, ignoreUnknownFields, log, signatureName } = options;
   const grpc = grpcServices(options.services, options.health, { reflection: options.reflection ?? true });
-  const methods = methodTable([...options.services, ...grpc]);
+  const methods = methodTable([...options.services, ...grpc], options.access);
   const registry = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
   const codec = createCodec({ ignoreUnknownFields, registry });
   const cors: Cors = createCors({ ...options.cors, signatureName });
   pipeline.warm(methods.values());
   const rest = createRestDoor(methods.values(), pipeline, codec, {
     ignoreUnknownFields,
-    ignoredParameters: new Set([signatureName]),
+    ignoredParameters: new Set([signatureName, accessTokenName(signatureName)]),
     // A stream that missed events goes on from where its gap ends.
     cursorFields: ["cursor", "to"],
   });
@@ -63,7 +71,8 @@ export function createPort(options: PortOptions): Listener {
     framed: createFramedDoor(methods.values(), pipeline, codec),
     rest,
     health: options.health,
-    pages: createPages({ development: options.cors.development, version: options.version }),
+    pageGate: pipeline.isHooked ? createPageGate(anyOf(methods), pipeline) : undefined,
+    pages: createPages({ development: options.cors.development, version: options.version, inbox: options.inbox }),
     openApi: createOpenApiPage(() => openApiJson(methods.values(), options.version)),
     paths: options.paths?.(methods),
     onFailure: options.onFailure,
@@ -73,4 +82,10 @@ export function createPort(options: PortOptions): Listener {
   const upgrade = sockets && createSocketDoor(parts, sockets);
   const limits = { maxConnections, maxConnectionsPerAddress };
   return createListener({ host, port, tls, handler, upgrade, limits, log });
+}
+
+/** There is always one: health is served by every port. */
+function anyOf(methods: ReadonlyMap<string, Method>): Method {
+  const [method] = methods.values();
+  return method!;
 }

@@ -1,6 +1,6 @@
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { DomainError } from "../kernel/errors.js";
-import { requestIdOf } from "../rpc/call.js";
+import { type CallRequest, requestIdOf } from "../rpc/call.js";
 import { type createDispatcher, plainFormat, type Request, type Response } from "../rpc/dispatcher.js";
 import { type createFramedDoor, framingOf } from "../rpc/framed.js";
 import type { Method } from "../rpc/methods.js";
@@ -9,7 +9,8 @@ import { connectErrorJson, httpStatus, toConnectError } from "../rpc/wire-errors
 import type { Cors } from "./cors.js";
 import type { Health } from "./health.js";
 import type { OpenApiPage } from "./openapi/index.js";
-import type { Pages } from "./pages/pages.js";
+import type { PageGate } from "./page-gate.js";
+import type { Page, Pages } from "./pages/pages.js";
 import { isGone, methodNotAllowed, notFound, type RestDoor } from "./rest/index.js";
 
 export interface RootParts {
@@ -20,6 +21,8 @@ export interface RootParts {
   cors: Cors;
   health: Health;
   pages: Pages;
+  /** Without it everybody may GET what no RPC answers. */
+  pageGate: PageGate | undefined;
   openApi: OpenApiPage;
   /** Paths besides those of the contract. */
   paths: MorePaths | undefined;
@@ -37,7 +40,7 @@ const RPC_PATH = /^\/(?:[a-z][\w]*\.)+[A-Z]\w*\/[A-Z]\w*$/;
 
 /** Takes every request of the port to its door. */
 export function createRoot(parts: RootParts): (req: Request, res: Response) => void {
-  const { methods, dispatcher, framed, rest, cors, health, pages, openApi, paths } = parts;
+  const { methods, dispatcher, framed, rest, cors, health, pages, pageGate, openApi, paths } = parts;
 
   const callRpc = (req: Request, res: Response, method: Method): Promise<void> | undefined => {
     const format = plainFormat(req, method);
@@ -72,16 +75,16 @@ export function createRoot(parts: RootParts): (req: Request, res: Response) => v
     if (path === "/healthz") return answer(res, 200, "application/json", '{"status":"ok"}');
     if (path === "/readyz") return answerReady(res);
     if (path === "/openapi.json") return openApi.answer(req, res);
-    const page = req.method === "GET" || req.method === "HEAD" ? pages.find(path) : undefined;
-    if (page !== undefined) {
-      for (const [name, value] of Object.entries(page.headers)) res.setHeader(name, value);
-      return answer(res, 200, "text/html; charset=utf-8", page.body);
-    }
+    const isGet = req.method === "GET" || req.method === "HEAD";
+    const page = isGet ? pages.find(path, req as CallRequest) : undefined;
+    if (page !== undefined) return pageGate === undefined ? answerPage(res, page) : gatedPage(req, res, page, pageGate);
     const more = paths?.find(path);
     if (more !== undefined) return more(req, res);
     const match = rest.match(req.method ?? "", path);
     if (match === undefined) {
       if (RPC_PATH.test(path)) return refuse(req, res, new DomainError("UNKNOWN_METHOD"));
+      // An app may send whoever looks for a page of its own elsewhere.
+      if (isGet && pageGate !== undefined) return gatedPage(req, res, undefined, pageGate);
       return notFound(res, requestIdOf(req.headers));
     }
     if ("allow" in match) return methodNotAllowed(res, requestIdOf(req.headers), match.allow);
@@ -110,10 +113,24 @@ function refuse(req: Request, res: Response, error: DomainError): undefined {
   return answer(res, 200, type.split(";", 1)[0]!, "");
 }
 
+/** Answers a page, or that there is none, if the app's hooks let it be. */
+async function gatedPage(req: Request, res: Response, page: Page | undefined, gate: PageGate): Promise<void> {
+  if (!(await gate(req, res))) return;
+  if (page === undefined) notFound(res, requestIdOf(req.headers));
+  else answerPage(res, page);
+}
+
+function answerPage(res: Response, page: Page): undefined {
+  for (const [name, value] of Object.entries(page.headers)) res.setHeader(name, value);
+  return answer(res, 200, "text/html; charset=utf-8", page.body);
+}
+
 function answer(res: Response, status: number, type: string, body: string): undefined {
   res.statusCode = status;
   res.setHeader("content-type", type);
   res.setHeader("content-length", Buffer.byteLength(body));
-  res.end(body);
+  // A body of nothing is a frame of its own in HTTP/2, and headers that are not the stream's end are no trailers to gRPC.
+  if (body === "") res.end();
+  else res.end(body);
   return undefined;
 }

@@ -1,13 +1,18 @@
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import type { Ports } from "../context.js";
-import { ANONYMOUS, type Caller, isAdmin } from "../kernel/caller.js";
+import { ANONYMOUS, type Caller } from "../kernel/caller.js";
 import { DomainError, type Reason } from "../kernel/errors.js";
-import { checkExpiry, coversBody, parseSignature, type Signature } from "../kernel/signature.js";
+import { checkHttpTime, readHttpSignature } from "../kernel/http-signature.js";
+import { covers } from "../kernel/scopes.js";
+import { checkExpiry, coversBody, parseSignature, type SignedCall } from "../kernel/signature.js";
 import type { Authenticate, Authenticator } from "../manifest.js";
+import { checkAccess } from "./access.js";
 import type { Call } from "./call.js";
 import { checkCookieChange, type IsAllowedOrigin } from "./origins.js";
 import type { RateLimiter, Refused } from "./rate.js";
-import { signatureReader } from "./sent-signature.js";
+import { isSignedByKey, signableOf } from "./sent-key-signature.js";
+import { type SentSignature, signatureReader } from "./sent-signature.js";
 import { sentSession } from "./session-cookie.js";
 
 /**
@@ -20,9 +25,12 @@ const BEARER = /^bearer +(\S+) *$/i;
 const NOTHING = Buffer.of();
 
 /** What is refused although a method is public: it says that the request itself is not what its sender meant. */
-const NEVER_IGNORED: readonly Reason[] = ["SIGNATURE_REPLAYED", "CHECKSUM_MISMATCH"];
+const NEVER_IGNORED: readonly Reason[] = ["SIGNATURE_REPLAYED", "CHECKSUM_MISMATCH", "DIGEST_MISMATCH"];
 
-/** Callers are known by the first of these that comes with a call: bearer token, session cookie, signature. */
+/**
+ * Callers are known by the first of these that comes with a call: bearer token or API key, signature with an API key, session
+ * cookie, signature with a secret.
+ */
 export function createAdmission(
   ports: Ports,
   options: { authenticate: Authenticate | Authenticator; rates: RateLimiter; isAllowedOrigin: IsAllowedOrigin },
@@ -33,7 +41,7 @@ export function createAdmission(
   const signatures = bySignature && signatureReader(ports.settings.auth.signatureName);
 
   const settle = (call: Call, caller: Caller = ANONYMOUS) => {
-    call.caller = caller;
+    call.caller = withinScopes(call, caller);
     checkAccess(call);
     // Who is asked for again is still one call.
     if (call.settledAt === undefined) rates.count(call);
@@ -74,7 +82,7 @@ export function createAdmission(
       const signature = error instanceof DomainError ? signatures?.sent(call.request) : undefined;
       if (signature === undefined) return refuse(call, error);
       if (isUnauthenticated(error)) rates.countRefusal(call, "token");
-      return withSignature(call, signature);
+      return withSecret(call, signature);
     };
     rates.checkRefusals(call, "token");
     let caller: Caller | Promise<Caller>;
@@ -92,50 +100,87 @@ export function createAdmission(
    * Signatures are always proved behind the body: it may take a minute to come, and the secret may change meanwhile. What can
    * be told of them without a look at the database is told before.
    */
-  const withSignature = (call: Call, text: string): void | Promise<void> => {
-    const { request, method } = call;
-    rates.checkRefusals(call, "signature");
-    let signature: Signature;
-    try {
-      signature = parseSignature(text);
-      checkExpiry(signature, ports.clock.now().getTime());
-    } catch (error) {
-      return refuse(call, error, "signature");
-    }
-    const signed = { signature, request: signatures!.signed(request), once: method.signedOnce };
-    const covers = coversBody(signature, signed.request);
-    if (covers && method.streamsRequests) throw new DomainError("CHECKSUM_MISMATCH", STREAMED);
+  const proveLater = (call: Call, of: Refused, signed: (body: Buffer) => SignedCall) => {
     call.proof = (body) => {
       // Others may have been refused while the body came.
-      rates.checkRefusals(call, "signature");
-      return bySignature!(ports, { ...signed, body: covers ? body : NOTHING }).then(
+      rates.checkRefusals(call, of);
+      return bySignature!(ports, signed(body)).then(
         (caller) => settle(call, caller),
-        (error) => refuse(call, error, "signature"),
+        (error) => refuse(call, error, of),
       );
     };
   };
 
+  const withSecret = (call: Call, { text, carrier }: SentSignature): void | Promise<void> => {
+    const { method } = call;
+    rates.checkRefusals(call, "signature");
+    try {
+      // What a browser sends by itself proves no more than a session cookie does.
+      if (carrier === "session" && !method.readOnly) checkCookieChange(call.request, isAllowedOrigin);
+      const signature = parseSignature(text, carrier);
+      checkExpiry(signature, ports.clock.now().getTime());
+      const request = signatures!.signed(call.request);
+      const isCovered = coversBody(signature, request);
+      if (isCovered && method.streamsRequests) throw new DomainError("CHECKSUM_MISMATCH", STREAMED);
+      const signed = { by: "secret", signature, request, once: method.signedOnce } as const;
+      proveLater(call, "signature", (body) => ({ ...signed, body: isCovered ? body : NOTHING }));
+    } catch (error) {
+      return refuse(call, error, "signature");
+    }
+  };
+
+  const withKey = (call: Call): void | Promise<void> => {
+    const { request, method } = call;
+    rates.checkRefusals(call, "token");
+    try {
+      const signature = readHttpSignature(signableOf(request));
+      checkHttpTime(signature, ports.clock.now().getTime());
+      checkSignableBody(call);
+      proveLater(call, "token", (body) => ({ by: "key", signature, body, once: method.signedOnce }));
+    } catch (error) {
+      return refuse(call, error);
+    }
+  };
+
   return (call) => {
+    if (call.isOpened) return settle(call);
     if (call.request.caller !== undefined) return settle(call, call.request.caller);
     const { authorization, cookie } = call.request.headers;
     if (authorization !== undefined) return withToken(call, authorization);
+    if (bySignature !== undefined && isSignedByKey(call.request)) return withKey(call);
     if (byCookie !== undefined && cookie !== undefined) {
       const value = sentSession(call.request);
       if (value !== undefined) return withCookie(call, value, byCookie);
     }
     const signature = signatures?.sent(call.request);
-    if (signature !== undefined) return withSignature(call, signature);
+    if (signature !== undefined) return withSecret(call, signature);
     return settle(call);
   };
 }
 
 const STREAMED = "The checksum of a streamed body cannot be checked before the call begins: sign it without one.";
 
-function checkAccess(call: Call): void {
-  const { access } = call.method;
-  if (access === Access.PUBLIC) return;
-  if (call.caller.kind === "anonymous") throw new DomainError("TOKEN_MISSING");
-  if (access !== Access.ACCOUNT && !isAdmin(call.caller)) throw new DomainError("ADMIN_REQUIRED");
+/** The caller, as far as its API key's scopes go. Throws SCOPE_MISSING; on what anyone may call a key counts for nothing then. */
+export function withinScopes({ method }: Call, caller: Caller): Caller {
+  if (caller.kind === "anonymous" || caller.scopes === undefined) return caller;
+  const { parent, name, idempotency } = method.descriptor;
+  // A door may ask more proof of a read than it needs; it stays one.
+  const readOnly = idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+  const rpc = { name: `${parent.typeName}/${name}`, readOnly };
+  if (covers(caller.scopes, rpc)) return caller;
+  if (method.access === Access.PUBLIC) return ANONYMOUS;
+  throw new DomainError("SCOPE_MISSING");
+}
+
+/** Throws for a body that cannot be compared with its digest before the call begins. */
+function checkSignableBody({ method, request }: Call): void {
+  const { "content-length": length, "content-encoding": encoding = "identity" } = request.headers;
+  if (method.streamsRequests && length !== "0") {
+    throw new DomainError("SIGNATURE_INCOMPLETE", "A streamed body cannot be covered: send the key itself as bearer.");
+  }
+  if (encoding !== "identity") {
+    throw new DomainError("UNSUPPORTED_ENCODING", "A signed body is sent as it is, without a content-encoding.");
+  }
 }
 
 function isUnauthenticated(error: unknown): boolean {

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { ANONYMOUS, type Caller } from "../kernel/caller.js";
 import { DomainError } from "../kernel/errors.js";
 import type { Method } from "./methods.js";
+import { peerOf } from "./remote-address.js";
 
 /** The ways in. */
 export type Door = "connect" | "grpc" | "grpc-web" | "rest" | "compat" | "socket";
@@ -25,6 +26,8 @@ export class Call {
   readonly requestId: string;
   readonly startedAt = performance.now();
   caller: Caller = ANONYMOUS;
+  /** Whether the app has opened the call to anyone: nobody asks who calls. */
+  isOpened = false;
   /** When `caller` was last settled; undefined until then. */
   settledAt: number | undefined;
   /** Milliseconds the caller gives us; undefined when he did not say. */
@@ -34,8 +37,8 @@ export class Call {
   proof: ((body: Buffer) => void | Promise<void>) | undefined;
   /** Cookies that go out with the answer, whatever it is. */
   readonly cookies: string[] = [];
-  /** The address the call came from. */
-  readonly remote: string;
+  /** The address the call came from; behind a proxy that is trusted, known from its admission on. */
+  remote: string;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -45,7 +48,7 @@ export class Call {
     readonly request: CallRequest,
   ) {
     this.requestId = requestIdOf(request.headers);
-    this.remote = request.socket?.remoteAddress ?? "";
+    this.remote = peerOf(request);
   }
 
   /** Fires when the caller hangs up or its deadline passes; made only when somebody asks, since it is not free. */

@@ -13,7 +13,7 @@ export function contextMaker(
   ports: Ports,
   isAllowedOrigin: IsAllowedOrigin,
 ): (call: Call, idempotency: Idempotency | undefined) => Ctx {
-  const sessions: SessionOptions = { isAllowedOrigin, signatureName: ports.settings.auth.signatureName };
+  const sessions = (): SessionOptions => ({ isAllowedOrigin, signatureName: ports.settings.auth.signatureName });
 
   class CallContext {
     readonly caller: Caller;
@@ -34,11 +34,11 @@ export function contextMaker(
     }
 
     get session(): SessionCookie {
-      return sessionOf(this.call, sessions);
+      return sessionOf(this.call, sessions());
     }
 
     get kept(): KeptCookies {
-      return keptCookies(this.call, sessions);
+      return keptCookies(this.call, sessions());
     }
 
     get client(): Client {

@@ -2,16 +2,21 @@ import type { IncomingHttpHeaders } from "node:http";
 import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Idempotency, Ports } from "../context.js";
 import { DomainError } from "../kernel/errors.js";
+import type { Hooks } from "../kernel/hooks.js";
 import { type Authenticate, type Authenticator, Pushed } from "../manifest.js";
 import { ConflictError } from "../platform/db/index.js";
 import { describeError } from "../platform/log.js";
+import { checkDenied } from "./access.js";
+import { audited } from "./admin-audit.js";
 import { createAdmission } from "./admission.js";
 import type { Call } from "./call.js";
 import { contextMaker } from "./context.js";
+import { createHookRunner, type HookRunner } from "./hooks.js";
 import type { Method } from "./methods.js";
 import type { IsAllowedOrigin } from "./origins.js";
 import { pushing } from "./pushed.js";
-import { rateLimiter, unlimited } from "./rate.js";
+import { type RateLimiter, unlimited } from "./rate.js";
+import { peerOf, type RemoteOf } from "./remote-address.js";
 import { checkShape, warmShape } from "./shape.js";
 
 export interface PipelineOptions {
@@ -21,12 +26,21 @@ export interface PipelineOptions {
   isAllowedOrigin?: IsAllowedOrigin;
   /** The most bytes of a request message. */
   messageBytes: number;
-  limitRates: boolean;
+  /** What calls are counted by; without it they are not. */
+  rates?: RateLimiter;
+  /** Where calls come from; without it, the other end of their connection. */
+  remoteOf?: RemoteOf;
+  /** What an app has declared to be asked about calls. */
+  hooks?: Hooks | undefined;
 }
 
 /** What every call passes, whatever door it came by: `admit` before its body is read, `invoke` after, `close` at its end. */
 export interface Pipeline {
   readonly messageBytes: number;
+  /** Where a request came from. */
+  readonly remoteOf: RemoteOf;
+  /** Whether an app is asked about calls. */
+  readonly isHooked: boolean;
   /** Decides whether the call may go on: who calls, may they, are there too many, how long have we. Throws DomainError. */
   admit(call: Call): void | Promise<void>;
   /**
@@ -34,8 +48,11 @@ export interface Pipeline {
    * it before `invoke` and `stream`. A streamed request comes while the verb runs: its door proves, with nothing, before it.
    */
   prove(call: Call, body: Buffer): void | Promise<void>;
-  /** Runs a method that answers one message. Throws what `close` understands. */
-  invoke(call: Call, input: Input): Message | Promise<Message>;
+  /**
+   * Runs a method that answers one message. `aside` is what a door asks for itself: no hook gets to see that answer. Throws what
+   * `close` understands.
+   */
+  invoke(call: Call, input: Input, aside?: boolean): Message | Promise<Message>;
   /** Runs a method that answers a stream. */
   stream(call: Call, input: Input): Pushed<Message>;
   /** Ends the call: one line in the access log, and the error as the caller may see it. */
@@ -53,17 +70,21 @@ const FRESH = 1_000;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline {
-  const { authenticate, messageBytes, isAllowedOrigin = () => false } = options;
+  const { authenticate, messageBytes, isAllowedOrigin = () => false, rates = unlimited, remoteOf = peerOf } = options;
   const contextOf = contextMaker(ports, isAllowedOrigin);
-  const rates = options.limitRates ? rateLimiter() : unlimited;
   const identify = createAdmission(ports, { authenticate, rates, isAllowedOrigin });
+  const hooks =
+    options.hooks &&
+    createHookRunner({ hooks: options.hooks, log: ports.log, signatureName: ports.settings.auth.signatureName });
 
   const idempotencyOf = (call: Call, input: Input): Idempotency | undefined => {
     const key = call.idempotencyKey;
     if (key === undefined || call.method.readOnly || isStream(input)) return undefined;
     const who = call.caller.kind === "account" ? call.caller.accountId : call.caller.kind;
-    const hash = ports.key.mac("idempotency", toBinary(call.method.input, input));
-    return { scope: `${who} ${call.method.name}`, key, hash };
+    const request = toBinary(call.method.input, input);
+    const isOfRequest = (hash: Uint8Array) => ports.key.verifies("idempotency", request, hash);
+    const hash = ports.key.mac("idempotency", request);
+    return { scope: `${who} ${call.method.name}`, key, hash, isOfRequest };
   };
 
   /** Whether the body took so long that the token or cookie of the call may have been revoked meanwhile. */
@@ -76,6 +97,12 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
     return proof?.(body);
   };
 
+  const proveAll = (call: Call, body: Buffer) => {
+    const again = isStale(call) ? identify(call) : undefined;
+    // A cookie that died meanwhile may have left it to a signature.
+    return again === undefined ? proveBody(call, body) : again.then(() => proveBody(call, body));
+  };
+
   const start = (call: Call, input: Input): unknown => {
     if (call.proof !== undefined) throw new Error(`${call.method.name} was to run before its caller was proved`);
     const schema = call.method.input;
@@ -86,26 +113,31 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
 
   return {
     messageBytes,
+    remoteOf,
+    isHooked: hooks !== undefined,
 
     admit(call) {
+      checkDenied(call);
       const { headers } = call.request;
       call.idempotencyKey = idempotencyKeyOf(headers);
       const length = call.method.streamsRequests ? undefined : headers["content-length"];
       if (length !== undefined && Number(length) > messageBytes + ENVELOPE) throw tooLarge(messageBytes);
       call.startTimer();
-      return identify(call);
+      call.remote = remoteOf(call.request);
+      return hooks === undefined ? identify(call) : hooks.admit(call, () => identify(call));
     },
 
     prove(call, body) {
-      const again = isStale(call) ? identify(call) : undefined;
-      // A cookie that died meanwhile may have left it to a signature.
-      return again === undefined ? proveBody(call, body) : again.then(() => proveBody(call, body));
+      if (hooks === undefined || (call.proof === undefined && !isStale(call))) return proveAll(call, body);
+      return hooks.prove(call, () => proveAll(call, body));
     },
 
-    invoke(call, input) {
-      const answer = start(call, input);
-      if (!(answer instanceof Promise)) return create(call.method.output, answer as Init);
-      const response = answer.then((init) => create(call.method.output, init));
+    invoke(call, input, aside = false) {
+      const answer = audited(ports, call, input, start(call, input));
+      const { output } = call.method;
+      if (hooks !== undefined && !aside) return call.within(hooked(hooks, call, answer));
+      if (!(answer instanceof Promise)) return create(output, answer as Init);
+      const response = answer.then((init) => create(output, init));
       return call.within(response);
     },
 
@@ -151,6 +183,11 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
 }
 
 type Init = MessageInitShape<DescMessage>;
+
+/** What a verb answers, as an app's hooks would have it. */
+async function hooked(hooks: HookRunner, call: Call, answer: unknown): Promise<Message> {
+  return hooks.answer(call, create(call.method.output, (await answer) as Init));
+}
 
 function isStream(input: Input): input is AsyncIterable<Message> {
   return Symbol.asyncIterator in input;

@@ -1,84 +1,107 @@
-import { LRUCache } from "lru-cache";
 import { RateClass } from "#gen/backstay/options/v1/options_pb.js";
 import { addressKey } from "../kernel/address.js";
-import { DomainError } from "../kernel/errors.js";
+import type { InstanceKey } from "../kernel/instance-key.js";
+import type { Bus } from "../platform/bus/bus.js";
 import type { Call } from "./call.js";
+import type { Method } from "./methods.js";
+import { type Bucket, type Budget, checkBucket, createBuckets } from "./rate-buckets.js";
+import { rateNotices } from "./rate-notices.js";
 
-interface Budget {
-  perMinute: number;
-  burst: number;
+/** Calls a minute of each class, as the settings `limits.*_per_minute` have them. */
+export interface RateLimits {
+  readonly reads: number;
+  readonly writes: number;
+  readonly secrets: number;
+  readonly streams: number;
 }
-
-/** Calls a minute, and how many may come at once. Accounts are counted by account, others by address. */
-const BUDGETS: Partial<Record<RateClass, Budget>> = {
-  [RateClass.READ]: { perMinute: 6_000, burst: 600 },
-  [RateClass.WRITE]: { perMinute: 1_200, burst: 200 },
-  [RateClass.SECRET]: { perMinute: 30, burst: 30 },
-  [RateClass.STREAM]: { perMinute: 120, burst: 60 },
-};
-
-/** Calls of an address whose token was refused: each cost a look at the database. */
-const REFUSALS: Budget = { perMinute: 1_200, burst: 600 };
-
-/** Signatures of an address that were refused. A secret can be guessed by signing with it, so they are as few as sign-ins. */
-const GUESSES: Budget = { perMinute: 30, burst: 30 };
 
 /** What of a call was refused. */
 export type Refused = "token" | "signature";
 
-interface Bucket {
-  tokens: number;
-  at: number;
-}
+/** What a call is counted by. */
+export type Counted = Pick<Call, "caller" | "remote"> & { readonly method: Pick<Method, "rateClass"> };
 
-/** The budgets of this node. Each throws RATE_LIMITED with the time after which a repeat will pass. */
+/** The budgets of this node, of which the others hear. Each throws RATE_LIMITED with the time after which a repeat will pass. */
 export interface RateLimiter {
-  /** Counts a call that is about to be carried out. */
-  count(call: Call): void;
+  /** Counts a call that is about to be carried out; one that is refused counts for nothing. */
+  count(call: Counted): void;
   /** Throws while the call's address has spent its refusals. */
-  checkRefusals(call: Call, of: Refused): void;
+  checkRefusals(call: Counted, of: Refused): void;
   /** Counts a call whose token, cookie or signature was refused. */
-  countRefusal(call: Call, of: Refused): void;
+  countRefusal(call: Counted, of: Refused): void;
+  /** Tells the other nodes nothing any more, and hears nothing. */
+  stop(): void;
 }
 
-export const unlimited: RateLimiter = { count() {}, checkRefusals() {}, countRefusal() {} };
+export const unlimited: RateLimiter = { count() {}, checkRefusals() {}, countRefusal() {}, stop() {} };
 
-export function rateLimiter(): RateLimiter {
-  const buckets = new LRUCache<string, Bucket>({ max: 100_000 });
+/** Of the calls of a minute so many may come at once, and the least is that. */
+const BURST = { share: 0.1, least: 30 };
 
-  const filled = (key: string, budget: Budget): Bucket => {
-    const now = performance.now();
-    const bucket = buckets.get(key) ?? { tokens: budget.burst, at: now };
-    bucket.tokens = Math.min(budget.burst, bucket.tokens + ((now - bucket.at) * budget.perMinute) / 60_000);
-    bucket.at = now;
-    buckets.set(key, bucket);
-    return bucket;
+/** How much more than one account all who share an address may call. */
+const SHARED_BY = 10;
+
+/** Calls of an address whose token was refused: each cost a look at the database. */
+const REFUSED_TOKENS: Budget = { perMinute: 1_200, burst: 600 };
+
+/** The classes that are counted. */
+const CLASSES: Partial<Record<RateClass, keyof RateLimits>> = {
+  [RateClass.READ]: "reads",
+  [RateClass.WRITE]: "writes",
+  [RateClass.SECRET]: "secrets",
+  [RateClass.STREAM]: "streams",
+};
+
+/**
+ * Counts calls by token buckets. An account has one for each class, whatever address it calls from; so has each address that
+ * calls without saying who it is; and one ten times as large all who call from an address. Secrets are counted by address
+ * alone: who guesses them may say he is anybody.
+ */
+export function rateLimiter({ bus, key, limits }: { bus: Bus; key: InstanceKey; limits: RateLimits }): RateLimiter {
+  const budgets = budgetsOf(limits);
+  const buckets = createBuckets(budgets, (text) => key.mac("rate-bucket", text).toString("base64url", 0, 18));
+  const notices = rateNotices(bus, buckets);
+
+  const take = (bucket: Bucket) => {
+    bucket.tokens -= 1;
+    notices.spent(bucket);
   };
-
-  const check = (bucket: Bucket, budget: Budget) => {
-    if (bucket.tokens >= 1) return;
-    const retryAfterMs = Math.ceil(((1 - bucket.tokens) * 60_000) / budget.perMinute);
-    throw new DomainError("RATE_LIMITED", undefined, { retryAfterMs });
-  };
-
-  const budgets = { token: REFUSALS, signature: GUESSES };
-  const refusals = (call: Call, of: Refused) => filled(`refused ${of} ${addressKey(call.remote)}`, budgets[of]);
+  const refusals = ({ remote }: Counted, of: Refused) => buckets.filled(`refused ${of}`, addressKey(remote));
 
   return {
-    count(call) {
-      const { rateClass } = call.method;
-      const budget = BUDGETS[rateClass];
-      if (budget === undefined) return;
-      // Guessing secrets is counted by address whoever the caller says he is.
-      const byAccount = call.caller.kind === "account" && rateClass !== RateClass.SECRET;
-      const who = byAccount && call.caller.kind === "account" ? call.caller.accountId : addressKey(call.remote);
-      const bucket = filled(`${rateClass} ${who}`, budget);
-      check(bucket, budget);
-      bucket.tokens -= 1;
+    count({ method, caller, remote }) {
+      const kind = CLASSES[method.rateClass];
+      if (kind === undefined) return;
+      const address = addressKey(remote);
+      const byAccount = caller.kind === "account" && kind !== "secrets";
+      const own = buckets.filled(kind, byAccount ? caller.accountId : address);
+      checkBucket(own);
+      if (kind !== "secrets") {
+        const shared = buckets.filled(`${kind} of all`, address);
+        checkBucket(shared);
+        take(shared);
+      }
+      take(own);
     },
-    checkRefusals: (call, of) => check(refusals(call, of), budgets[of]),
-    countRefusal(call, of) {
-      refusals(call, of).tokens -= 1;
-    },
+    checkRefusals: (call, of) => checkBucket(refusals(call, of)),
+    countRefusal: (call, of) => take(refusals(call, of)),
+    stop: () => notices.stop(),
   };
+}
+
+function budgetsOf(limits: RateLimits): ReadonlyMap<string, Budget> {
+  const budgets = new Map<string, Budget>();
+  for (const [kind, perMinute] of Object.entries(limits)) {
+    budgets.set(kind, budgetOf(perMinute));
+    if (kind !== "secrets") budgets.set(`${kind} of all`, budgetOf(perMinute * SHARED_BY));
+  }
+  budgets.set("refused token", REFUSED_TOKENS);
+  // A secret can be guessed by signing with it, so refused signatures are as few as sign-ins.
+  budgets.set("refused signature", budgetOf(limits.secrets));
+  return budgets;
+}
+
+function budgetOf(perMinute: number): Budget {
+  const burst = Math.max(BURST.least, perMinute * BURST.share);
+  return { perMinute, burst: Math.min(perMinute, burst) };
 }

@@ -1,5 +1,6 @@
-import type { SignedRequest } from "../kernel/signature.js";
+import type { Carrier, SignedRequest } from "../kernel/signature.js";
 import type { CallRequest } from "./call.js";
+import { cookieOf } from "./cookie.js";
 import { hostOf } from "./origins.js";
 import { pathOf, queryOf } from "./url.js";
 
@@ -8,28 +9,64 @@ export function isSignedByHeader({ headers }: CallRequest, name: string): boolea
   return typeof headers[name] === "string";
 }
 
-/** Finds the signature of requests, in the header of its name or the query parameter. */
+/**
+ * The header, and query parameter, where a signature stands in the form of an access token: `bk-access-token` for
+ * `bk-signature`, and so on for other names.
+ */
+export function accessTokenName(signatureName: string): string {
+  return signatureName.endsWith("signature")
+    ? signatureName.replace(/signature$/, "access-token")
+    : `${signatureName}-access-token`;
+}
+
+/** A signature as text, and where it stood. */
+export interface SentSignature {
+  readonly carrier: Carrier;
+  readonly text: string;
+}
+
+/** Finds the signature of requests: in the header of its name, the query parameter, as an access token, or in the cookie. */
 export interface SignatureReader {
-  /** The text of the signature, if there is one. */
-  sent(request: CallRequest): string | undefined;
+  /** The first of those that the request has. */
+  sent(request: CallRequest): SentSignature | undefined;
   /** What a signature of this request covers. */
   signed(request: CallRequest): SignedRequest;
 }
 
 export function signatureReader(name: string): SignatureReader {
-  const parameter = `${name}=`;
-  const isSignature = (piece: string) => piece === name || piece.startsWith(parameter);
-  return {
-    sent({ headers, url }) {
-      const header = headers[name];
-      if (typeof header === "string") return asUtf8(header);
+  const token = accessTokenName(name);
+  const parameters = [
+    { carrier: "query", prefix: `${name}=` },
+    { carrier: "access-token", prefix: `${token}=` },
+  ] as const;
+  const isSignature = (piece: string) => piece === name || piece.startsWith(`${name}=`);
+
+  const inHeader = (headers: CallRequest["headers"]): SentSignature | undefined => {
+    const signature = headers[name];
+    if (typeof signature === "string") return { carrier: "header", text: asUtf8(signature) };
+    const access = headers[token];
+    return typeof access === "string" ? { carrier: "access-token", text: asUtf8(access) } : undefined;
+  };
+
+  const inQuery = (url: string | undefined): SentSignature | undefined => {
+    for (const { carrier, prefix } of parameters) {
       // Most URLs have none, and this is all they pay.
-      if (url === undefined || !url.includes(parameter)) return undefined;
+      if (url === undefined || !url.includes(prefix)) continue;
       const piece = queryOf(url)
         .split("&")
-        .find((one) => one.startsWith(parameter));
-      return piece && decoded(piece.slice(parameter.length));
-    },
+        .find((one) => one.startsWith(prefix));
+      if (piece !== undefined) return { carrier, text: decoded(piece.slice(prefix.length)) };
+    }
+    return undefined;
+  };
+
+  const inCookie = (cookie: string | undefined): SentSignature | undefined => {
+    const value = cookie?.includes(name) ? cookieOf(cookie, name) : undefined;
+    return value === undefined ? undefined : { carrier: "session", text: percentDecoded(value) };
+  };
+
+  return {
+    sent: ({ headers, url }) => inHeader(headers) ?? inQuery(url) ?? inCookie(headers.cookie),
 
     signed(request) {
       const { method = "", url = "", headers } = request;
@@ -55,9 +92,14 @@ function asUtf8(header: string): string {
 
 /** A plus is a blank in a URL; in base64, which has no blanks, it was meant to be one. */
 function decoded(value: string): string {
+  const fields = percentDecoded(value.replaceAll("+", " ")).split("|");
+  return fields.map((field, at) => (at === 3 || at === 5 ? field.replaceAll(" ", "+") : field)).join("|");
+}
+
+/** As it is, when it is not percent-encoded. */
+function percentDecoded(value: string): string {
   try {
-    const fields = decodeURIComponent(value.replaceAll("+", " ")).split("|");
-    return fields.map((field, at) => (at === 3 || at === 5 ? field.replaceAll(" ", "+") : field)).join("|");
+    return decodeURIComponent(value);
   } catch {
     return value;
   }

@@ -1,6 +1,7 @@
-import type { SessionCookie } from "../context.js";
+import type { KeptCookies, KeptName, SessionCookie } from "../context.js";
 import { DomainError } from "../kernel/errors.js";
 import type { Call, CallRequest } from "./call.js";
+import { cookieOf } from "./cookie.js";
 import { hostOf, type IsAllowedOrigin, isForeign, mayChangeSession } from "./origins.js";
 import { isSignedByHeader } from "./sent-signature.js";
 
@@ -9,7 +10,9 @@ const SECURE = "__Host-backstay";
 /** For a plain connection that never leaves the machine; a name of its own, so that it cannot be taken for the other. */
 const LOCAL = "backstay_dev";
 
-const FLAGS = { [SECURE]: "Path=/; Secure; HttpOnly; SameSite=Lax", [LOCAL]: "Path=/; HttpOnly; SameSite=Lax" };
+const SECURE_FLAGS = "Path=/; Secure; HttpOnly; SameSite=Lax";
+const LOCAL_FLAGS = "Path=/; HttpOnly; SameSite=Lax";
+const FLAGS = { [SECURE]: SECURE_FLAGS, [LOCAL]: LOCAL_FLAGS };
 
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
 const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
@@ -61,6 +64,32 @@ export function sessionOf(call: Call, { isAllowedOrigin, signatureName }: Sessio
   };
 }
 
+/** A call's other cookies, for its verb. */
+export function keptCookies(call: Call, { isAllowedOrigin }: SessionOptions): KeptCookies {
+  const { request } = call;
+  const local = isLocal(request);
+  const nameOf = (name: KeptName) => (local ? `backstay_${name}_dev` : `__Host-backstay_${name}`);
+  const replace = (name: KeptName, value: string, seconds: number) => {
+    const cookie = nameOf(name);
+    const others = call.cookies.filter((one) => !one.startsWith(`${cookie}=`));
+    const flags = local ? LOCAL_FLAGS : SECURE_FLAGS;
+    call.cookies.splice(0, call.cookies.length, ...others, `${cookie}=${value}; Max-Age=${seconds}; ${flags}`);
+  };
+  return {
+    sent(name) {
+      const { cookie } = request.headers;
+      return cookie === undefined || isForeign(request, isAllowedOrigin) ? undefined : cookieOf(cookie, nameOf(name));
+    },
+    set: (name, value, ttlMs) => replace(name, value, Math.ceil(ttlMs / 1000)),
+    clear: (name) => replace(name, "", 0),
+  };
+}
+
+/** The origin a request was sent to, when it never left the machine. */
+export function localOriginOf(request: CallRequest): string | undefined {
+  return isLocal(request) ? `http://${hostOf(request)}` : undefined;
+}
+
 /**
  * Whether who calls is proved by a header that no link, form or page of another site can make a browser send. A signature in
  * the URL is no such proof: whoever made it can have others send it.
@@ -76,12 +105,4 @@ function isLocal(request: CallRequest): boolean {
   if (!socket || socket.encrypted) return false;
   const local = LOOPBACK_ADDRESS.test(socket.remoteAddress ?? "") && LOOPBACK_HOST.test(hostOf(request));
   return local && PROXIED.every((name) => headers[name] === undefined);
-}
-
-function cookieOf(header: string, name: string): string | undefined {
-  for (const pair of header.split(";")) {
-    const text = pair.trimStart();
-    if (text.startsWith(name) && text[name.length] === "=") return text.slice(name.length + 1).trimEnd();
-  }
-  return undefined;
 }

@@ -3,6 +3,7 @@ import { AnySchema, anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import type { DomainError, ErrorKind } from "../kernel/errors.js";
+import { Redirect } from "../kernel/redirect.js";
 
 /** The one table from kind to Connect code and HTTP status. */
 const CODES: Record<ErrorKind, { code: Code; http: number }> = {
@@ -31,8 +32,9 @@ export function httpStatus(error: DomainError): number {
   return CODES[error.kind].http;
 }
 
-/** The same at doors whose clients expect nothing else of 413. */
+/** The same at doors whose clients expect nothing else of 413, and go where they are sent. */
 export function plainStatus(error: DomainError): number {
+  if (error instanceof Redirect) return error.status;
   return error.reason === "MESSAGE_TOO_LARGE" ? 413 : httpStatus(error);
 }
 

@@ -98,12 +98,31 @@ describe("the app of a process", () => {
     expect(() => declare(theBackend(nobody))).toThrow(says);
   });
 
-  it("declares no job once it is being started", async () => {
+  it("keeps hooks by what they are asked about, and refuses malformed ones where they are declared", () => {
+    const app = theBackend(nobody);
+    const { hooks } = theRegistry().declared;
+    expect(hooks.all()).toBeUndefined();
+    app.beforeAuth("/account/*", () => ({ allow: true }));
+    app.afterAuth("MessageService/*", async (_, { caller }) => (caller ? undefined : { status: 401, message: "No." }));
+    app.afterAuth(/\.html$/, () => ({ redirect: "/login", status: 303 }));
+    app.afterCall({ method: "GET", path: "/message/get" }, (_, { response }) => ({ response }));
+    const names = Object.values(hooks.all()!).map((declared) => declared.map(({ name }) => name));
+    expect(names).toEqual([
+      ["beforeAuth /account/*"],
+      ["afterAuth MessageService/*", "afterAuth /\\.html$/"],
+      ["afterCall GET /message/get"],
+    ]);
+    expect(() => app.beforeAuth("message", () => {})).toThrow("beforeAuth message: write RPCs as MessageService/*");
+    expect(() => app.afterCall("/a", undefined as never)).toThrow("afterCall /a: it needs a function");
+  });
+
+  it("declares no job and no hook once it is being started", async () => {
     const { host } = recorder();
     const app = theBackend(host);
     await app.start();
     expect(() => app.job("app.late", () => {})).toThrow("job app.late: declare it before app.start()");
     expect(() => app.cron("app.late", "* * * * *", "app.x")).toThrow("cron app.late: declare it before app.start()");
+    expect(() => app.beforeAuth("/a", () => {})).toThrow("app.beforeAuth: declare it before app.start()");
   });
 
   it("submits by name and by what was registered, alone and in a transaction", async () => {

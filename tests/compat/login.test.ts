@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { turnOn } from "../domains/auth/authenticator.js";
 import { startBackstay, type TestBackstay } from "../support/backstay.js";
 import { addAccount, get, post, type Signer } from "./predecessor.js";
 
@@ -47,6 +48,17 @@ describe("/login", () => {
     ];
     expect(replies.map(({ status }) => status)).toEqual([401, 401]);
     expect(replies[0]!.json).toEqual(replies[1]!.json);
+  });
+
+  it("takes a code of the account's authenticator, or a recovery code, as `otp`", async () => {
+    const eve = await addAccount(backstay, "Eve");
+    const secrets = { login: eve.login, secret: eve.secret };
+    const { tokens } = await backstay.anonymous().auth.signIn(secrets);
+    const clock = { now: () => new Date(), advance() {}, set() {} };
+    const { recoveryCodes } = await turnOn(backstay, tokens!.accessToken, clock);
+    expect((await post(backstay, "/login", form(secrets))).json).toMatchObject({ status: 401 });
+    const reply = await post(backstay, "/login", form({ ...secrets, otp: recoveryCodes[0]! }));
+    expect(reply).toMatchObject({ status: 200, json: { id: eve.id } });
   });
 
   it("says which parameter is missing", async () => {

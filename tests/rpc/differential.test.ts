@@ -61,7 +61,7 @@ const caller = {
 // The service may have more methods than are compared here.
 const others = Object.fromEntries(MessageService.methods.map(({ localName }) => [localName, () => ({})]));
 const methods = methodTable([serve(MessageService, { ...others, ...handlers } as never)]);
-const pipeline = createPipeline(ports, { authenticate: () => caller, messageBytes: 1 << 20, limitRates: false });
+const pipeline = createPipeline(ports, { authenticate: () => caller, messageBytes: 1 << 20 });
 const codec = createCodec({ ignoreUnknownFields: false });
 const dispatcher = createDispatcher(pipeline, codec);
 const framed = createFramedDoor(methods.values(), pipeline, codec);

@@ -25,7 +25,7 @@ export function streamDoor(handlers: Record<string, Handler>, watch: { admitted?
   const authenticate = () => {
     throw new Error("nobody signs in here");
   };
-  const inner = createPipeline(ports, { authenticate, messageBytes: MESSAGE_BYTES, limitRates: false });
+  const inner = createPipeline(ports, { authenticate, messageBytes: MESSAGE_BYTES });
   const pipeline: Pipeline = {
     ...inner,
     admit(call) {

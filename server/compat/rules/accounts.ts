@@ -89,7 +89,10 @@ export const accountRules: readonly CompatRule[] = [
 
   compatRule("/account/update", AccountService.method.updateAccount, {
     ask: (given) => {
-      const paths = TEXTS.filter((name) => given.has(name));
+      // What an account has besides is asked for too, so that it is refused rather than passed over.
+      const paths = Object.keys(COLUMNS)
+        .filter((name) => given.has(name))
+        .map(columnOf);
       if (paths.length === 0) throw new DomainError("INVALID_FIELD", `Give one of ${TEXTS.join(", ")} to change.`);
       return { account: { ...textsOf(given), id: "me" }, updateMask: { paths } };
     },

@@ -4,9 +4,14 @@ import { accountRecord } from "./accounts.js";
 
 export const authRules: readonly CompatRule[] = [
   compatRule("/login", AuthService.method.signIn, {
-    secrets: ["secret"],
+    secrets: ["secret", "otp"],
     untypedForm: true,
-    ask: (given) => ({ login: given.text("login"), secret: given.text("secret"), cookie: given.yes("_session") }),
+    ask: (given) => ({
+      login: given.text("login"),
+      secret: given.text("secret"),
+      otp: given.text("otp"),
+      cookie: given.yes("_session"),
+    }),
     reply: ({ account }) => accountRecord(account),
   }),
 

@@ -1,9 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { CallRequest } from "../../rpc/call.js";
+import { localOriginOf } from "../../rpc/session-cookie.js";
+import { type InboxMail, inboxPage } from "./inbox.js";
 
 /** The few pages the server has of its own. */
 export interface Pages {
-  find(path: string): Page | undefined;
+  /** The page a request to `path` gets. */
+  find(path: string, req: CallRequest): Page | undefined;
 }
 
 export interface Page {
@@ -11,15 +15,37 @@ export interface Page {
   headers: Record<string, string>;
 }
 
-/** `/` tells in development what this is and what to try; `/setup` makes the first administrator. */
-export function createPages(options: { development: boolean; version: string }): Pages {
-  const pages = new Map([["/setup", load("setup.html", options.version)]]);
-  if (options.development) pages.set("/", load("start.html", options.version));
-  return { find: (path) => pages.get(path) };
+export interface PagesOptions {
+  development: boolean;
+  version: string;
+  /** The mails of the development inbox, newest first; absent where there is none. */
+  inbox: (() => readonly InboxMail[]) | undefined;
+}
+
+/**
+ * `/` tells in development what this is and what to try; `/setup` makes the first administrator; `/inbox` shows the mails of the
+ * development inbox.
+ */
+export function createPages({ development, version, inbox }: PagesOptions): Pages {
+  const pages = new Map([["/setup", load("setup.html", version)]]);
+  if (development) pages.set("/", load("start.html", version));
+  return {
+    find(path, req) {
+      if (path !== "/inbox" || inbox === undefined) return pages.get(path);
+      // Mails have codes in them: they are shown to somebody at this machine, and not to a page that gave its own host our address,
+      // nor to one that calls from another origin.
+      const isShown = localOriginOf(req) !== undefined && req.headers.origin === undefined;
+      return isShown ? pageOf(inboxPage(inbox())) : undefined;
+    },
+  };
 }
 
 function load(name: string, version: string): Page {
-  const body = readFileSync(new URL(name, import.meta.url), "utf8").replaceAll("{{version}}", version);
+  return pageOf(readFileSync(new URL(name, import.meta.url), "utf8").replaceAll("{{version}}", version));
+}
+
+/** A page that loads nothing, runs no script but its own, and cannot be framed. */
+function pageOf(body: string): Page {
   const hashes = [...body.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(
     ([, script]) => `'sha256-${createHash("sha256").update(script!).digest("base64")}'`,
   );

@@ -3,6 +3,7 @@ export { http } from "#gen/google/api/annotations_pb.js";
 export type { HttpRule } from "#gen/google/api/http_pb.js";
 export { ANONYMOUS } from "../../kernel/caller.js";
 export { DomainError } from "../../kernel/errors.js";
+export { Redirect } from "../../kernel/redirect.js";
 export { encoder } from "../../kernel/share.js";
 export { readBody, readPieces } from "../../rpc/body.js";
 export { Call, type CallRequest } from "../../rpc/call.js";

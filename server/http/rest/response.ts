@@ -8,6 +8,7 @@ import {
   hangUpAfter,
   isGone,
   plainStatus,
+  Redirect,
   type Request,
   type Response,
   statusJson,
@@ -109,7 +110,9 @@ function sendStatus(
   return undefined;
 }
 
-function headersOf({ kind, retryAfterMs }: DomainError): OutgoingHttpHeaders {
+function headersOf(error: DomainError): OutgoingHttpHeaders {
+  if (error instanceof Redirect) return { location: error.location };
+  const { kind, retryAfterMs } = error;
   if (kind === "unauthenticated") return { "www-authenticate": "Bearer" };
   return retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
 }

@@ -80,7 +80,7 @@ export function createSocketDoor(parts: SocketParts, options: SocketOptions): Up
   const open = async (req: IncomingMessage, socket: Socket, head: Buffer, id: string) => {
     checkRequest(req);
     const { remoteAddress, encrypted = false } = socket as Socket & { encrypted?: boolean };
-    const leave = seats.take(remoteAddress ?? "");
+    const leave = seats.take(pipeline.remoteOf(req as CallRequest));
     try {
       const caller = await identify(req);
       const ws = handshake(req, socket, head);

@@ -1,4 +1,4 @@
-import type { Caller } from "../../kernel/caller.js";
+import type { Caller, Loss } from "../../kernel/caller.js";
 import { type NotifyTarget, SOCKET_NOTICES, type SocketNotice } from "../../kernel/sockets.js";
 import { DRAIN_CLOSE_MS, GOING_AWAY, SIGN_IN_OVER } from "./limits.js";
 import type { Line } from "./line.js";
@@ -18,7 +18,7 @@ export interface Hub {
 
 /** Listens to the bus and looks at its sockets until the server begins to stop. */
 export function createHub(options: SocketOptions): Hub {
-  const { ports, onRevoked, isSignedIn, signedOut, enterPresence, heartbeat, pingMs = PING_MS } = options;
+  const { ports, onLoss, lossesOf, enterPresence, heartbeat, pingMs = PING_MS } = options;
   const lines = new Set<Line>();
   const byAccount = new Map<string, Set<Line>>();
   /** What ends the ownership of each socket. */
@@ -33,14 +33,15 @@ export function createHub(options: SocketOptions): Hub {
     owned.get(line)?.();
     line.caller = caller;
     const unlist = accountId === undefined ? () => {} : list(line, accountId);
-    const forget = onRevoked(caller, () => line.close(SIGN_IN_OVER, "TOKEN_REVOKED"));
+    const forget = onLoss(caller, (loss) => endFor(line, loss));
     owned.set(line, () => {
       leave();
       unlist();
       forget();
     });
     // Whoever was let in just before he was revoked did not hear of it. When that cannot be known now, the next check tells.
-    if (!(await isSignedIn(caller).catch(() => true))) line.close(SIGN_IN_OVER, "TOKEN_REVOKED");
+    const losses = await lossesOf([caller]).catch(() => undefined);
+    endFor(line, losses?.get(caller));
   };
 
   const list = (line: Line, accountId: string) => {
@@ -80,10 +81,10 @@ export function createHub(options: SocketOptions): Hub {
 
   /** For what no revocation tells of, and for those that were lost on the way here. */
   const checkSignIns = async () => {
-    const owners = [...lines].filter(({ caller }) => caller.kind === "account");
-    const gone = await signedOut(owners.map(({ caller }) => caller));
+    const owners = [...lines].filter(({ caller }) => caller.kind !== "anonymous");
+    const losses = await lossesOf(owners.map(({ caller }) => caller));
     // Who came with another token meanwhile is another caller.
-    for (const line of owners) if (gone.has(line.caller)) line.close(SIGN_IN_OVER, "TOKEN_REVOKED");
+    for (const line of owners) endFor(line, losses.get(line.caller));
   };
   let isChecking = false;
   const checks = setInterval(async () => {
@@ -121,6 +122,12 @@ export function createHub(options: SocketOptions): Hub {
     },
     own,
   };
+}
+
+/** Who has lost a role may open another at once, with what he may do then. */
+function endFor(line: Line, loss: Loss | undefined): void {
+  if (loss === "sign-in") line.close(SIGN_IN_OVER, "TOKEN_REVOKED");
+  else if (loss === "role") line.close(GOING_AWAY, "ROLES_CHANGED");
 }
 
 function isMeant(line: Line, { query, path }: NotifyTarget): boolean {

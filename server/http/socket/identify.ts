@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
 import { Call, type CallRequest } from "../../rpc/call.js";
 import type { Method } from "../../rpc/methods.js";
+import { isSignedByKey } from "../../rpc/sent-key-signature.js";
 import { signatureReader } from "../../rpc/sent-signature.js";
 import { sentSession } from "../../rpc/session-cookie.js";
 
@@ -24,6 +25,7 @@ export function socketCalls(model: Method, signatureName: string): SocketCalls {
     ...model,
     name,
     access,
+    denied: false,
     rateClass,
     stream: false,
     streamsRequests: false,
@@ -46,7 +48,8 @@ export function socketCalls(model: Method, signatureName: string): SocketCalls {
       const request = openingRequest(req);
       const { authorization, cookie } = request.headers;
       const hasSession = cookie !== undefined && sentSession(request) !== undefined;
-      const isProved = authorization !== undefined || hasSession || signatures.sent(request) !== undefined;
+      const isSigned = isSignedByKey(request) || signatures.sent(request) !== undefined;
+      const isProved = authorization !== undefined || hasSession || isSigned;
       return new Call(isProved ? asAccount : asNobody, "socket", request);
     },
 
@@ -71,11 +74,13 @@ function openingRequest(req: IncomingMessage): CallRequest {
 }
 
 /**
- * What is kept of the headers for a socket's calls: where it was opened, and that whatever comes over it was sent by a script,
+ * What is kept of the headers for a socket's calls: from where and where it was opened, and that whatever comes over it was sent by a script,
  * never by a link or a form, since a page of another site cannot open one.
  */
-export function keptHeaders({ host, origin }: IncomingHttpHeaders): IncomingHttpHeaders {
-  return { host, ...(origin && { origin }), "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors" };
+export function keptHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { host, origin, "x-forwarded-for": forwarded } = headers;
+  const where = { host, ...(origin && { origin }), ...(forwarded && { "x-forwarded-for": forwarded }) };
+  return { ...where, "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors" };
 }
 
 function protocolsOf({ headers }: IncomingMessage): string[] {

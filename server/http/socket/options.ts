@@ -1,5 +1,5 @@
 import type { Ports } from "../../context.js";
-import type { Caller } from "../../kernel/caller.js";
+import type { Caller, Loss } from "../../kernel/caller.js";
 import type { SocketPaths } from "../../kernel/sockets.js";
 import type { IsAllowedOrigin } from "../../rpc/origins.js";
 
@@ -14,12 +14,10 @@ export interface SocketOptions {
   /** The header, and query parameter, of a signature. */
   readonly signatureName: string;
   readonly isAllowedOrigin: IsAllowedOrigin;
-  /** Calls back when the caller's sign-in is revoked anywhere; returns what ends that. */
-  readonly onRevoked: (caller: Caller, listener: () => void) => () => void;
-  /** Whether what proved the caller still stands. */
-  readonly isSignedIn: (caller: Caller) => Promise<boolean>;
-  /** Those of some callers whose proof stands no more. */
-  readonly signedOut: (callers: readonly Caller[]) => Promise<ReadonlySet<Caller>>;
+  /** Calls back when the caller's sign-in is revoked anywhere, or a role of his; returns what ends that. */
+  readonly onLoss: (caller: Caller, listener: (loss: Loss) => void) => () => void;
+  /** What some callers have lost since they were admitted, of those who did. */
+  readonly lossesOf: (callers: readonly Caller[]) => Promise<ReadonlyMap<Caller, Loss>>;
   /** How often that is asked, in milliseconds. */
   readonly heartbeat: number;
   /** How long a socket lives that a signature opened, in milliseconds. */

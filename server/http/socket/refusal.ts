@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { DomainError } from "../../kernel/errors.js";
+import { Redirect } from "../../kernel/redirect.js";
 import { plainStatus, statusJson } from "../../rpc/wire-errors.js";
 import { linger } from "../listener/linger.js";
 import { refusalText } from "../listener/refusal.js";
@@ -14,7 +15,8 @@ export function refuseUpgrade(socket: Socket, requestId: string, error: DomainEr
     "content-length": String(Buffer.byteLength(body)),
     "x-request-id": requestId,
   };
-  if (error.kind === "unauthenticated") headers["www-authenticate"] = "Bearer";
+  if (error instanceof Redirect) headers.location = error.location;
+  else if (error.kind === "unauthenticated") headers["www-authenticate"] = "Bearer";
   if (error.reason === "METHOD_NOT_ALLOWED") headers.allow = "GET";
   if (error.retryAfterMs !== undefined) headers["retry-after"] = String(Math.ceil(error.retryAfterMs / 1000));
   linger(socket);

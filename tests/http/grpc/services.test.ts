@@ -9,7 +9,7 @@ import { until } from "../../../server/http/grpc/until.js";
 import { serve } from "../../../server/manifest.js";
 import { within } from "../../domains/support.js";
 
-const ours = [serve(SystemService, { ping: () => ({}), getInfo: () => ({}) })];
+const ours = [serve(SystemService, { ping: () => ({}), getInfo: () => ({}), getKeyStatus: () => ({}) })];
 
 describe("the services for gRPC's own tools", () => {
   const namesOf = (reflection: boolean) =>

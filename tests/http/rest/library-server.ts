@@ -59,7 +59,7 @@ export function createDoor(services: readonly Served[], options: LibraryOptions 
   const log = { info: (line: CallLine) => calls.push(line), error: (line: CallLine) => calls.push(line) };
   const key = instanceKey(Buffer.alloc(32, 7));
   const ports = { log, key, database: { during: () => undefined } } as unknown as Ports;
-  const pipeline = createPipeline(ports, { authenticate, messageBytes, limitRates: false });
+  const pipeline = createPipeline(ports, { authenticate, messageBytes });
   const admit = pipeline.admit;
   pipeline.admit = (call) => {
     onCall?.(call);

@@ -1,0 +1,46 @@
+import type { Message } from "@bufbuild/protobuf";
+import { Access } from "#gen/backstay/options/v1/options_pb.js";
+import type { Ports } from "../context.js";
+import { isAdmin } from "../kernel/caller.js";
+import { describeError } from "../platform/log.js";
+import type { Call } from "./call.js";
+
+/** Names of fields that name what a method is about. */
+const ID = /^(?:.+_)?id$/;
+/** As long as an id, or a cron's, may be; what is longer is none. */
+const MOST_ID = 128;
+
+/**
+ * The answer of a call, once it stands in the audit log when it is one that has to: an administrator has changed what only
+ * administrators may. Noted are the method and the id it was about, never the rest of the request. The call is done by then, so
+ * that a failure to note it is logged and answered to nobody.
+ */
+export function audited(ports: Ports, call: Call, input: Message | AsyncIterable<Message>, answer: unknown): unknown {
+  const { method, caller } = call;
+  if (method.access !== Access.ADMIN || method.readOnly || !isAdmin(caller)) return answer;
+  return Promise.resolve(answer).then(async (response) => {
+    await record(ports, call, input).catch((error) => {
+      ports.log.error(
+        { id: call.requestId, method: method.name, ...describeError(error) },
+        "the audit log lacks a call",
+      );
+    });
+    return response;
+  });
+}
+
+function record(ports: Ports, call: Call, input: Message | AsyncIterable<Message>): Promise<void> {
+  const { caller, requestId, remote, method } = call;
+  const id = idOf(call, input);
+  // The call's own statements may be cut off by its deadline.
+  const source = { db: ports.database, clock: ports.clock, caller, requestId, client: { address: remote } };
+  const detail = { method: method.name, ...(id !== undefined && { id }) };
+  return ports.audit.record({ ...source, afterCommit: (effect) => effect() }, { type: "admin.called", detail });
+}
+
+function idOf({ method }: Call, input: Message | AsyncIterable<Message>): string | undefined {
+  const first = method.input.fields.find(({ number }) => number === 1);
+  if (first === undefined || !ID.test(first.name)) return undefined;
+  const value = (input as unknown as Record<string, unknown>)[first.localName];
+  return typeof value === "string" && value !== "" && value.length <= MOST_ID ? value : undefined;
+}
