@@ -1,12 +1,12 @@
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
+import { type AccountsClient, createAccountsClient } from "./accounts.js";
 import { type AppSocket, openAppSocket, type SocketOptions } from "./app-socket.js";
 import { type AuthClient, createAuthClient, storedTokens } from "./auth.js";
 import type { Backoff } from "./backoff.js";
 import { createCall, type RetryPolicy } from "./call.js";
 import { cancellableFetch } from "./cancellable-fetch.js";
 import { createEventsClient, type EventsClient } from "./events.js";
-import { AccountService } from "./gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "./gen/backstay/auth/v1/auth_pb.js";
 import { CacheService } from "./gen/backstay/cache/v1/cache_pb.js";
 import { MessageService } from "./gen/backstay/messages/v1/messages_pb.js";
@@ -14,6 +14,8 @@ import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
 import { createJobsClient, type JobsClient } from "./jobs.js";
 import { createServiceClient, type ServiceClient } from "./service-client.js";
 import { fixedSession, storedSession } from "./session.js";
+import { signingFetch } from "./sign-fetch.js";
+import type { ApiKey } from "./sign-request.js";
 import { createSubscribeLine } from "./subscribe-line.js";
 import { openSubscribeSocket } from "./subscribe-socket.js";
 import { type OpenSubscribeStream, openSubscribeStream } from "./subscribe-stream.js";
@@ -34,6 +36,15 @@ const CHECK_TIMEOUT_MS = 5_000;
 export interface ClientOptions {
   /** A token to send with every call, such as an administrator's. It is never renewed, and nobody signs in or out. */
   token?: string | undefined;
+  /**
+   * An API key to call with, instead of a token. As text, it is sent with every call. With its id, it is never sent: every call is
+   * signed with it, which needs Web Crypto, and no WebSockets are opened, since they cannot be signed.
+   *
+   * ```ts
+   * const client = createClient("https://api.example.com", { apiKey: { id: keyId, key: "bs_ak_..." } });
+   * ```
+   */
+  apiKey?: string | ApiKey | undefined;
   /** Where tokens are kept. Default: localStorage in a browser, memory elsewhere. */
   store?: TokenStore | undefined;
   /** How messages are written: `binary` (the default) is smaller and faster, `json` can be read in a browser's tools. */
@@ -64,7 +75,7 @@ export interface ClientOptions {
 /** A client of one Backstay server. */
 export interface BackstayClient {
   /** People and programs that can sign in. */
-  readonly accounts: ServiceClient<typeof AccountService>;
+  readonly accounts: AccountsClient;
   /** Signing in and out. */
   readonly auth: AuthClient;
   /** Messages from one account to another. */
@@ -100,31 +111,33 @@ export interface BackstayClient {
  * ```
  */
 export function createClient(url: string, options: ClientOptions = {}): BackstayClient {
+  const { token, signWith } = proofOf(options);
+  // Looked up with every call, so that a fetch that is replaced later is used.
+  const fetch = cancellableFetch(options.fetch ?? ((input, init) => globalThis.fetch(input, init)));
   const transport: Transport = createConnectTransport({
     baseUrl: url,
     useBinaryFormat: options.format !== "json",
     useHttpGet: false,
-    // Looked up with every call, so that a fetch that is replaced later is used.
-    fetch: cancellableFetch(options.fetch ?? ((input, init) => globalThis.fetch(input, init))),
+    fetch: signWith ? signingFetch(fetch, signWith) : fetch,
   });
   const retry = { ...RETRY, ...options.retry };
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
 
   const openCall = createCall({ transport, session: fixedSession(""), retry, timeoutMs: REFRESH_TIMEOUT_MS });
   const session =
-    options.token === undefined
+    token === undefined
       ? storedSession(options.store ?? defaultStore(url), async (held) => {
           const request = { refreshToken: held.refreshToken };
           const { tokens } = await openCall(AuthService.method.refresh, request, { repeatable: true });
           return storedTokens(tokens, held);
         })
-      : fixedSession(options.token);
+      : fixedSession(token);
   const call = createCall({ transport, session, retry, timeoutMs });
 
   const reconnect = { ...RECONNECT, ...options.reconnect };
   const socketPath = options.socketPath ?? SOCKET_PATH;
   const sockets = {
-    webSocket: () => findWebSocket(options.webSocket),
+    webSocket: () => (signWith ? undefined : findWebSocket(options.webSocket)),
     session,
     checkToken: (token: string) => {
       const parts = { transport, session: fixedSession(token), retry: { ...retry, attempts: 1 } };
@@ -142,8 +155,8 @@ export function createClient(url: string, options: ClientOptions = {}): Backstay
   };
 
   return {
-    accounts: createServiceClient(AccountService, call),
-    auth: createAuthClient(call, session),
+    accounts: createAccountsClient({ transport, session, call }),
+    auth: createAuthClient({ transport, session, call }),
     messages: createServiceClient(MessageService, call),
     system: createServiceClient(SystemService, call),
     jobs: createJobsClient({ transport, session, reconnect, call }),
@@ -152,4 +165,10 @@ export function createClient(url: string, options: ClientOptions = {}): Backstay
     socket: (path = socketPath, how = {}) =>
       openAppSocket({ ...sockets, server: url, reconnect, timeoutMs }, path, how),
   };
+}
+
+/** What a client proves itself with that does not change: the token to send, empty where its calls are signed instead. */
+function proofOf({ token, apiKey }: ClientOptions): { token?: string | undefined; signWith?: ApiKey } {
+  if (apiKey === undefined) return { token };
+  return typeof apiKey === "string" ? { token: apiKey } : { token: "", signWith: apiKey };
 }

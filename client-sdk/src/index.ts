@@ -1,4 +1,5 @@
 export { durationFromMs, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+export type { AccountsClient } from "./accounts.js";
 export type { AppSocket, SocketMessage, SocketOptions } from "./app-socket.js";
 export type { AuthClient } from "./auth.js";
 export type { Backoff } from "./backoff.js";
@@ -10,13 +11,55 @@ export type { EventsClient } from "./events.js";
 export {
   type Account,
   AccountSchema,
+  AccountStatus,
   type BatchGetAccountsResponse,
   type CreateAccountResponse,
   type DeleteAccountResponse,
+  type ExportAccountResponse,
   type GetAccountResponse,
+  type ListAccountsResponse,
+  type SetAccountStatusResponse,
   type UpdateAccountResponse,
 } from "./gen/backstay/accounts/v1/accounts_pb.js";
-export type { CompleteSetupResponse, GetCurrentResponse, SignInResponse } from "./gen/backstay/auth/v1/auth_pb.js";
+export type {
+  ApiKey as ApiKeyInfo,
+  CreateApiKeyResponse,
+  ListApiKeysResponse,
+} from "./gen/backstay/auth/v1/api_key_pb.js";
+export type {
+  AuditEvent,
+  ListAuditEventsResponse,
+  VerifyAuditLogResponse,
+} from "./gen/backstay/auth/v1/audit_pb.js";
+export type {
+  CompleteSetupResponse,
+  GetCurrentResponse,
+  SignInResponse,
+  StartSessionResponse,
+} from "./gen/backstay/auth/v1/auth_pb.js";
+export type { Device, ListDevicesResponse, RevokeOtherDevicesResponse } from "./gen/backstay/auth/v1/device_pb.js";
+export type {
+  Identity,
+  LinkIdentityResponse,
+  ListIdentitiesResponse,
+  SignInAnonymouslyResponse,
+  UpgradeAnonymousResponse,
+} from "./gen/backstay/auth/v1/identity_pb.js";
+export type { FinishOAuthResponse, StartOAuthResponse } from "./gen/backstay/auth/v1/oauth_pb.js";
+export type {
+  BeginRegistrationResponse,
+  BeginSignInResponse,
+  FinishRegistrationResponse,
+  FinishSignInResponse,
+  ListPasskeysResponse,
+  Passkey,
+} from "./gen/backstay/auth/v1/passkey_pb.js";
+export type { GrantRoleResponse, RevokeRoleResponse } from "./gen/backstay/auth/v1/role_pb.js";
+export type {
+  ConfirmTotpResponse,
+  EnrollTotpResponse,
+  RegenerateRecoveryCodesResponse,
+} from "./gen/backstay/auth/v1/totp_pb.js";
 export type {
   CacheStats,
   GetStatsResponse,
@@ -63,9 +106,11 @@ export {
 export type { GetInfoResponse, PingResponse } from "./gen/backstay/system/v1/system_pb.js";
 export type { JobsClient } from "./jobs.js";
 export type { EventsHandle, OnOptions } from "./on.js";
+export type { ReadOptions } from "./read-stream.js";
 export type { EventGap, SubscriptionStatus } from "./resume.js";
 export type { ServiceClient } from "./service-client.js";
 export type { AuthChange } from "./session.js";
+export { type ApiKey, type RequestToSign, signRequest } from "./sign-request.js";
 export type { SubscribeInit, SubscribeOptions, Subscription } from "./subscription.js";
 export { localStorageStore, memoryStore, type StoredTokens, type TokenStore } from "./token-store.js";
 export type { WatchOptions } from "./watch-job.js";

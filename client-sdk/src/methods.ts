@@ -9,6 +9,7 @@ import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
 
 const CREATES: ReadonlySet<DescMethod> = new Set([
   AccountService.method.createAccount,
+  AuthService.method.createApiKey,
   EventService.method.publish,
   JobService.method.submitJob,
   JobService.method.submitJobs,
@@ -20,6 +21,13 @@ const OPEN: ReadonlySet<DescMethod> = new Set([
   AuthService.method.signIn,
   AuthService.method.refresh,
   AuthService.method.completeSetup,
+  AuthService.method.requestSecretReset,
+  AuthService.method.resetSecret,
+  AuthService.method.verify,
+  AuthService.method.beginSignIn,
+  AuthService.method.finishSignIn,
+  AuthService.method.signInAnonymously,
+  AuthService.method.finishOAuth,
   SystemService.method.ping,
   SystemService.method.getInfo,
 ]);

@@ -26,6 +26,10 @@ export interface Session {
   refresh(): Promise<void>;
   /** Signed in (tokens) or out (undefined). */
   replace(tokens: StoredTokens | undefined): Promise<void>;
+  /** What makes this device a known one to SignIn; undefined when there is nothing, or it cannot be read. */
+  deviceToken(): Promise<string | undefined>;
+  /** Keeps that, whoever signs in or out. Where it cannot be kept, the device is simply unknown the next time. */
+  keepDevice(token: string): Promise<void>;
   onChange(listener: (change: AuthChange) => void): () => void;
 }
 
@@ -40,6 +44,8 @@ export function fixedSession(token: string): Session {
       throw fixedToken();
     },
     replace: async () => {},
+    deviceToken: async () => undefined,
+    keepDevice: async () => {},
     onChange: () => () => {},
   };
 }
@@ -161,6 +167,20 @@ export function storedSession(store: TokenStore, exchange: (tokens: StoredTokens
       if (tokens) becomeReceived(tokens);
       else become(undefined);
       await store.save(tokens);
+    },
+    async deviceToken() {
+      try {
+        return await store.loadDevice?.();
+      } catch {
+        return undefined;
+      }
+    },
+    async keepDevice(token) {
+      try {
+        if (token !== "") await store.saveDevice?.(token);
+      } catch {
+        // It is of use, not needed.
+      }
     },
     onChange: listeners.add,
   };

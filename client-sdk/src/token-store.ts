@@ -29,6 +29,13 @@ export interface TokenStore {
   load(): StoredTokens | undefined | Promise<StoredTokens | undefined>;
   /** Replaces what is kept; undefined forgets it. */
   save(tokens: StoredTokens | undefined): void | Promise<void>;
+  /**
+   * What was saved last of what SignIn answered as `deviceToken`: whoever shows it is not stopped by the wrong secrets that others
+   * try. It proves nothing by itself. Without this and `saveDevice` the client is a stranger at each sign-in.
+   */
+  loadDevice?(): string | undefined | Promise<string | undefined>;
+  /** Replaces it. It stays when `save` forgets the tokens. */
+  saveDevice?(token: string): void | Promise<void>;
   /** Set when several tabs or workers share the store: the name of the lock under which only one of them refreshes. */
   readonly lockName?: string;
   /** Calls back whenever another tab has saved, until the returned function is called. */
@@ -38,16 +45,22 @@ export interface TokenStore {
 /** Keeps tokens until the page or process ends, beginning with `tokens` if given. The default outside browsers. */
 export function memoryStore(tokens?: StoredTokens): TokenStore {
   let kept = tokens;
+  let device: string | undefined;
   return {
     load: () => kept,
     save(next) {
       kept = next;
     },
+    loadDevice: () => device,
+    saveDevice(token) {
+      device = token;
+    },
   };
 }
 
 /**
- * Keeps tokens in the browser's localStorage under `key`: they outlive the page and all tabs of the origin share them.
+ * Keeps tokens in the browser's localStorage under `key`: they outlive the page and all tabs of the origin share them. Beside
+ * them, under `KEY device`, stands what makes the browser a known one to SignIn, which outlives signing out.
  * The default in browsers. Behaves as {@link memoryStore} where localStorage is missing, full or forbidden.
  *
  * ```ts
@@ -55,7 +68,9 @@ export function memoryStore(tokens?: StoredTokens): TokenStore {
  * ```
  */
 export function localStorageStore(key: string): TokenStore {
+  const deviceKey = `${key} device`;
   let unsaved: { tokens: StoredTokens | undefined } | undefined;
+  let unsavedDevice: string | undefined;
   return {
     lockName: key,
     load() {
@@ -73,6 +88,22 @@ export function localStorageStore(key: string): TokenStore {
         unsaved = undefined;
       } catch {
         unsaved = { tokens };
+      }
+    },
+    loadDevice() {
+      if (unsavedDevice) return unsavedDevice;
+      try {
+        return localStorage.getItem(deviceKey) ?? undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    saveDevice(token) {
+      try {
+        localStorage.setItem(deviceKey, token);
+        unsavedDevice = undefined;
+      } catch {
+        unsavedDevice = token;
       }
     },
     watch(listener) {

@@ -67,6 +67,7 @@ function createCluster(home: string, flags: ClusterFlags) {
       BACKSTAY_DATABASE_URL: ground.databaseUrl,
       BACKSTAY_NATS_URL: nats.url,
       BACKSTAY_SECRET: ground.secret,
+      BACKSTAY_SECRET_PREVIOUS: ground.secretPrevious,
     };
     nodes = Array.from({ length: flags.nodes }, (_, n) => {
       const port = flags.port === 0 ? 0 : flags.port + n;

@@ -46,11 +46,18 @@ async function signInOrNote(url: string, home: string, notes: string[]): Promise
 
 function facts(config: Config, started: Started, demo: DemoAccount[]) {
   const { url, database, bus, setupUrl, notes } = started;
-  return { version: config.version, url, database, bus, home: config.home, notes, setupUrl, demo };
+  const inbox = inboxUrl(config, url);
+  return { version: config.version, url, database, bus, home: config.home, inbox, notes, setupUrl, demo };
+}
+
+/** Where mails are shown; undefined when they are sent. */
+function inboxUrl(config: Config, url: string): string | undefined {
+  return config["mail.smtp_url"] === "" ? `${url}/inbox` : undefined;
 }
 
 function screen(config: Config, started: Started, demo: DemoAccount[], seconds: string): string {
   const { url, database, bus, setupUrl, notes } = started;
+  const inbox = inboxUrl(config, url);
   const [ada, ben] = demo;
   const lines = [
     "",
@@ -61,6 +68,7 @@ function screen(config: Config, started: Started, demo: DemoAccount[], seconds: 
     `           reset: stop the server, then remove ${config.home}`,
     ...(config["nats.url"] === "" ? [] : [`  Bus      ${bus}`]),
     `  Log      ${config["log.file"] || `${config.home}/log/backstay.log`}`,
+    ...(inbox ? [`  Mail     ${inbox}`] : []),
     ...notes.map((note) => `  Note     ${note}`),
     ...(setupUrl ? [`  Admin    ${setupUrl}   (works once, for 30 minutes)`] : []),
     `  ${setupUrl ? "      or" : "Admin   "} npx backstay user create --admin LOGIN${homeFlag(config)}`,

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { theRegistry } from "../backend/backend.js";
 import { flagOf, readConfig, SETTINGS, type SettingName, VERSION } from "../config.js";
+import { milliseconds } from "../kernel/duration.js";
 import { tellError } from "./errors.js";
 
 /** The command line. Each command's code is loaded when it is called. */
@@ -41,18 +42,92 @@ export async function main(argv: string[]): Promise<void> {
     });
 
   const user = program.command("user").description("accounts, through the running server");
-  user
-    .command("create")
-    .argument("<login>", "what to sign in with")
+  withServer(user.command("create").argument("<login>", "what to sign in with"))
     .description("make an account; its secret is read from standard input, or made up and printed once")
     .option("--admin", "give the role admin")
     .option("--name <name>", "the name shown to others; the login when absent")
-    .option("--home <folder>", "the home of the running server")
-    .option("--url <url>", "a server elsewhere, with BACKSTAY_KEY as its admin token")
-    .option("--json", "print the account as JSON")
     .action(async (login, flags) => {
       const { createUser } = await import("./user-create.js");
-      await createUser(login, { ...flags, home: configOf(flags, true).home, key: process.env.BACKSTAY_KEY });
+      await createUser(login, ofServer(flags));
+    });
+  withServer(user.command("promote").argument("<login>", "who it is"))
+    .description("make an account an administrator")
+    .action(async (login, flags) => {
+      const { promoteUser } = await import("./user-role.js");
+      await promoteUser(login, ofServer(flags));
+    });
+  withServer(user.command("demote").argument("<login>", "who it is"))
+    .description("take an administrator's rights away; the last one keeps them")
+    .action(async (login, flags) => {
+      const { demoteUser } = await import("./user-role.js");
+      await demoteUser(login, ofServer(flags));
+    });
+  withServer(user.command("ban").argument("<login>", "who it is"))
+    .description("sign an account out everywhere, and let nobody sign in to it")
+    .option("--reason <text>", "why, for the audit log")
+    .action(async (login, flags) => {
+      const { banUser } = await import("./user-status.js");
+      await banUser(login, ofServer(flags));
+    });
+  withServer(user.command("unban").argument("<login>", "who it is"))
+    .description("lift a ban")
+    .action(async (login, flags) => {
+      const { unbanUser } = await import("./user-status.js");
+      await unbanUser(login, ofServer(flags));
+    });
+
+  const key = program
+    .command("key")
+    .description("the instance key, under which everything is sealed, and API keys of programs");
+  key
+    .command("rotate-master")
+    .description("give the home a new instance key, and wait until the running server has sealed everything under it")
+    .option("--home <folder>", "the home")
+    .action(async (flags) => {
+      const { rotateMaster } = await import("./key-rotate.js");
+      await rotateMaster(configOf(flags, false));
+    });
+  key
+    .command("status")
+    .description("tell the instance key by its fingerprint, and whether the one before it is still needed")
+    .option("--home <folder>", "the home")
+    .option("--url <url>", "a server elsewhere, with BACKSTAY_KEY as its admin token")
+    .option("--json", "print it as JSON")
+    .action(async (flags) => {
+      const { showKeyStatus } = await import("./key-status.js");
+      await showKeyStatus(configOf(flags, false), { ...flags, key: process.env.BACKSTAY_KEY });
+    });
+
+  withServer(key.command("create"))
+    .description("make an API key, which is printed this once: of the installation, or of an account")
+    .option("--name <name>", "what it is for")
+    .option("--scope <scope>", "what it may do, such as messages:read; may be given again; * when absent", collected)
+    .option("--account <login>", "the account it acts for; the installation's operator when absent")
+    .option("--expires <duration>", "when it ends, such as 90d; never when absent", durationOf)
+    .action(async (flags) => {
+      const { createKey } = await import("./key-create.js");
+      await createKey(ofServer({ scope: ["*"], ...flags }));
+    });
+  withServer(key.command("list"))
+    .description("list the API keys of the installation, or of an account")
+    .option("--account <login>", "whose; the installation's when absent")
+    .action(async (flags) => {
+      const { listKeys } = await import("./key-list.js");
+      await listKeys(ofServer(flags));
+    });
+  withServer(key.command("revoke").argument("<id>", "which; `key list` tells"))
+    .description("end an API key")
+    .action(async (id, flags) => {
+      const { revokeKey } = await import("./key-revoke.js");
+      await revokeKey(id, ofServer(flags));
+    });
+
+  const audit = program.command("audit").description("the log of what somebody may have to answer for");
+  withServer(audit.command("verify"))
+    .description("have the running server check that nothing in it was changed or taken away")
+    .action(async (flags) => {
+      const { verifyAudit } = await import("./audit-verify.js");
+      await verifyAudit(ofServer(flags));
     });
 
   program
@@ -87,6 +162,31 @@ function wholeNumber(least: number, most: number): (text: string) => number {
     if (/^\d+$/.test(text) && number >= least && number <= most) return number;
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
+}
+
+/** A text that may be given again. */
+function collected(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+function durationOf(text: string): number {
+  const duration = milliseconds(text);
+  if (duration !== undefined && duration > 0) return duration;
+  throw new InvalidArgumentError("It must be a duration such as 90d or 12h.");
+}
+
+/** Gives a command what it finds the running server by, and how it answers. */
+function withServer(command: Command): Command {
+  return command
+    .option("--home <folder>", "the home of the running server")
+    .option("--url <url>", "a server elsewhere, with BACKSTAY_KEY as its admin token")
+    .option("--json", "print JSON");
+}
+
+function ofServer<Flags extends Record<string, unknown>>(
+  flags: Flags,
+): Flags & { home: string; key: string | undefined } {
+  return { ...flags, home: configOf(flags, true).home, key: process.env.BACKSTAY_KEY };
 }
 
 function withSettings(command: Command): Command {

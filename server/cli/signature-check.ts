@@ -1,12 +1,22 @@
 import { createInterface } from "node:readline";
 import { DomainError } from "../kernel/errors.js";
-import { canonicalString, checkBody, checkExpiry, isSignedWith, parseSignature } from "../kernel/signature.js";
+import {
+  type Carrier,
+  canonicalString,
+  checkBody,
+  checkExpiry,
+  type Dialect,
+  isSignedWith,
+  parseSignature,
+} from "../kernel/signature.js";
 
 /** A signed request as a server receives it, and the account it is to be judged for. */
 interface Signed {
   name: string;
   header: string;
-  transport: string;
+  transport: Carrier;
+  /** Whose scheme it follows; absent where the request itself has to tell. */
+  dialect?: Dialect;
   login: string;
   secret: string;
   method: string;
@@ -27,20 +37,9 @@ interface Verdict {
   canonical: string;
 }
 
-const CARRIERS = ["header", "query"];
-const TEXTS = [
-  "name",
-  "header",
-  "transport",
-  "login",
-  "secret",
-  "method",
-  "host",
-  "path",
-  "query",
-  "contentType",
-  "body",
-];
+const CARRIERS: readonly unknown[] = ["header", "query", "session", "access-token"] satisfies Carrier[];
+const DIALECTS: readonly unknown[] = ["1.x", "0.9.3"] satisfies Dialect[];
+const TEXTS = ["name", "header", "login", "secret", "method", "host", "path", "query", "contentType", "body"];
 
 /** Judges each line by the scheme alone: what a server's policy adds (age, replay) is not asked. */
 export async function checkSignatures(input: NodeJS.ReadableStream, print: (line: string) => void): Promise<void> {
@@ -61,9 +60,7 @@ function judge(signed: Signed): Verdict {
   const verdict = { name: signed.name, valid: true, reason: "", canonical: "" };
   const body = Buffer.from(signed.body);
   try {
-    if (!CARRIERS.includes(signed.transport))
-      throw new DomainError("SIGNATURE_VERSION", "It came by no header or query.");
-    const signature = parseSignature(signed.header);
+    const signature = parseSignature(signed.header, signed.transport, signed.dialect);
     verdict.canonical = canonicalString(signature, signed, body);
     checkExpiry(signature, signed.now);
     checkBody(signature, body);
@@ -80,15 +77,21 @@ function judge(signed: Signed): Verdict {
   }
 }
 
-/** What is absent is empty, the clock is now, and a request came with the header. */
+/** What is absent is empty, the clock is now, and the signature came in the header. */
 function readSigned(json: unknown): Signed {
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Error("expected a JSON object");
   const given = json as Record<string, unknown>;
   const wrong = TEXTS.find((name) => given[name] !== undefined && typeof given[name] !== "string");
   if (wrong !== undefined) throw new Error(`${wrong} must be text`);
+  checkOneOf("transport", given.transport, CARRIERS);
+  checkOneOf("dialect", given.dialect, DIALECTS);
   if (given.now !== undefined && typeof given.now !== "number") throw new Error("now must be a number of milliseconds");
   const nothing = Object.fromEntries(TEXTS.map((name) => [name, ""]));
   return { ...nothing, method: "GET", path: "/", transport: "header", now: Date.now(), ...given } as unknown as Signed;
+}
+
+function checkOneOf(name: string, value: unknown, values: readonly unknown[]): void {
+  if (value !== undefined && !values.includes(value)) throw new Error(`${name} must be one of ${values.join(", ")}`);
 }
 
 /** As logins are compared, nearly: case and Unicode form do not count. */

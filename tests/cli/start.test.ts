@@ -140,7 +140,7 @@ describe("a server for development", () => {
 
     it("says in one line why an account cannot be made", async () => {
       const taken = await create(["ADA"], "whatever");
-      expect(taken).toMatchObject({ code: 1, printed: [] });
+      expect(taken).toMatchObject({ code: 7, printed: [] });
       expect(taken.complaint).toMatch(/^backstay: .*login.*$/i);
       expect(taken.complaint).not.toContain("\n");
     });

@@ -1,4 +1,5 @@
-import { BackstayError, memoryStore } from "@backstay/client";
+import { type AuthClient, BackstayError, memoryStore } from "@backstay/client";
+import type { DescMethod, DescMethodUnary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
@@ -48,6 +49,112 @@ test("SignIn, CompleteSetup, Ping and GetInfo are sent without a token and never
     [completeSetup.name, undefined],
     [signIn.name, undefined],
   ]);
+});
+
+const BY: [string, DescMethod, (auth: AuthClient) => Promise<unknown>][] = [
+  ["anonymously", AuthService.method.signInAnonymously, (auth) => auth.signInAnonymously()],
+  [
+    "with a passkey",
+    AuthService.method.finishSignIn,
+    (auth) => auth.finishSignIn({ challengeId: "c", credential: {} }),
+  ],
+  [
+    "by an identity provider",
+    AuthService.method.finishOAuth,
+    (auth) => auth.finishOAuth({ provider: "p", code: "c", state: "s" }),
+  ],
+];
+
+test.each(BY)("signing in %s keeps the tokens as signIn does, and is sent without one", async (_, method, signInBy) => {
+  const server = await startScriptedServer();
+  server.on(method as DescMethodUnary, () => ({
+    account: { id: "ben" },
+    tokens: servedTokens(2),
+    deviceId: "device-2",
+  }));
+  const store = memoryStore(keptTokens(1));
+  const client = impatientClient(server.url, { store });
+  const events: string[] = [];
+  client.auth.onChange(({ event }) => events.push(event));
+  await signInBy(client.auth);
+  expect(client.auth.tokens).toMatchObject({ accessToken: "access-2", accountId: "ben", deviceId: "device-2" });
+  expect(await store.load()).toEqual(client.auth.tokens);
+  expect(events).toEqual(["signed_in"]);
+  expect(server.calls.map((call) => [call.method, bearerOf(call)])).toEqual([[method.name, undefined]]);
+});
+
+test.each(BY)("signing in %s is nothing for a client with a fixed token", async (_, __, signInBy) => {
+  const client = impatientClient("http://127.0.0.1:1", { token: "bs_ak_1" });
+  expect(await rejection(signInBy(client.auth))).toMatchObject({ reason: "FIXED_TOKEN" });
+});
+
+/** A server that knows devices, with what it was shown of them so far. */
+async function startWithDevices() {
+  const server = await startScriptedServer();
+  const shown: string[] = [];
+  server.on(signIn, ({ login, deviceToken }) => {
+    shown.push(deviceToken);
+    return {
+      account: { id: login },
+      tokens: servedTokens(1),
+      deviceId: "device-1",
+      deviceToken: `known-${shown.length}`,
+    };
+  });
+  return { server, shown };
+}
+
+test("whoever signed in before is known to the server at the next sign-in, also after signing out", async () => {
+  const { server, shown } = await startWithDevices();
+  const store = memoryStore();
+  const client = impatientClient(server.url, { store });
+  await client.auth.signIn({ login: "ada", secret: "lovelace" });
+  await client.auth.signOut();
+  await client.auth.signIn({ login: "ada", secret: "lovelace" });
+  await impatientClient(server.url, { store }).auth.signIn({ login: "ada", secret: "lovelace" });
+  await client.auth.signIn({ login: "ada", secret: "lovelace", deviceToken: "the app's own" });
+  expect(shown).toEqual(["", "known-1", "known-2", "the app's own"]);
+});
+
+test("a store that keeps no devices, or fails to, hinders nobody from signing in", async () => {
+  const { server, shown } = await startWithDevices();
+  const { load, save } = memoryStore();
+  const fail = () => Promise.reject(new Error("the key chain is locked"));
+  for (const store of [
+    { load, save },
+    { load, save, loadDevice: fail, saveDevice: fail },
+  ]) {
+    const client = impatientClient(server.url, { store });
+    for (const _ of [1, 2]) await client.auth.signIn({ login: "ada", secret: "lovelace" });
+    expect(client.auth.tokens?.accessToken).toBe("access-1");
+  }
+  expect(shown).toEqual(["", "", "", ""]);
+});
+
+test("what is for whoever is not signed in is sent without a token that has ended", async () => {
+  const server = await startScriptedServer();
+  const { auth } = impatientClient(server.url, { store: memoryStore(keptTokens(0, -1)) });
+  await auth.requestSecretReset({ login: "ada" });
+  await auth.resetSecret({ login: "ada", code: "12345678", secret: "another" });
+  await auth.verify({ email: "ada@example.com", code: "12345678" });
+  await auth.beginSignIn();
+  expect(server.calls.map((call) => [call.method, bearerOf(call)])).toEqual([
+    ["RequestSecretReset", undefined],
+    ["ResetSecret", undefined],
+    ["Verify", undefined],
+    ["BeginSignIn", undefined],
+  ]);
+});
+
+test("every method of the service can be called", () => {
+  const { auth, accounts } = impatientClient("http://127.0.0.1:1");
+  for (const [service, client] of [
+    [AuthService, auth],
+    [AccountService, accounts],
+  ] as const) {
+    const missing = service.methods.filter(({ localName }) => typeof client[localName as never] !== "function");
+    expect(missing.map(({ name }) => name)).toEqual([]);
+  }
 });
 
 test("signing in with a wrong secret rejects and leaves whoever was signed in", async () => {

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join, normalize } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { makeKey } from "../domains/auth/api-key-house.js";
 import { type Person, startBackstay, type TestBackstay } from "../support/backstay.js";
 import { startBrowser } from "../support/browser.js";
 
@@ -52,6 +53,19 @@ afterAll(async () => {
   await browser?.close();
   app?.close();
   await backstay?.stop();
+});
+
+it("signs every call with an API key, from a page of another origin", async () => {
+  const key = await makeKey(backstay, ada.token);
+  const seen = await page.evaluate(
+    async ({ url, apiKey }) => {
+      const { sdk } = window as never as { sdk: typeof import("@backstay/client") };
+      const { account, via } = await sdk.createClient(url, { apiKey }).auth.getCurrent();
+      return [account?.id, via];
+    },
+    { url: backstay.url, apiKey: key },
+  );
+  expect(seen).toEqual([ada.id, "api_key"]);
 });
 
 it("signs in from a page of another origin and gets a message live", async () => {

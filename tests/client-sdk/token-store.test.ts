@@ -163,3 +163,24 @@ test("signing in and out in another tab is heard in this one", async () => {
   }
   expect(events).toEqual(["signed_in", "refreshed", "signed_in", "signed_out"]);
 });
+
+test("what makes a browser a known one stands beside the tokens, and stays when they are forgotten", () => {
+  const entries = stubLocalStorage();
+  const store = localStorageStore("app");
+  expect(store.loadDevice?.()).toBeUndefined();
+  store.save(keptTokens(1));
+  store.saveDevice?.("bs_dt_1");
+  store.save(undefined);
+  expect([...entries]).toEqual([["app device", "bs_dt_1"]]);
+  expect(localStorageStore("app").loadDevice?.()).toBe("bs_dt_1");
+  expect(localStorageStore("other").loadDevice?.()).toBeUndefined();
+});
+
+test("without a localStorage it is known until the page ends", () => {
+  vi.stubGlobal("localStorage", undefined);
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const store = localStorageStore("app");
+  expect(store.loadDevice?.()).toBeUndefined();
+  store.saveDevice?.("bs_dt_1");
+  expect(store.loadDevice?.()).toBe("bs_dt_1");
+});
