@@ -18,8 +18,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   http: { may: ["http", "rpc", "manifest", "context", "settings", "kernel", "gen"], types: ["platform"] },
   compat: { may: ["compat", "http", "rpc", "domains", "manifest", "context", "settings", "kernel", "gen"] },
   "config-webhooks": { may: ["kernel"] },
+  "config-oidc": { may: ["kernel"] },
   "config-caches": { may: ["kernel"] },
-  config: { may: ["config-webhooks", "config-caches", "settings", "kernel", "package.json"] },
+  "config-aliases": { may: [] },
+  config: {
+    may: ["config-webhooks", "config-oidc", "config-caches", "config-aliases", "settings", "kernel", "package.json"],
+  },
   ground: { may: ["config", "platform", "kernel"] },
   app: {
     may: [

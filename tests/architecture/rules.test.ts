@@ -48,8 +48,12 @@ test("a house in order has no findings", () => {
       "server/domains/messages/wire.ts": `
         import { MessageSchema } from "#gen/backstay/messages/v1/messages_pb.js";
         import type { MessageRow } from "./schema.js";`,
-      "server/domains/messages/index.ts": `import { handler } from "./handler.js"; export * from "./service.js";`,
-      "server/domains/accounts/index.ts": `export * from "./service.js";`,
+      "server/domains/messages/index.ts": `
+        import { handler } from "./handler.js"; export * from "./service.js";
+        export const messagesDomain = { services: [handler], erase: eraseMessages, export: exportMessages };`,
+      "server/domains/accounts/index.ts": `
+        export * from "./service.js";
+        export const accountsDomain = { erase: holdsNothing, export: holdsNothing };`,
       "server/domains/accounts/schema.ts": `import { messages } from "../messages/schema.js";`,
       "server/rpc/routes.ts": `import { access } from "#gen/backstay/options/v1/options_pb.js"; import type { Log } from "../platform/log.js";`,
       "server/http/listener.ts": `import { admit } from "../rpc/admit.js"; import http from "node:http";`,
@@ -226,6 +230,39 @@ describe("a fault is found, with its reason:", () => {
         "server/domains/c/jobs.ts": `import "../a/index.js";`,
       },
       "server/domains/c/jobs.ts closes a ring of domains: a -> b -> c -> a",
+    ],
+    [
+      "a domain says nothing of what it holds",
+      "a domain erases and exports what it holds of accounts",
+      { "server/domains/a/index.ts": `export const a = { erase: eraseA }; // export: exportA` },
+      "server/domains/a/index.ts says nothing of `export`",
+    ],
+    [
+      "a domain whose table references accounts holds nothing",
+      "a domain erases and exports what it holds of accounts",
+      {
+        "server/domains/a/index.ts": "export const a = { erase: eraseA, export: holdsNothing };",
+        "server/domains/a/schema.ts": `id("by").references(() => accounts.id, { onDelete: "cascade" })`,
+      },
+      "holds nothing to export, and its schema names accounts",
+    ],
+    [
+      "a domain with a column that names an account holds nothing",
+      "a domain erases and exports what it holds of accounts",
+      {
+        "server/domains/a/index.ts": "export const a = { erase: holdsNothing, export: exportA };",
+        "server/domains/a/schema.ts": `export const visits = table("visits", { visitedId: id("visited_account_id") });`,
+      },
+      "holds nothing to erase, and its schema names accounts",
+    ],
+    [
+      "a domain says that its rows go with the account, and they stay",
+      "a domain erases and exports what it holds of accounts",
+      {
+        "server/domains/a/index.ts": "export const a = { erase: goesWithAccount, export: exportA };",
+        "server/domains/a/schema.ts": `id("account_id").references(() => accounts.id)`,
+      },
+      "none of its tables does",
     ],
     [
       "rpc names an implementation",

@@ -1,4 +1,5 @@
 /** The rules of the house, by the sentence that a failing check prints. */
+import { domainsEraseAndExport } from "./account-data.js";
 import { domainsAreReachedByIndex, domainsFormATree, rolesKeepTheirPlace, storesPublishNothing } from "./domains.js";
 import { driversStayInTheirFile, onlyTheAppNamesImplementations } from "./implementations.js";
 import { domainsUsePorts, everyFileHasARoom, importsPointDownward, kernelIsPure } from "./layers.js";
@@ -23,6 +24,7 @@ export const sourceRules: Readonly<Record<string, Rule>> = {
   "stores publish nothing": storesPublishNothing,
   "a domain is reached only through its index.ts": domainsAreReachedByIndex,
   "domains form a tree": domainsFormATree,
+  "a domain erases and exports what it holds of accounts": domainsEraseAndExport,
   "only app.ts names implementations": onlyTheAppNamesImplementations,
   "drivers stay in their file": driversStayInTheirFile,
   "the environment, the process and default exports stay in their place": wordsStayInTheirPlace,

@@ -46,6 +46,11 @@ describe("npm run check on a copy of the repository", () => {
     ["a service that imports #gen", "server/domains/seeded-a/service.ts imports #gen/backstay/system/v1/system_pb.js:"],
     ["a reach past an index", "imports server/domains/seeded-b/store.ts: reach a domain through its index.ts"],
     ["a ring of domains", "closes a ring of domains: seeded-a -> seeded-b -> seeded-a"],
+    ["a domain that says nothing of accounts", "server/domains/seeded-a/index.ts says nothing of `erase`"],
+    [
+      "a domain that forgets what its table names",
+      "server/domains/webhooks/index.ts holds nothing to export, and its schema names accounts",
+    ],
     ["a stale file in gen/", "gen/backstay/system/v1/system_pb.ts is not what its proto says: run `npm run gen`"],
     ["an RPC without access", "SystemService.Poke has no option (backstay.options.v1.access)"],
     ["an RPC without a rate class", "SystemService.Poke has no option (backstay.options.v1.rate_class)"],
@@ -89,6 +94,7 @@ async function seedFaults(copy: string): Promise<void> {
     "server/domains/seeded-a/service.ts",
     `import "#gen/backstay/system/v1/system_pb.js"; import "../seeded-b/store.js";`,
   );
+  edit("server/domains/webhooks/schema.ts", "  seenAt: moment", '  ownerId: id("owner_id"),\n  seenAt: moment');
   seed("server/domains/seeded-b/service.ts", `import "../seeded-a/index.js";`);
   edit(
     "proto/backstay/system/v1/system.proto",
