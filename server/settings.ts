@@ -31,6 +31,8 @@ export interface Settings {
   readonly appName: string;
   /** The origin people reach this server at; empty when it was not said. */
   readonly publicUrl: string;
+  /** Origins whose pages may call, by comma; `allowedOrigins` reads it. */
+  readonly corsOrigins: string;
   /** Whether calls and sign-ins are counted against budgets. */
   readonly limitRates: boolean;
   /** The sender of mails. */
