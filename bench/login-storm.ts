@@ -20,9 +20,10 @@ const PING_EVERY = 20;
 /** Who is not in after so long gives up. */
 const PATIENCE_MS = 60_000;
 
-/** A storm of sign-ins against a server; who pings it, and who wants to sign in, feels it or does not. */
-export async function loginStorm(server: Server, storm: Storm) {
-  const people = await Promise.all(Array.from({ length: storm.people }, (_, n) => knownPerson(server.port, n)));
+/** A storm of sign-ins against a server; who pings it, and who wants to sign in, feels it or does not. `name` is of those. */
+export async function loginStorm(server: Server, name: string, storm: Storm) {
+  const numbers = Array.from({ length: storm.people }, (_, n) => n);
+  const people = await Promise.all(numbers.map((n) => knownPerson(server.port, `${name}-${n}`, `127.0.1.${n + 1}`)));
   const quiet = await pings(server.port, new Promise((resolve) => setTimeout(resolve, 2_000)));
   const sender = fork(join(ROOT, "bench/login-storm-sender.ts"), [], { execArgv: ["--import", "tsx"] });
   try {
@@ -67,15 +68,12 @@ function ended(): never {
 }
 
 /** Somebody with an address of his own, who has signed in before. */
-async function knownPerson(port: number, n: number) {
-  const login = `person-${n}`;
+async function knownPerson(port: number, login: string, localAddress: string) {
   const secret = `secret of ${login}`;
-  const { post } = callerAt({ port, localAddress: `127.0.1.${n + 1}` });
-  const made = await post("/v1/accounts", { login, secret, name: login });
-  // A second run meets those of the first.
-  if (made.status !== 200 && reasonOf(made) !== "LOGIN_TAKEN") throw new Error(`no ${login}: ${reasonOf(made)}`);
+  const { post } = callerAt({ port, localAddress });
+  await post("/v1/accounts", { login, secret, name: login });
   const before = await post("/v1/auth/sign-in", { login, secret });
-  if (before.status !== 200) throw new Error(`${login} cannot sign in while all is quiet`);
+  if (before.status !== 200) throw new Error(`${login} cannot sign in while all is quiet: ${reasonOf(before)}`);
   const { deviceToken } = before.json;
   return {
     login,

@@ -50,9 +50,9 @@ try {
   const refusals = await on({ "limits-rate": "off" }, (server) => refusalTimes(server, tries));
   console.error("bench: a storm that reaches the secrets' queue");
   const many = { "limits-rate": "on", "limits-secrets-per-minute": "1000000" };
-  const atTheQueue = await on(many, (server) => loginStorm(server, storm));
+  const atTheQueue = await on(many, (server) => loginStorm(server, "known", storm));
   console.error("bench: a storm from one address, with the default limits");
-  const atTheLimits = await on({ "limits-rate": "on" }, (server) => loginStorm(server, storm));
+  const atTheLimits = await on({ "limits-rate": "on" }, (server) => loginStorm(server, "other", storm));
   const storms = [atTheQueue, atTheLimits];
   const report = {
     date: new Date().toISOString(),

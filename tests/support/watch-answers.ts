@@ -41,7 +41,8 @@ async function inspect(url: string, response: Response): Promise<void> {
 function inspectCookies(url: string, cookies: string[], body: unknown): void {
   const asked = GIVES_COOKIE.test(url) || GIVES_COOKIE.test(typeof body === "string" ? body : "");
   if (cookies.length > 0 && !asked) found.push(`a cookie in an answer of ${new URL(url).pathname}`);
-  if (!cookies.every((cookie) => COOKIES.some((form) => form.test(cookie)))) found.push(`a weak cookie in an answer of ${url}`);
+  if (!cookies.every((cookie) => COOKIES.some((form) => form.test(cookie))))
+    found.push(`a weak cookie in an answer of ${url}`);
 }
 
 afterEach(() => {

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
-import type { DomainError } from "../../../server/kernel/errors.js";
+import { DomainError } from "../../../server/kernel/errors.js";
 import { argon2Hasher, isWeaker } from "../../../server/platform/hasher/argon2.js";
+import { upTo } from "../../domains/support.js";
 
 const hasher = argon2Hasher();
 
@@ -32,25 +33,18 @@ it.each([
   expect(isWeaker(phc)).toBe(expected);
 });
 
-it("lets those who are known go before all strangers, and refuses whoever finds his lane full", async () => {
+it("lets 64 strangers wait while two are compared, and 32 who are known; others are told to come back", async () => {
   const phc = await hasher.hash("a secret");
-  const ended: string[] = [];
   const compare = (lane: "known" | "stranger") =>
-    hasher.verify("another", phc, lane).then(
-      () => ended.push(lane),
-      (error: DomainError) => ended.push(`${lane} ${error.reason} ${error.retryAfterMs}`),
-    );
-  const all = [
-    ...Array.from({ length: 70 }, () => compare("stranger")),
-    ...Array.from({ length: 40 }, () => compare("known")),
-  ];
-  await Promise.all(all);
-  const count = (text: string) => ended.filter((end) => end === text).length;
-  // Two strangers were first and are compared at once; then 64 of them wait, and 32 who are known.
-  expect(count("stranger TOO_MANY_SIGN_INS 1000")).toBe(4);
-  expect(count("known TOO_MANY_SIGN_INS 1000")).toBe(8);
-  expect([count("stranger"), count("known")]).toEqual([66, 32]);
-  const compared = ended.filter((end) => !end.includes("TOO_MANY"));
-  // Behind the two that were first, but for one that ends beside the last who are known.
-  expect(compared.lastIndexOf("known")).toBeLessThanOrEqual(2 + 32);
+    hasher.verify("another", phc, lane).catch((error: DomainError) => `${error.reason} ${error.retryAfterMs}`);
+  const hasRoom = (lane: "known" | "stranger") => expect(() => hasher.checkRoom(lane));
+  const strangers = upTo(70).map(() => compare("stranger"));
+  hasRoom("stranger").toThrow(DomainError);
+  hasRoom("known").not.toThrow();
+  const known = upTo(40).map(() => compare("known"));
+  hasRoom("known").toThrow(DomainError);
+  const refused = async (answers: Promise<unknown>[]) =>
+    (await Promise.all(answers)).filter((answer) => answer === "TOO_MANY_SIGN_INS 1000").length;
+  expect([await refused(strangers), await refused(known)]).toEqual([4, 8]);
+  hasRoom("stranger").not.toThrow();
 });
