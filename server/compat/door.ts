@@ -2,8 +2,6 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { createRouter, parseTemplate, percentDecode, type RestMatch, type Template } from "../http/rest/index.js";
 import { DomainError } from "../kernel/errors.js";
-import { checkAccess, checkDenied } from "../rpc/access.js";
-import { withinScopes } from "../rpc/admission.js";
 import { Call, type CallRequest } from "../rpc/call.js";
 import type { Request, Response } from "../rpc/dispatcher.js";
 import type { Method } from "../rpc/methods.js";
@@ -118,9 +116,7 @@ export function createCompatDoor(
     if (method === undefined) return;
     const change = new Call(method, "compat", call.request);
     inherit(change, call);
-    checkDenied(change);
-    change.caller = withinScopes(change, call.caller);
-    checkAccess(change);
+    await pipeline.admitAs(change, call.caller);
     await pipeline.invoke(change, create(method.input), true);
     call.cookies.push(...change.cookies);
   };
@@ -173,9 +169,10 @@ function mayCall(httpMethod: string, { readOnly }: Method): boolean {
   return httpMethod === "GET" || httpMethod === "POST" || (httpMethod === "HEAD" && readOnly);
 }
 
-/** Lets `call` go on as the caller that `from` has proved to have. */
+/** Lets `call` go on as the caller that `from` has proved to have, from where that came. */
 function inherit(call: Call, from: Call): void {
   call.caller = from.caller;
+  call.remote = from.remote;
   call.idempotencyKey = from.idempotencyKey;
 }
 

@@ -33,6 +33,8 @@ export interface PortOptions {
   cors: { origins: string; development: boolean };
   /** The header, and query parameter, of a signature. */
   signatureName: string;
+  /** Where people reach this server; empty when that is not known. */
+  publicUrl: string;
   version: string;
   ignoreUnknownFields: boolean;
   maxConnections: number;
@@ -72,7 +74,7 @@ export function createPort(options: PortOptions): Listener {
     rest,
     health: options.health,
     pageGate: pipeline.isHooked ? createPageGate(anyOf(methods), pipeline) : undefined,
-    pages: createPages({ development: options.cors.development, version: options.version, inbox: options.inbox }),
+    pages: createPages({ ...options, development: options.cors.development }),
     openApi: createOpenApiPage(() => openApiJson(methods.values(), options.version)),
     paths: options.paths?.(methods),
     onFailure: options.onFailure,

@@ -25,12 +25,28 @@ export type Caller =
       readonly expiresAt: Date;
     })
   /** Whoever holds the installation's admin token: its own command line. Or one of its API keys. */
-  | (KeyProof & { readonly kind: "operator"; readonly roles: readonly string[] });
+  | (KeyProof & {
+      readonly kind: "operator";
+      readonly roles: readonly string[];
+      /** When the API key ends, and with it what it opened; absent is never. */
+      readonly expiresAt?: Date | undefined;
+    });
 
 /** What a caller has lost since he was admitted: all that proved him, or only a role. */
 export type Loss = "sign-in" | "role";
 
 export const ANONYMOUS: Caller = { kind: "anonymous" };
+
+/** When the caller's proof ends, and with it what it opened: milliseconds since 1970, or Infinity. */
+export function endOf(caller: Caller): number {
+  const expiresAt = caller.kind === "anonymous" ? undefined : caller.expiresAt;
+  return expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+}
+
+/** Whether the caller's proof has ended at `now`. */
+export function isOver(caller: Caller, now: Date): boolean {
+  return endOf(caller) <= now.getTime();
+}
 
 /** Whether the caller holds the role `admin`. */
 export function isAdmin(caller: Caller): boolean {

@@ -41,7 +41,7 @@ export type KeyUse =
   | "fingerprint";
 
 /** What is sealed with it. */
-export type SealUse = "signing-secret" | "totp-secret" | "api-key" | "challenge" | "typed-login";
+export type SealUse = "signing-secret" | "totp-secret" | "api-key" | "challenge" | "typed-login" | "mail-address";
 
 /** Fewer bytes of a MAC prove nothing. */
 const LEAST_MAC_BYTES = 6;

@@ -25,7 +25,8 @@ export interface JobOptions {
 }
 
 const OPTIONS = ["queue", "maxAttempts", "timeout", "concurrency", "backoff", "args"];
-const OWN = "backstay.";
+/** What the names of the server's own jobs begin with. */
+export const OWN_JOBS = "backstay.";
 const MAX_ATTEMPTS = 10;
 const LEAST_BACKOFF = 1_000;
 const MOST_BACKOFF = 3_600_000;
@@ -41,7 +42,7 @@ export function toDeclaration(name: string, run: RunJob, options: JobOptions = {
   const refuse = (what: string): never => {
     throw new Error(`job ${name}: ${what}`);
   };
-  if (name.startsWith(OWN)) refuse(`names that begin with ${OWN} are the server's own`);
+  if (name.startsWith(OWN_JOBS)) refuse(`names that begin with ${OWN_JOBS} are the server's own`);
   const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
   if (unknown !== undefined) refuse(`there is no option ${unknown}; there are ${OPTIONS.join(", ")}`);
   const { queue = "default", maxAttempts = MAX_ATTEMPTS, timeout, concurrency, backoff, args } = options;

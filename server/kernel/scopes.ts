@@ -1,4 +1,6 @@
 import { rpcPattern } from "./access-rules.js";
+import type { Caller } from "./caller.js";
+import { DomainError } from "./errors.js";
 
 /** An RPC as scopes see it. */
 export interface ScopedRpc {
@@ -18,6 +20,9 @@ const DOMAIN = /^backstay\.([a-z][a-z0-9_]*)\.v[0-9]+\./;
 /** What changes of other domains need `auth:write` besides: they too decide who gets in. */
 const ALSO_AUTH: readonly string[] = ["backstay.accounts.v1.AccountService/SetAccountStatus"];
 
+/** What shows more than the domain it is of: all that there is of an account. Reads of that domain alone do not cover it. */
+const ALL_DOMAINS: readonly string[] = ["backstay.accounts.v1.AccountService/ExportAccount"];
+
 /** Whether a text is one: `*`, `DOMAIN:read`, `DOMAIN:write`, or a pattern of RPCs such as `MessageService/SendMessage`. */
 export function isScope(text: string): boolean {
   return text === ALL || DOMAIN_SCOPE.test(text) || rpcPattern(text) !== undefined;
@@ -28,6 +33,7 @@ export function covers(scopes: readonly string[], rpc: ScopedRpc): boolean {
   const domain = DOMAIN.exec(rpc.name)?.[1];
   const needsAuth = !rpc.readOnly && (domain === "auth" || ALSO_AUTH.includes(rpc.name));
   if (needsAuth) return scopes.includes(AUTH_WRITE);
+  if (ALL_DOMAINS.includes(rpc.name)) return scopes.includes(ALL);
   return scopes.some((scope) => {
     if (scope === ALL) return true;
     const [, named, what] = DOMAIN_SCOPE.exec(scope) ?? [];
@@ -39,4 +45,15 @@ export function covers(scopes: readonly string[], rpc: ScopedRpc): boolean {
 /** Whether a key with these scopes may make another with that one: nothing comes of it that it could not do itself. */
 export function mayGive(scopes: readonly string[], scope: string): boolean {
   return scopes.includes(scope) || (scope !== AUTH_WRITE && scopes.includes(ALL));
+}
+
+/**
+ * Throws SCOPE_MISSING for an API key without `auth:write`. Fields that decide who gets in want it wherever they stand: by a role, or
+ * an address that codes are mailed to, a key would otherwise make itself what it may not be.
+ */
+export function checkMayLetIn(caller: Caller, field: string): void {
+  if (caller.kind === "anonymous" || caller.scopes === undefined || caller.scopes.includes(AUTH_WRITE)) return;
+  throw new DomainError("SCOPE_MISSING", `Whoever calls with an API key sets this by its scope ${AUTH_WRITE} alone.`, {
+    field,
+  });
 }

@@ -41,7 +41,13 @@ export type SignedCall = {
   /** Whether its signature may be used but once, since the call changes something, or opens what may. */
   readonly once: boolean;
 } & (
-  | { readonly by: "secret"; readonly signature: Signature; readonly request: SignedRequest }
+  | {
+      readonly by: "secret";
+      readonly signature: Signature;
+      readonly request: SignedRequest;
+      /** Where it came from. */
+      readonly address: string;
+    }
   | { readonly by: "key"; readonly signature: HttpSignature }
 );
 

@@ -7,13 +7,13 @@ import { alone, drawSecret, type Home, keep } from "./home.js";
 /**
  * The key that stands in a home's files, taken anew when they change. A secret that was there once is accepted until this process
  * ends: whoever removes a file too early is to notice it at the next start, not by what nobody can open any more. Throws when the
- * files cannot be read; later that goes to `onError`, and the key stays as it was.
+ * files cannot be read, or there is no key yet; later that goes to `onError`, once until they can be, and the key stays as it was.
  */
 export function homeKey(home: Home, onError: (error: unknown) => void): InstanceKey {
   const known: Buffer[] = [];
   const read = (): InstanceKey => {
     // In this order: a rotation writes the old one down before the new one takes its place.
-    const current = home.secret();
+    const current = home.keptSecret();
     const previous = home.previousSecrets();
     const ring = instanceKey(current, [...previous, ...known]);
     known.push(...[current, ...previous].filter((secret) => !known.some((other) => other.equals(secret))));
@@ -21,14 +21,18 @@ export function homeKey(home: Home, onError: (error: unknown) => void): Instance
   };
   let ring = read();
   let seen = "";
+  let told = "";
   return turningKey(() => {
-    const found = versionOf(home);
-    if (found === seen) return ring;
-    seen = found;
     try {
-      ring = read();
+      const found = versionOf(home);
+      if (found !== seen) ring = read();
+      seen = found;
+      told = "";
     } catch (error) {
-      onError(error);
+      // Looked at again the next time: what cannot be read now may be readable soon without being another file.
+      const why = String(error);
+      if (why !== told) onError(error);
+      told = why;
     }
     return ring;
   });
@@ -60,7 +64,7 @@ export function rotateSecret(home: Home): void {
 
 /** The steps of that, each done when it is told: between any two the process may end. */
 export function* rotation(home: Home): Generator<string, void> {
-  const current = home.secret();
+  const current = home.keptSecret();
   if (home.previousSecrets().some((secret) => !secret.equals(current))) {
     throw new NotRotated(`${previousFile(home.path)} holds the key before this one`);
   }

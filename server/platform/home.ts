@@ -8,6 +8,8 @@ export interface Home {
   readonly path: string;
   /** The instance key: 32 random bytes, made at the first start. */
   secret(): Buffer;
+  /** The same where one was made before. Throws when it is not there: what has gone for a moment must not be made anew. */
+  keptSecret(): Buffer;
   /** Those whose place it has taken, and which are still accepted: etc/secret.previous has one a line. */
   previousSecrets(): Buffer[];
   /** The token of the local command line, made at the first start. */
@@ -47,6 +49,7 @@ export function openHome(path: string): Home {
   return {
     path,
     secret: () => fromHex(keep(join(path, "etc", "secret"), drawSecret)),
+    keptSecret: () => fromHex(readKept(join(path, "etc", "secret"))),
     previousSecrets: () => readLines(join(path, "etc", "secret.previous")).map(fromHex),
     adminToken: () => keep(join(path, "etc", "admin.token"), () => `bs_op_${randomBytes(32).toString("base64url")}`),
     logFile: () => join(path, "log", "backstay.log"),
@@ -160,6 +163,10 @@ export function keep(file: string, make: () => string): string {
     // Whole or not at all: who is killed here, or comes second, must not leave or read an empty secret.
     link(draft, file);
   }
+  return readKept(file);
+}
+
+function readKept(file: string): string {
   const text = readFileSync(file, "utf8").trim();
   if (text === "") throw new Error(`${file} is empty: restore it, or remove it to have a new one made`);
   return text;

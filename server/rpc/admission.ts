@@ -50,9 +50,12 @@ export function createAdmission(
 
   /** On a public method a credential that is not valid is as none. */
   const refuse = (call: Call, error: unknown, what: Refused = "token") => {
+    if (isRefused(error, what)) rates.countRefusal(call, what);
+    refuseCounted(call, error);
+  };
+
+  const refuseCounted = (call: Call, error: unknown) => {
     const reason = error instanceof DomainError ? error.reason : undefined;
-    const guessed = what === "signature" ? reason === "INVALID_SIGNATURE" : isUnauthenticated(error);
-    if (guessed) rates.countRefusal(call, what);
     if (call.method.access !== Access.PUBLIC || (reason && NEVER_IGNORED.includes(reason))) throw error;
     settle(call);
   };
@@ -101,13 +104,18 @@ export function createAdmission(
    * be told of them without a look at the database is told before.
    */
   const proveLater = (call: Call, of: Refused, signed: (body: Buffer) => SignedCall) => {
-    call.proof = (body) => {
+    call.proof = async (body) => {
       // Others may have been refused while the body came.
-      rates.checkRefusals(call, of);
-      return bySignature!(ports, signed(body)).then(
-        (caller) => settle(call, caller),
-        (error) => refuse(call, error, of),
-      );
+      const end = await rates.startProof(call, of);
+      let caller: Caller;
+      try {
+        caller = await bySignature!(ports, signed(body));
+      } catch (error) {
+        end(isRefused(error, of));
+        return refuseCounted(call, error);
+      }
+      end(false);
+      settle(call, caller);
     };
   };
 
@@ -122,7 +130,7 @@ export function createAdmission(
       const request = signatures!.signed(call.request);
       const isCovered = coversBody(signature, request);
       if (isCovered && method.streamsRequests) throw new DomainError("CHECKSUM_MISMATCH", STREAMED);
-      const signed = { by: "secret", signature, request, once: method.signedOnce } as const;
+      const signed = { by: "secret", signature, request, address: call.remote, once: method.signedOnce } as const;
       proveLater(call, "signature", (body) => ({ ...signed, body: isCovered ? body : NOTHING }));
     } catch (error) {
       return refuse(call, error, "signature");
@@ -149,7 +157,7 @@ export function createAdmission(
     if (authorization !== undefined) return withToken(call, authorization);
     if (bySignature !== undefined && isSignedByKey(call.request)) return withKey(call);
     if (byCookie !== undefined && cookie !== undefined) {
-      const value = sentSession(call.request);
+      const value = sentSession(call.request, ports.settings.publicUrl);
       if (value !== undefined) return withCookie(call, value, byCookie);
     }
     const signature = signatures?.sent(call.request);
@@ -181,6 +189,12 @@ function checkSignableBody({ method, request }: Call): void {
   if (encoding !== "identity") {
     throw new DomainError("UNSUPPORTED_ENCODING", "A signed body is sent as it is, without a content-encoding.");
   }
+}
+
+/** Whether what a call was to be known by is not right; of a signature, whether it may have been a guess. */
+function isRefused(error: unknown, what: Refused): boolean {
+  if (what === "signature") return error instanceof DomainError && error.reason === "INVALID_SIGNATURE";
+  return isUnauthenticated(error);
 }
 
 function isUnauthenticated(error: unknown): boolean {

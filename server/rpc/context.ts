@@ -13,7 +13,10 @@ export function contextMaker(
   ports: Ports,
   isAllowedOrigin: IsAllowedOrigin,
 ): (call: Call, idempotency: Idempotency | undefined) => Ctx {
-  const sessions = (): SessionOptions => ({ isAllowedOrigin, signatureName: ports.settings.auth.signatureName });
+  const sessions = (): SessionOptions => {
+    const { publicUrl, auth } = ports.settings;
+    return { isAllowedOrigin, signatureName: auth.signatureName, publicUrl };
+  };
 
   class CallContext {
     readonly caller: Caller;
@@ -44,7 +47,7 @@ export function contextMaker(
     get client(): Client {
       const { remote, request } = this.call;
       const userAgent = (request.headers["user-agent"] ?? "").slice(0, MOST_USER_AGENT);
-      return { address: remote, userAgent, localOrigin: localOriginOf(request) };
+      return { address: remote, userAgent, localOrigin: localOriginOf(request, ports.settings.publicUrl) };
     }
 
     afterCommit(effect: () => void): void {

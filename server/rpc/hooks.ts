@@ -18,6 +18,11 @@ export interface HookRunner {
    * will tell. Rejects with what a hook refuses by, else with what `identify` does.
    */
   admit(call: Call, identify: () => void | Promise<void>): Promise<void>;
+  /**
+   * Asks the hooks for RPCs about a call that comes with another one, whose path and caller were asked about. What opens calls to
+   * anyone counts for nothing here. Rejects likewise.
+   */
+  admitPart(call: Call, identify: () => void): Promise<void>;
   /** Lets `prove` find out who calls, and asks about that. Rejects likewise. */
   prove(call: Call, prove: () => void | Promise<void>): Promise<void>;
   /** The answer as the hooks would have it. */
@@ -66,11 +71,12 @@ export function createHookRunner(options: HookRunnerOptions): HookRunner {
     };
   };
 
-  /** Those of a stage that are for a call, with what they are told of its request. */
-  const hooksFor = <Stage extends HookStage>(stage: Stage, call: Call) => {
+  /** Those of a stage that are for a call, or for its RPC alone, with what they are told of its request. */
+  const hooksFor = <Stage extends HookStage>(stage: Stage, call: Call, isPart = false) => {
     const request = requestOf(call);
     const all: readonly Hook<Stage>[] = isAlwaysAnswered(call.method.name) ? [] : hooks[stage];
-    return { request, asked: all.filter((hook) => hook.fits(request)) };
+    const asked = all.filter((hook) => hook.fits(request) && (hook.rpcs !== undefined || !isPart));
+    return { request, asked };
   };
 
   /** What a hook returns, as `read` understands it. */
@@ -91,21 +97,21 @@ export function createHookRunner(options: HookRunnerOptions): HookRunner {
     }
   };
 
-  const askBefore = async (call: Call): Promise<void> => {
-    const { asked, request } = hooksFor("beforeAuth", call);
+  const askBefore = async (call: Call, isPart = false): Promise<void> => {
+    const { asked, request } = hooksFor("beforeAuth", call, isPart);
     for (const hook of asked) {
       const read = (returned: unknown) => readAnswer(returned, true, "permission_denied");
       const answer = await ask(hook.name, () => hook.run(request), read);
       if (answer instanceof DomainError) throw answer;
       // Administrators' methods are opened by nobody: whoever calls one has to prove that he may.
-      if (answer === "allow") call.isOpened = mayBeOpened(call);
+      if (answer === "allow") call.isOpened = !isPart && mayBeOpened(call);
       if (answer !== undefined) return;
     }
   };
 
   /** Asks about who calls, or why that is refused. */
-  const askAfter = async (call: Call, error: DomainError | undefined): Promise<void> => {
-    const { asked, request } = hooksFor("afterAuth", call);
+  const askAfter = async (call: Call, error: DomainError | undefined, isPart: boolean): Promise<void> => {
+    const { asked, request } = hooksFor("afterAuth", call, isPart);
     const { reason, message } = error ?? {};
     const outcome = {
       caller: callerOf(call.caller),
@@ -120,7 +126,7 @@ export function createHookRunner(options: HookRunnerOptions): HookRunner {
   };
 
   /** Lets something find out who calls, and asks about it. */
-  const settle = async (call: Call, find: () => void | Promise<void>): Promise<void> => {
+  const settle = async (call: Call, find: () => void | Promise<void>, isPart = false): Promise<void> => {
     let refused: DomainError | undefined;
     try {
       await find();
@@ -130,7 +136,7 @@ export function createHookRunner(options: HookRunnerOptions): HookRunner {
       refused = error;
     }
     if (refused === undefined && call.proof !== undefined) return;
-    await askAfter(call, refused);
+    await askAfter(call, refused, isPart);
     if (refused !== undefined) throw refused;
   };
 
@@ -141,7 +147,12 @@ export function createHookRunner(options: HookRunnerOptions): HookRunner {
       else await settle(call, identify);
     },
 
-    prove: settle,
+    async admitPart(call, identify) {
+      await askBefore(call, true);
+      await settle(call, identify, true);
+    },
+
+    prove: (call, prove) => settle(call, prove),
 
     async answer(call, message) {
       const { output } = call.method;

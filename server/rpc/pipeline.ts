@@ -1,14 +1,15 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Idempotency, Ports } from "../context.js";
+import type { Caller } from "../kernel/caller.js";
 import { DomainError } from "../kernel/errors.js";
 import type { Hooks } from "../kernel/hooks.js";
 import { type Authenticate, type Authenticator, Pushed } from "../manifest.js";
 import { ConflictError } from "../platform/db/index.js";
 import { describeError } from "../platform/log.js";
-import { checkDenied } from "./access.js";
+import { checkAccess, checkDenied } from "./access.js";
 import { audited } from "./admin-audit.js";
-import { createAdmission } from "./admission.js";
+import { createAdmission, withinScopes } from "./admission.js";
 import type { Call } from "./call.js";
 import { contextMaker } from "./context.js";
 import { createHookRunner, type HookRunner } from "./hooks.js";
@@ -43,6 +44,8 @@ export interface Pipeline {
   readonly isHooked: boolean;
   /** Decides whether the call may go on: who calls, may they, are there too many, how long have we. Throws DomainError. */
   admit(call: Call): void | Promise<void>;
+  /** Decides whether a call that comes with another one may go on as that one's caller. Throws DomainError. */
+  admitAs(call: Call, caller: Caller): void | Promise<void>;
   /**
    * Proves, with the raw body, what `admit` had to leave open, and again what it found out, when the body was slow; a door does
    * it before `invoke` and `stream`. A streamed request comes while the verb runs: its door proves, with nothing, before it.
@@ -125,6 +128,15 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
       call.startTimer();
       call.remote = remoteOf(call.request);
       return hooks === undefined ? identify(call) : hooks.admit(call, () => identify(call));
+    },
+
+    admitAs(call, caller) {
+      checkDenied(call);
+      const settle = () => {
+        call.caller = withinScopes(call, caller);
+        checkAccess(call);
+      };
+      return hooks === undefined ? settle() : hooks.admitPart(call, settle);
     },
 
     prove(call, body) {

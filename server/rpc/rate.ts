@@ -4,7 +4,8 @@ import type { InstanceKey } from "../kernel/instance-key.js";
 import type { Bus } from "../platform/bus/bus.js";
 import type { Call } from "./call.js";
 import type { Method } from "./methods.js";
-import { type Bucket, type Budget, checkBucket, createBuckets } from "./rate-buckets.js";
+import { createProofGate } from "./proof-gate.js";
+import { type Bucket, type Budget, checkBucket, createBuckets, type Naming, spend } from "./rate-buckets.js";
 import { rateNotices } from "./rate-notices.js";
 
 /** Calls a minute of each class, as the settings `limits.*_per_minute` have them. */
@@ -29,11 +30,22 @@ export interface RateLimiter {
   checkRefusals(call: Counted, of: Refused): void;
   /** Counts a call whose token, cookie or signature was refused. */
   countRefusal(call: Counted, of: Refused): void;
+  /**
+   * Waits while as many proofs of the call's address are under way as may still be refused. Resolves with what has to be told
+   * how it ended, and counts it when it was refused.
+   */
+  startProof(call: Counted, of: Refused): Promise<(isRefused: boolean) => void>;
   /** Tells the other nodes nothing any more, and hears nothing. */
   stop(): void;
 }
 
-export const unlimited: RateLimiter = { count() {}, checkRefusals() {}, countRefusal() {}, stop() {} };
+export const unlimited: RateLimiter = {
+  count() {},
+  checkRefusals() {},
+  countRefusal() {},
+  startProof: async () => () => {},
+  stop() {},
+};
 
 /** Of the calls of a minute so many may come at once, and the least is that. */
 const BURST = { share: 0.1, least: 30 };
@@ -59,11 +71,16 @@ const CLASSES: Partial<Record<RateClass, keyof RateLimits>> = {
  */
 export function rateLimiter({ bus, key, limits }: { bus: Bus; key: InstanceKey; limits: RateLimits }): RateLimiter {
   const budgets = budgetsOf(limits);
-  const buckets = createBuckets(budgets, (text) => key.mac("rate-bucket", text).toString("base64url", 0, 18));
+  const naming: Naming = {
+    epoch: () => key.fingerprint,
+    nameOf: (text) => key.mac("rate-bucket", text).toString("base64url", 0, 18),
+  };
+  const buckets = createBuckets(budgets, naming);
   const notices = rateNotices(bus, buckets);
+  const proofs = createProofGate();
 
   const take = (bucket: Bucket) => {
-    bucket.tokens -= 1;
+    spend(bucket, 1);
     notices.spent(bucket);
   };
   const refusals = ({ remote }: Counted, of: Refused) => buckets.filled(`refused ${of}`, addressKey(remote));
@@ -85,6 +102,13 @@ export function rateLimiter({ bus, key, limits }: { bus: Bus; key: InstanceKey; 
     },
     checkRefusals: (call, of) => checkBucket(refusals(call, of)),
     countRefusal: (call, of) => take(refusals(call, of)),
+    async startProof(call, of) {
+      const end = await proofs.enter(() => refusals(call, of));
+      return (isRefused) => {
+        if (isRefused) take(refusals(call, of));
+        end();
+      };
+    },
     stop: () => notices.stop(),
   };
 }

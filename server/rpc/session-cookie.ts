@@ -19,22 +19,22 @@ const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
 /** What proxies add: the browser at their other side is not on this machine. */
 const PROXIED = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
-/** The session cookie that came with a request and fits its connection. */
-export function sentSession(request: CallRequest): string | undefined {
+/** The session cookie that came with a request and fits its connection. `publicUrl` is the setting; empty when there is none. */
+export function sentSession(request: CallRequest, publicUrl: string): string | undefined {
   const { cookie } = request.headers;
   if (cookie === undefined) return undefined;
-  return (isLocal(request) ? cookieOf(cookie, LOCAL) : undefined) ?? cookieOf(cookie, SECURE);
+  return (isLocal(request, publicUrl) ? cookieOf(cookie, LOCAL) : undefined) ?? cookieOf(cookie, SECURE);
 }
 
 /** The header that gives a browser its session cookie, for `ttlMs`. */
-function sessionCookie(request: CallRequest, value: string, ttlMs: number): string {
-  const name = isLocal(request) ? LOCAL : SECURE;
+function sessionCookie(local: boolean, value: string, ttlMs: number): string {
+  const name = local ? LOCAL : SECURE;
   return `${name}=${value}; Max-Age=${Math.ceil(ttlMs / 1000)}; ${FLAGS[name]}`;
 }
 
-/** The headers that take the session cookie back. */
+/** The headers that take the session cookie back, by either name where there could be one of either. */
 export function clearedSession(request: CallRequest): string[] {
-  const names = isLocal(request) ? ([SECURE, LOCAL] as const) : ([SECURE] as const);
+  const names = seemsLocal(request) ? ([SECURE, LOCAL] as const) : ([SECURE] as const);
   return names.map((name) => `${name}=; Max-Age=0; ${FLAGS[name]}`);
 }
 
@@ -43,31 +43,34 @@ export interface SessionOptions {
   isAllowedOrigin: IsAllowedOrigin;
   /** The header of signatures. */
   signatureName: string;
+  /** Where people reach this server; empty when that is not known. */
+  publicUrl: string;
 }
 
 /** A call's session cookie, for its verb. */
-export function sessionOf(call: Call, { isAllowedOrigin, signatureName }: SessionOptions): SessionCookie {
+export function sessionOf(call: Call, { isAllowedOrigin, signatureName, publicUrl }: SessionOptions): SessionCookie {
   const { request } = call;
+  const local = isLocal(request, publicUrl);
   const replace = (cookies: string[]) => {
     const kept = call.cookies.filter((cookie) => !cookie.startsWith(`${SECURE}=`) && !cookie.startsWith(`${LOCAL}=`));
     call.cookies.splice(0, call.cookies.length, ...kept, ...cookies);
   };
   return {
     // A page of another site that makes a browser send it does not get to use it, whatever else proves the call.
-    sent: isForeign(request, isAllowedOrigin) ? undefined : sentSession(request),
+    sent: isForeign(request, isAllowedOrigin) ? undefined : sentSession(request, publicUrl),
     check() {
       if (isProvedByHeader(call, signatureName) || mayChangeSession(request, isAllowedOrigin)) return;
       throw new DomainError("CROSS_SITE");
     },
-    set: (value, ttlMs) => replace([sessionCookie(request, value, ttlMs)]),
+    set: (value, ttlMs) => replace([sessionCookie(local, value, ttlMs)]),
     clear: () => replace(clearedSession(request)),
   };
 }
 
 /** A call's other cookies, for its verb. */
-export function keptCookies(call: Call, { isAllowedOrigin }: SessionOptions): KeptCookies {
+export function keptCookies(call: Call, { isAllowedOrigin, publicUrl }: SessionOptions): KeptCookies {
   const { request } = call;
-  const local = isLocal(request);
+  const local = isLocal(request, publicUrl);
   const nameOf = (name: KeptName) => (local ? `backstay_${name}_dev` : `__Host-backstay_${name}`);
   const replace = (name: KeptName, value: string, seconds: number) => {
     const cookie = nameOf(name);
@@ -86,8 +89,8 @@ export function keptCookies(call: Call, { isAllowedOrigin }: SessionOptions): Ke
 }
 
 /** The origin a request was sent to, when it never left the machine. */
-export function localOriginOf(request: CallRequest): string | undefined {
-  return isLocal(request) ? `http://${hostOf(request)}` : undefined;
+export function localOriginOf(request: CallRequest, publicUrl: string): string | undefined {
+  return isLocal(request, publicUrl) ? `http://${hostOf(request)}` : undefined;
 }
 
 /**
@@ -99,8 +102,16 @@ function isProvedByHeader({ caller, request }: Call, signatureName: string): boo
   return caller.via === "token" || (caller.via === "signature" && isSignedByHeader(request, signatureName));
 }
 
-/** Whether the connection is plain and never leaves the machine. */
-function isLocal(request: CallRequest): boolean {
+/**
+ * Whether the connection is plain and never leaves the machine. A proxy on this machine that adds no header looks like a browser on
+ * it, so that no connection is held for local where people come by https.
+ */
+function isLocal(request: CallRequest, publicUrl: string): boolean {
+  return !/^https:/i.test(publicUrl) && seemsLocal(request);
+}
+
+/** Whether nothing about the request says that it came from elsewhere. */
+function seemsLocal(request: CallRequest): boolean {
   const { socket, headers } = request;
   if (!socket || socket.encrypted) return false;
   const local = LOOPBACK_ADDRESS.test(socket.remoteAddress ?? "") && LOOPBACK_HOST.test(hostOf(request));

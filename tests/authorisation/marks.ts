@@ -54,7 +54,8 @@ export async function markAll(sql: postgres.Sql, accountId: string): Promise<Mar
     await sql`insert into backstay.${sql(table)} ${sql(Object.fromEntries(row))}`;
   }
   // A sign-in is shown while it has a token that lives.
-  await sql`update backstay.grants set family_id = (select id from backstay.devices where name like 'zq%')
+  await sql`update backstay.grants set family_id = (select id from backstay.devices where name like 'zq%'),
+      rotated_at = null
     where account_id = ${accountId} and expires_at > '2070-01-01'`;
   // What happened to it, as its streams tell it.
   const event = { table: "events", name: "data", type: "jsonb", nullable: false, generated: false };
@@ -114,7 +115,8 @@ function mark({ table, name, type }: Column, marks: Mark[]): unknown {
       return 7_007_000 + number;
     default:
       add(text);
-      return text;
+      // Text that is JSON, kept as it was written.
+      return `${table}.${name}` === "audit_inbox.detail" ? JSON.stringify({ marked: text }) : text;
   }
 }
 

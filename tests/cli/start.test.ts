@@ -246,7 +246,7 @@ describe("a server for production", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as { msg: string });
-    expect(logged.map(({ msg }) => msg)).toEqual(["ready", "call", "stopped"]);
+    expect(logged.map(({ msg }) => msg)).toEqual(["mails are not sent: set mail.smtp_url", "ready", "call", "stopped"]);
     expect(server.stderr()).not.toMatch(TOKEN);
 
     const stranger = await failure(["serve", "--port", "0", "--home", await makeHome()], {
@@ -331,7 +331,7 @@ describe("a start that cannot be", () => {
       expect(refused).toMatchObject({ code: 3, isOneLine: true });
       expect(refused.line).toContain(`${home}/backstay.config.json`);
     }
-  });
+  }, 60_000);
 
   it("answers a word it does not know with the usage and the code 2", async () => {
     expect(await failure(["dev", "--prot", "1"])).toMatchObject({ code: 2, line: expect.stringContaining("--port") });

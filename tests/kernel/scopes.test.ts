@@ -36,6 +36,12 @@ describe("a scope", () => {
     }
   });
 
+  it("covers what shows every domain when it covers all", () => {
+    const whole = { name: "backstay.accounts.v1.AccountService/ExportAccount", readOnly: true };
+    expect(covers(["accounts:read", "*/*", "AccountService/ExportAccount", "auth:write"], whole)).toBe(false);
+    expect(covers(["*"], whole)).toBe(true);
+  });
+
   it("is given on by who has it, or all; auth:write by who has that", () => {
     expect(mayGive(["messages:read", "auth:write"], "messages:read")).toBe(true);
     expect(mayGive(["messages:read", "auth:write"], "messages:write")).toBe(false);

@@ -1,5 +1,15 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -13,6 +23,7 @@ let home: Home;
 beforeEach(() => {
   path = mkdtempSync(join(tmpdir(), "backstay-key-test-"));
   home = openHome(path);
+  home.secret();
 });
 afterEach(() => {
   rmSync(path, { recursive: true, force: true });
@@ -119,6 +130,55 @@ describe("a process that runs on a home", () => {
     expect(String(errors[0])).not.toContain(old);
     writeFileSync(at("secret"), `${"cd".repeat(32)}\n`);
     expect(key.fingerprint).toBe(instanceKey(Buffer.alloc(32, 0xcd)).fingerprint);
+  });
+
+  it("makes no key in the place of one that has gone for a moment: it keeps what it has, and says so each time", () => {
+    const errors: unknown[] = [];
+    const key = homeKey(home, (error) => errors.push(error));
+    const { fingerprint } = key;
+    for (const times of [1, 2]) {
+      renameSync(at("secret"), at("secret.away"));
+      expect([key.fingerprint, key.fingerprint]).toEqual([fingerprint, fingerprint]);
+      expect(key.verifies("page-token", "text", Buffer.alloc(32))).toBe(false);
+      expect(readdirSync(join(path, "etc"))).toEqual(["secret.away"]);
+      expect(errors).toHaveLength(times);
+      renameSync(at("secret.away"), at("secret"));
+      expect([key.fingerprint, key.previous]).toEqual([fingerprint, []]);
+    }
+    expect(ringNow().fingerprint).toBe(fingerprint);
+  });
+
+  it("makes no key where there is none, nor has another one drawn", () => {
+    rmSync(at("secret"));
+    expect(() => homeKey(home, fail)).toThrow("ENOENT");
+    expect(() => rotateSecret(home)).toThrow("ENOENT");
+    expect(readdirSync(join(path, "etc"))).toEqual([]);
+  });
+
+  it("takes a new key that could not be read at first, as soon as it can be", () => {
+    const errors: unknown[] = [];
+    const key = homeKey(home, (error) => errors.push(error));
+    const { fingerprint } = key;
+    rmSync(at("secret"));
+    // A folder in the place of the file: looked at, but not read, by whoever runs the test.
+    mkdirSync(at("secret"));
+    expect(key.fingerprint).toBe(fingerprint);
+    expect(String(errors)).toContain("EISDIR");
+    rmSync(at("secret"), { recursive: true });
+    writeFileSync(at("secret"), `${"cd".repeat(32)}\n`);
+    expect(key.fingerprint).toBe(instanceKey(Buffer.alloc(32, 0xcd)).fingerprint);
+  });
+
+  it("keeps its key when nobody lets it look at the files", () => {
+    const errors: unknown[] = [];
+    const key = homeKey(home, (error) => errors.push(error));
+    const { fingerprint } = key;
+    // Whoever runs the test may be let in everywhere, but nobody gets through a link to itself.
+    renameSync(join(path, "etc"), join(path, "etc.away"));
+    symlinkSync("etc", join(path, "etc"));
+    expect(key.open("api-key", key.seal("api-key", "text", "key-a"), "key-a")).toBe("text");
+    expect(key.fingerprint).toBe(fingerprint);
+    expect(String(errors)).toContain("ELOOP");
   });
 
   it("accepts several previous keys, one a line", () => {

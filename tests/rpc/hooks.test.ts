@@ -8,7 +8,7 @@ import type { Log } from "../../server/platform/log.js";
 import { Call } from "../../server/rpc/call.js";
 import { createHookRunner } from "../../server/rpc/hooks.js";
 import type { Method } from "../../server/rpc/methods.js";
-import { addAccount, get as signedGet, post as signedPost } from "../compat/predecessor.js";
+import { addAccount, signature, get as signedGet, post as signedPost } from "../compat/predecessor.js";
 import { bearer, operatorToken } from "../domains/support.js";
 import { openSocket, reasonOf } from "../http/socket/client.js";
 import { type Person, startBackstay, type TestBackstay } from "../support/backstay.js";
@@ -170,6 +170,59 @@ describe("afterAuth", () => {
       ["GetCurrent", "signature", undefined],
       ["ListMessages", undefined, "INVALID_SIGNATURE"],
     ]);
+  });
+
+  it("is asked about a session that a path of the predecessor's begins or ends besides, and so is beforeAuth", async () => {
+    const told: unknown[] = [];
+    const { backstay } = await withHooks(
+      (hooks) => {
+        hooks.declare("beforeAuth", "AuthService/StartSession", ({ rpc, address, headers }) => {
+          told.push(["before", rpc?.split("/")[1], address]);
+          return headers["x-say"] === "before" ? { redirect: "/ask-first" } : { allow: true };
+        });
+        hooks.declare("afterAuth", "AuthService/S*", ({ rpc, headers }, { caller }) => {
+          told.push(["after", rpc?.split("/")[1], caller?.via]);
+          return headers["x-say"] === "after" ? { status: 403, message: "Not from here." } : undefined;
+        });
+        hooks.declare("afterAuth", "/auth", ({ rpc }) => void told.push(["path", rpc?.split("/")[1]]));
+      },
+      { "limits.trusted_proxies": "127.0.0.1" },
+    );
+    const ann = await addAccount(backstay);
+    told.length = 0;
+    const by = (say: string) => ({ "x-say": say, "x-forwarded-for": "192.0.2.9" });
+    const signed = (path: string, say: string) => {
+      const headers = { ...by(say), "bk-signature": signature(ann, { method: "GET", url: backstay.url + path }) };
+      return request(backstay.url + path, { headers });
+    };
+
+    const asked = [
+      ["path", "GetCurrent"],
+      ["before", "StartSession", "192.0.2.9"],
+    ];
+    const moved = await signed("/auth?_session=1", "before");
+    expect(moved).toMatchObject({ status: 302, headers: { location: "/ask-first" }, cookies: [] });
+    expect(told.splice(0)).toEqual(asked);
+    const refused = await signed("/auth?_session=1", "after");
+    expect(refused).toMatchObject({ status: 403, json: { message: "Not from here." }, cookies: [] });
+    expect(told.splice(0)).toEqual([...asked, ["after", "StartSession", "signature"]]);
+    const begun = await signed("/auth?_session=1", "nothing");
+    expect(begun).toMatchObject({ status: 200, json: { id: ann.id } });
+    const cookie = begun.cookies[0]!.split(";")[0]!;
+
+    told.length = 0;
+    const end = (say: string) =>
+      request(`${backstay.url}/auth`, {
+        headers: { ...by(say), cookie, "content-type": "application/json", origin: backstay.url },
+        body: '{"_session":0}',
+      });
+    expect(await end("after")).toMatchObject({ status: 403, json: { message: "Not from here." }, cookies: [] });
+    expect(told).toEqual([
+      ["path", "GetCurrent"],
+      ["after", "SignOut", "cookie"],
+    ]);
+    expect(await end("nothing")).toMatchObject({ status: 200 });
+    expect(await end("nothing")).toMatchObject({ status: 401 });
   });
 
   it("refuses streams and what is said over a WebSocket before they begin", async () => {

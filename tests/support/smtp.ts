@@ -29,6 +29,17 @@ export interface SmtpOptions {
   refuse?: number[];
 }
 
+/** The text of a mail as a person sees it, whatever it took to bring it there. */
+function readText(head: string, body: string): string {
+  const encoding = /^content-transfer-encoding: (.*)$/im.exec(head)?.[1];
+  if (encoding === "base64") return Buffer.from(body, "base64").toString();
+  if (encoding !== "quoted-printable") return body;
+  const bytes = body
+    .replaceAll("=\n", "")
+    .replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, "latin1").toString();
+}
+
 /** A real mail server on this machine, which keeps what it gets. */
 export async function startSmtp({ user, refuse = [] }: SmtpOptions = {}): Promise<SmtpServer> {
   const mails: ReceivedMail[] = [];
@@ -59,7 +70,7 @@ export async function startSmtp({ user, refuse = [] }: SmtpOptions = {}): Promis
           from: mailFrom === false ? "" : mailFrom.address,
           to: rcptTo.map(({ address }) => address).join(),
           subject: /^subject: (.*)$/im.exec(head)?.[1] ?? "",
-          text: body.join("\r\n\r\n").replaceAll("\r\n", "\n"),
+          text: readText(head, body.join("\r\n\r\n").replaceAll("\r\n", "\n")),
           raw,
         });
         done();

@@ -1,5 +1,5 @@
 import type { Ctx, ExportedRecord } from "../../context.js";
-import type { Loss } from "../../kernel/caller.js";
+import { isOver, type Loss } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { mayChange } from "./service.js";
 
@@ -31,5 +31,5 @@ export async function* exportAccount(ctx: Ctx, idText: string): AsyncGenerator<E
 function checkStanding({ caller, clock }: Ctx, lost: Loss | undefined): void {
   if (lost === "sign-in") throw new DomainError("TOKEN_REVOKED");
   if (lost === "role") throw new DomainError("CONFLICT", "The caller has just lost a role.", { retryAfterMs: 1_000 });
-  if (caller.kind === "account" && caller.expiresAt <= clock.now()) throw new DomainError("TOKEN_EXPIRED");
+  if (isOver(caller, clock.now())) throw new DomainError("TOKEN_EXPIRED");
 }

@@ -3,6 +3,7 @@ import { AccountService, AccountStatus } from "#gen/backstay/accounts/v1/account
 import { serve } from "../../manifest.js";
 import { exportAccount } from "./export.js";
 import { listAccounts } from "./list.js";
+import { deleteAccount } from "./remove-account.js";
 import { setAccountStatus } from "./rights.js";
 import * as service from "./service.js";
 import { toAccount } from "./wire.js";
@@ -38,7 +39,7 @@ export const accountHandler = serve(AccountService, {
   },
 
   async deleteAccount(request, ctx) {
-    await service.deleteAccount(ctx, request.id);
+    await deleteAccount(ctx, request.id);
     return {};
   },
 

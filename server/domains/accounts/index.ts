@@ -2,6 +2,7 @@ import { goesWithAccount, type Manifest } from "../../manifest.js";
 import { eraseJob } from "./erase.js";
 import { accountHandler } from "./handler.js";
 import { exportOwn } from "./handler-export.js";
+import { tellReplacedJob } from "./replaced-address.js";
 
 export { foldLogin } from "./login.js";
 export {
@@ -23,6 +24,7 @@ export {
   replaceSecret,
   type ShownSecret,
   type Signer,
+  signerSubject,
   voidSignatures,
 } from "./secret.js";
 export {
@@ -34,7 +36,7 @@ export {
   readAccount,
   resolveAccountId,
 } from "./service.js";
-export { type AccountRow, existingAccount } from "./store.js";
+export { type AccountRow, accountNamed, existingAccount } from "./store.js";
 export { accountWithMark, accountWithSecret } from "./store-secret.js";
 export { unverifyEmail } from "./unverify-email.js";
 export {
@@ -50,7 +52,7 @@ export { toAccount } from "./wire.js";
 export const accountsDomain: Manifest = {
   name: "accounts",
   services: [accountHandler],
-  jobs: [eraseJob],
+  jobs: [eraseJob, tellReplacedJob],
   erase: goesWithAccount,
   export: exportOwn,
 };

@@ -1,12 +1,24 @@
-import type { EraseCtx } from "../../context.js";
+import type { Ctx, EraseCtx } from "../../context.js";
 import { submitErase } from "./erase.js";
-import { accountRows } from "./service.js";
-import { deleteAccount } from "./store.js";
+import { keepAnotherAdmin } from "./rights.js";
+import { accountRows, mayChange, notFound } from "./service.js";
+import * as store from "./store.js";
+
+/** Deletes one's own account, or for an administrator any. Throws ACCOUNT_NOT_FOUND, NOT_YOUR_ACCOUNT, LAST_ADMIN. */
+export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
+  const id = await mayChange(ctx, idText);
+  const remove = async (tx: Ctx) => {
+    await keepAnotherAdmin(tx, id);
+    return removeAccount(tx, id);
+  };
+  const wasThere = await ctx.transaction(remove, { retry: 3 });
+  if (!wasThere) throw notFound();
+}
 
 /** Deletes an account with all that every domain holds of it, in the caller's transaction; answers whether it was there. */
 export async function removeAccount(ctx: EraseCtx, id: string): Promise<boolean> {
   await ctx.erase(ctx, id);
-  if ((await deleteAccount(ctx, { id })).length === 0) return false;
+  if ((await store.deleteAccount(ctx, { id })).length === 0) return false;
   await submitErase(ctx, id);
   await ctx.audit.record(ctx, { type: "account.deleted", accountId: id });
   accountRows(ctx).wrote(ctx, id);

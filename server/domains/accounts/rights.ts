@@ -66,6 +66,12 @@ export async function fetchRoles(from: Pick<Ctx, "db">, ids: string[]): Promise<
   return new Map(found.map(({ id, roles }) => [id, roles]));
 }
 
+/** Throws LAST_ADMIN when nobody but the account, which is to go, could do everything. Runs in the caller's transaction. */
+export async function keepAnotherAdmin(ctx: Pick<Ctx, "db">, id: string): Promise<void> {
+  // Most are none, and they need not wait for each other.
+  if ((await store.lockOtherThanAdmin(ctx, { id })).length === 0) await keepAnAdmin(ctx, id);
+}
+
 /** Throws LAST_ADMIN when nobody but the account could do everything, and holds those who can. The operator is no account. */
 async function keepAnAdmin(ctx: Pick<Ctx, "db">, id: string): Promise<void> {
   const admins = (await store.lockAdmins(ctx, {})).map((admin) => admin.id);

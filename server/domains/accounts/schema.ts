@@ -20,6 +20,8 @@ export const accounts = backstay.table(
     status: text("status").notNull().default("active"),
     /** When `email` was shown to be the account's; null since it was changed. */
     emailVerifiedAt: moment("email_verified_at"),
+    /** When an address that was verified was last changed or taken away; null when none ever was. */
+    emailReplacedAt: moment("email_replaced_at"),
   },
   (t) => [
     check("accounts_status", sql`${t.status} in ('active', 'banned')`),

@@ -83,7 +83,7 @@ export async function prepareSecret(
   const [kept] = await store.findSecret(ctx, { accountId });
   // The secret may have been changed since the call was signed. What is found here is what the change will replace.
   if (secretMark && !kept?.secretMark.equals(secretMark)) throw new DomainError("INVALID_SIGNATURE");
-  const right = old === undefined || (await ctx.hasher.verify(old, kept?.secretPhc, "known"));
+  const right = old === undefined || (await ctx.hasher.verify(old, kept?.secretPhc));
   if (!right || kept === undefined) throw new DomainError("WRONG_SECRET", undefined, { field: "old" });
   // Whoever could sign before goes on doing so, unless this server has stopped keeping secrets.
   const couldSign = kept.secretSealed !== null && ctx.settings.auth.signatures !== "off";
@@ -99,7 +99,7 @@ export async function replaceSecret(ctx: Ctx, change: SecretChange): Promise<voi
 
 /** Who signs as `login`, as the database has it now; undefined when nobody does. */
 export async function fetchSigner(ports: Ports, login: string): Promise<Signer | undefined> {
-  const subject = subjectOf(login);
+  const subject = signerSubject(login);
   if (subject === undefined) return undefined;
   const [found] = await store.findSigner({ db: ports.database }, { subject });
   if (found === undefined) return undefined;
@@ -118,8 +118,8 @@ export async function voidSignatures(ctx: Pick<Ctx, "db">, accountId: string): P
   await store.voidSigned(ctx, { accountId, voided: randomBytes(32) });
 }
 
-/** A login that nobody can have is one that nobody has. */
-function subjectOf(login: string): string | undefined {
+/** What a login that signs is known by; undefined of one that nobody can have. */
+export function signerSubject(login: string): string | undefined {
   if (Buffer.byteLength(login) > MOST_LOGIN_BYTES) return undefined;
   try {
     return foldLogin(login);

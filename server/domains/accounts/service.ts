@@ -2,10 +2,11 @@ import type { Ctx } from "../../context.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
+import { checkMayLetIn } from "../../kernel/scopes.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
-import { submitErase } from "./erase.js";
 import { foldLogin } from "./login.js";
+import { submitReplaced } from "./replaced-address.js";
 import { checkNewSecret, sealSecret } from "./secret.js";
 import type { AccountRow, AccountText } from "./store.js";
 import * as store from "./store.js";
@@ -33,6 +34,7 @@ export async function createAccount(ctx: Ctx, input: CreateAccountInput): Promis
   if (input.roles.length > 0 && !isAdmin(ctx.caller)) {
     throw new DomainError("ADMIN_REQUIRED", "Only an administrator gives roles.", { field: "roles" });
   }
+  if (input.roles.length > 0) checkMayLetIn(ctx.caller, "roles");
   if (!ctx.settings.accounts.openRegistration && !isAdmin(ctx.caller)) throw new DomainError("REGISTRATION_CLOSED");
   return makeAccount(ctx, input);
 }
@@ -59,12 +61,7 @@ export async function makeAccount(ctx: Ctx, input: CreateAccountInput): Promise<
       if (inserted === id) await tx.audit.record(tx, createdEntry(account));
       return inserted;
     })
-    .catch((error) => {
-      if (error instanceof ConstraintError && error.constraint === "identities_kind_subject") {
-        throw new DomainError("LOGIN_TAKEN", undefined, { field: "login" });
-      }
-      throw error;
-    });
+    .catch(rethrowTaken);
   return freshAccount(ctx, made);
 }
 
@@ -74,10 +71,26 @@ function createdEntry({ id, roles }: { id: string; roles: readonly string[] }) {
 
 async function insertOnce(ctx: Ctx, account: store.NewAccount): Promise<string> {
   const { idempotency } = ctx;
-  if (idempotency === undefined) return (await store.insertAccount(ctx, account))[0]!.id;
-  const { scope, key, hash: requestHash } = idempotency;
-  const rows = await store.insertAccountOnce(ctx, { ...account, scope, key, requestHash, resourceId: account.id });
-  return rows[0]?.id ?? replayedResource(ctx, idempotency);
+  const insert = () => {
+    if (idempotency === undefined) return store.insertAccount(ctx, account);
+    const { scope, key, hash: requestHash } = idempotency;
+    return store.insertAccountOnce(ctx, { ...account, scope, key, requestHash, resourceId: account.id });
+  };
+  const [made] = await insert();
+  if (made === undefined) return replayedResource(ctx, idempotency!);
+  if (made.id === null) throw loginTaken();
+  return made.id;
+}
+
+/** Says of a login that cannot be inserted that it is taken. */
+export function rethrowTaken(error: unknown): never {
+  if (error instanceof ConstraintError && error.constraint === "identities_kind_subject") throw loginTaken();
+  throw error;
+}
+
+/** What whoever wants a login is told that leads to somebody else. */
+export function loginTaken(): DomainError {
+  return new DomainError("LOGIN_TAKEN", undefined, { field: "login" });
 }
 
 export async function getAccount(ctx: Ctx, idText: string): Promise<SeenAccount> {
@@ -104,21 +117,29 @@ export async function updateAccount(
   if (change.name === "") {
     throw new DomainError("INVALID_FIELD", "The name cannot be empty.", { field: "account.name" });
   }
-  const changed = await store.updateAccount(ctx, {
-    ...change,
-    id,
-    at: ctx.clock.now(),
-    eventId: ctx.ids.next(),
-    topics: [accountTopic(id)],
-    eventType: "account.update",
-    actorId: ctx.caller.kind === "account" ? ctx.caller.accountId : undefined,
-    eventData: { changed: input.paths },
-  });
-  if (changed.length === 0) throw notFound();
-  if (changed[0]!.lastWayIn) throw new DomainError("LAST_WAY_IN", undefined, { field: "account.email" });
-  accountRows(ctx).wrote(ctx, id);
-  ctx.afterCommit(() => ctx.events.wake());
-  if (id !== callerId(ctx)) await ctx.audit.record(ctx, updatedEntry(id));
+  // Codes for a new secret are mailed to it.
+  if (change.email !== undefined) checkMayLetIn(ctx.caller, "account.email");
+  const update = async (inner: Ctx) => {
+    const [changed] = await store.updateAccount(inner, {
+      ...change,
+      id,
+      at: ctx.clock.now(),
+      eventId: ctx.ids.next(),
+      topics: [accountTopic(id)],
+      eventType: "account.update",
+      actorId: callerId(ctx),
+      eventData: { changed: input.paths },
+    });
+    if (changed === undefined) throw notFound();
+    if (changed.lastWayIn) throw new DomainError("LAST_WAY_IN", undefined, { field: "account.email" });
+    if (changed.replaced !== null) await submitReplaced(inner, changed.replaced);
+    if (id !== callerId(ctx)) await inner.audit.record(inner, updatedEntry(id));
+    accountRows(inner).wrote(inner, id);
+    inner.afterCommit(() => ctx.events.wake());
+  };
+  // What is told of a change is kept with it; most changes are told by the statement itself.
+  const isTold = change.email !== undefined || id !== callerId(ctx);
+  await (isTold ? ctx.transaction(update, { retry: 3 }) : update(ctx));
   return freshAccount(ctx, id);
 }
 
@@ -126,21 +147,6 @@ export async function updateAccount(
 function updatedEntry(id: string) {
   const method = "backstay.accounts.v1.AccountService/UpdateAccount";
   return { type: "admin.called", accountId: id, detail: { method, id } } as const;
-}
-
-export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
-  const id = await mayChange(ctx, idText);
-  await ctx.transaction(
-    async (tx) => {
-      await ctx.erase(tx, id);
-      const gone = await store.deleteAccount(tx, { id });
-      if (gone.length === 0) throw notFound();
-      await submitErase(tx, id);
-      await ctx.audit.record(tx, { type: "account.deleted", accountId: id });
-      accountRows(ctx).wrote(tx, id);
-    },
-    { retry: 3 },
-  );
 }
 
 /** The account of `id`, at most a second old. Throws ACCOUNT_NOT_FOUND. */
@@ -228,6 +234,7 @@ export function accountRows(ctx: Pick<Ctx, "caches">) {
   return ctx.caches.rows<AccountRow>("accounts", { max: 20_000, ttlMs: 1_000 });
 }
 
-function notFound(): DomainError {
+/** What whoever asks for an account that is not there is told. */
+export function notFound(): DomainError {
   return new DomainError("ACCOUNT_NOT_FOUND", undefined, { field: "id" });
 }

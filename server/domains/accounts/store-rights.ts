@@ -9,6 +9,11 @@ export const lockAdmins = statement<object, { id: string }>(
     order by id for no key update`,
 );
 
+/** Holds an account that is no administrator, so that it becomes none before the transaction ends; no row for one that is. */
+export const lockOtherThanAdmin = statement<{ id: string }, { id: string }>(
+  (p) => sql`select id from ${accounts} where id = ${p.id}::uuid and not 'admin' = any(roles) for no key update`,
+);
+
 type RoleChange = { id: string; role: string } & NewEvent;
 
 /** Changes the roles of an account where `when` says so, and says it in the same statement; otherwise returns no row. */

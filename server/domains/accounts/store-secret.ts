@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
 import { accounts, identities } from "./schema.js";
+import { accountNamed } from "./store.js";
 
 const hashOf = (secretPhc: SQL) => sql`sha256(convert_to(${secretPhc}, 'UTF8'))`;
 
@@ -21,21 +22,13 @@ const saying = (secretPhc: SQL, voided: SQL) =>
   sql`jsonb_build_object('of', encode(${hashOf(secretPhc)}, 'hex'), 'name', encode(${secretName}, 'hex'),
     'voided', encode(${voided}, 'hex'))`;
 
-/**
- * What a sign-in is checked against: the secret of whoever has the login, or else of whoever has shown that the address is his. A
- * subject that is nobody's costs the same.
- */
+/** What a sign-in is checked against: the secret of whom the subject names. */
 export const findLogin = statement<
   { subject: string },
   { accountId: string; secretPhc: string | null; secretName: Buffer | null }
 >(
-  (p) => sql`with named as (
-      select account_id from ${identities}
-      where (kind, subject) in (('login', ${p.subject}::text), ('email', ${p.subject}::text))
-      order by kind desc limit 1
-    )
-    select account_id, secret_phc, ${secretName} as secret_name from ${identities}
-    where account_id = (select account_id from named) and kind = 'login'`,
+  (p) => sql`select account_id, secret_phc, ${secretName} as secret_name from ${identities}
+    where account_id = (${accountNamed(p.subject)}) and kind = 'login'`,
 );
 
 /** What a signature is checked against: a login whose secret is kept, of an account that may be used. */

@@ -44,7 +44,10 @@ export const insertAnonymous = statement<{ id: string; identityId: string; name:
     select id from account`,
 );
 
-/** What an account signs in by, with a secret. The unique login is the constraint `identities_kind_subject`. */
+/**
+ * What an account signs in by, with a secret, unless it has a login. The unique login is the constraint `identities_kind_subject`; an
+ * address that another account has shown to be its own is `taken` too.
+ */
 export const insertLogin = statement<
   {
     id: string;
@@ -55,15 +58,21 @@ export const insertLogin = statement<
     secretSealed: Buffer | undefined;
     at: Date;
   },
-  { id: string }
+  { added: boolean; taken: boolean }
 >(
-  (p) => sql`insert into ${identities} (id, account_id, kind, subject, label, secret_phc, secret_sealed, created_at)
-    select ${p.id}::uuid, a.id, 'login', ${p.subject}::text, ${p.login}::text, ${p.secretPhc}::text,
-      ${p.secretSealed}::bytea, ${p.at}::timestamptz
-    from ${accounts} a
-    where a.id = ${p.accountId}::uuid
-      and not exists (select 1 from ${identities} i where i.account_id = a.id and i.kind = 'login')
-    returning id`,
+  (p) => sql`with taken as (
+      select from ${identities}
+      where kind = 'email' and subject = ${p.subject}::text and account_id <> ${p.accountId}::uuid
+    ), added as (
+      insert into ${identities} (id, account_id, kind, subject, label, secret_phc, secret_sealed, created_at)
+      select ${p.id}::uuid, a.id, 'login', ${p.subject}::text, ${p.login}::text, ${p.secretPhc}::text,
+        ${p.secretSealed}::bytea, ${p.at}::timestamptz
+      from ${accounts} a
+      where a.id = ${p.accountId}::uuid and not exists (select from taken)
+        and not exists (select from ${identities} i where i.account_id = a.id and i.kind = 'login')
+      returning id
+    )
+    select exists (select from added) as added, exists (select from taken) as taken`,
 );
 
 /** The account is not anonymous any more. */

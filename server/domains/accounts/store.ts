@@ -52,12 +52,15 @@ export const columns = sql`a.id, a.name, a.alias, a.email, a.phone, a.gender, a.
   a.updated_at, a.status, a.email_verified_at, ${login} as login`;
 
 function inserted(from: SQL, p: Parameters<NewAccount>): SQL {
-  return sql`account as (
+  return sql`free as (
+      select from ${from} where not exists (
+        select 1 from ${identities} where kind = 'email' and subject = ${p.subject}::text)
+    ), account as (
       insert into ${accounts}
         (id, name, alias, email, phone, gender, birthday, address, roles, created_at, updated_at)
       select ${p.id}::uuid, ${p.name}::text, ${p.alias}::text, ${p.email}::text, ${p.phone}::text, ${p.gender}::text,
         ${p.birthday}::text, ${p.address}::text, ${p.roles}::text[], ${p.at}::timestamptz, ${p.at}::timestamptz
-      from ${from}
+      from free
       returning id
     ), identity as (
       insert into ${identities} (id, account_id, kind, subject, label, secret_phc, secret_sealed, created_at)
@@ -65,16 +68,19 @@ function inserted(from: SQL, p: Parameters<NewAccount>): SQL {
         ${p.secretSealed}::bytea, ${p.at}::timestamptz
       from account
     )
-    select id from account`;
+    select (select id from account) as id from ${from}`;
 }
 
-/** Makes an account with its login. The unique login is the constraint `identities_kind_subject`. */
-export const insertAccount = statement<NewAccount, { id: string }>(
+/**
+ * Makes an account with its login. The unique login is the constraint `identities_kind_subject`; it makes nothing, and the id is
+ * null, when the login is an address that somebody has shown to be his.
+ */
+export const insertAccount = statement<NewAccount, { id: string | null }>(
   (p) => sql`with ${inserted(sql`(select 1) as once`, p)}`,
 );
 
 /** The same unless the key was used before: then it makes nothing and returns no row. */
-export const insertAccountOnce = statement<NewAccount & KeyInput, { id: string }>(
+export const insertAccountOnce = statement<NewAccount & KeyInput, { id: string | null }>(
   (p) => sql`with claimed as (${claimKey(sql`(select 1) as once`, p)}), ${inserted(sql`claimed`, p)}`,
 );
 
@@ -95,12 +101,13 @@ type Change = { [Name in keyof AccountText]: string | undefined } & { id: string
 /**
  * Changes the text that is given, leaves what is undefined, and says so in the same statement. Another address is one that nobody
  * has shown to be his, and what led in by the one before leads in no more; where that was the only way in, nothing changes.
+ * `replaced` is the address before when that was verified.
  */
-export const updateAccount = statement<Change, { id: string; lastWayIn: boolean }>(
+export const updateAccount = statement<Change, { id: string; lastWayIn: boolean; replaced: string | null }>(
   (p) => sql`with held as (
-      select id, email from ${accounts} where id = ${p.id}::uuid for no key update
+      select id, email, email_verified_at from ${accounts} where id = ${p.id}::uuid for no key update
     ), moved as (
-      select id from held where email <> ${p.email}::text
+      select id, email, email_verified_at from held where email <> ${p.email}::text
     ), stranded as (
       select id from moved where exists (select 1 from ${identities} where account_id = moved.id and kind = 'email')
         and not exists (select 1 from ${identities} where account_id = moved.id and kind <> 'email')
@@ -110,6 +117,8 @@ export const updateAccount = statement<Change, { id: string; lastWayIn: boolean 
         alias = case when ${p.alias}::text = '' then coalesce(${p.name}::text, a.name) else coalesce(${p.alias}::text, a.alias) end,
         email = coalesce(${p.email}::text, a.email),
         email_verified_at = case when exists (select 1 from moved) then null else a.email_verified_at end,
+        email_replaced_at = case when exists (select 1 from moved where email_verified_at is not null)
+          then ${p.at}::timestamptz else a.email_replaced_at end,
         phone = coalesce(${p.phone}::text, a.phone),
         gender = coalesce(${p.gender}::text, a.gender),
         birthday = coalesce(${p.birthday}::text, a.birthday),
@@ -121,13 +130,25 @@ export const updateAccount = statement<Change, { id: string; lastWayIn: boolean 
     ), closed as (
       delete from ${identities} i using moved, changed where i.account_id = moved.id and i.kind = 'email'
     ), told as (${recordFrom(sql`changed`, p)})
-    select id, exists (select 1 from stranded) as last_way_in from held`,
+    select id, exists (select 1 from stranded) as last_way_in,
+      (select email from moved where email_verified_at is not null) as replaced
+    from held`,
 );
 
 /** Deletes an account; what references it goes with it. */
 export const deleteAccount = statement<{ id: string }, { id: string }>(
   (p) => sql`delete from ${accounts} where id = ${p.id}::uuid returning id`,
 );
+
+/**
+ * A piece of a larger statement: whom a folded subject names, by his login or an address he has verified. A login that is
+ * somebody else's address, or the other way round, leads to who was there first. A subject that is nobody's costs the same.
+ */
+export function accountNamed(subject: SQL): SQL {
+  return sql`select account_id from ${identities}
+    where (kind, subject) in (('login', ${subject}::text), ('email', ${subject}::text))
+    order by created_at, id limit 1`;
+}
 
 /** A piece of a larger statement: the account's id, or no row. */
 export function existingAccount(accountId: SQL): SQL {

@@ -1,9 +1,8 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
-import { ConstraintError } from "../../platform/db/index.js";
 import { foldLogin } from "./login.js";
 import { checkNewSecret, sealSecret } from "./secret.js";
-import { accountRows, freshAccount, readAccount, updateAccount } from "./service.js";
+import { accountRows, freshAccount, loginTaken, readAccount, rethrowTaken, updateAccount } from "./service.js";
 import type { AccountRow } from "./store.js";
 import { findSecret } from "./store-secret.js";
 import * as store from "./store-ways-in.js";
@@ -111,13 +110,9 @@ export async function upgradeToLogin(
 async function addLogin(ctx: Ctx, input: KeptSecret & { login: string }): Promise<void> {
   const { login } = input;
   const row = { ...input, id: ctx.ids.next(), subject: foldLogin(login), at: ctx.clock.now() };
-  const added = await store.insertLogin(ctx, row).catch((error) => {
-    if (error instanceof ConstraintError && error.constraint === "identities_kind_subject") {
-      throw new DomainError("LOGIN_TAKEN", undefined, { field: "login" });
-    }
-    throw error;
-  });
-  if (added.length === 0) throw new DomainError("LOGIN_PRESENT");
+  const [outcome] = await store.insertLogin(ctx, row).catch(rethrowTaken);
+  if (outcome!.taken) throw loginTaken();
+  if (!outcome!.added) throw new DomainError("LOGIN_PRESENT");
 }
 
 /** A short name that was made of the name is made of the new one. */

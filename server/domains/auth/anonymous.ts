@@ -17,13 +17,7 @@ export async function signInAnonymously(
   const { cookie, deviceName } = input;
   if (cookie) ctx.session.check();
   const accountId = await makeAnonymous(ctx, input.name || NAMELESS);
-  const signedIn = await openSignIn(ctx, { accountId, method: "anonymous", cookie, deviceName });
-  await ctx.audit.record(ctx, {
-    type: "sign_in.ok",
-    accountId,
-    detail: { method: "anonymous", device: signedIn.deviceId },
-  });
-  return signedIn;
+  return openSignIn(ctx, { accountId, method: "anonymous", cookie, deviceName });
 }
 
 export async function upgradeAnonymous(

@@ -46,7 +46,9 @@ export function callerWith(ports: Ports, key: store.ShownKey): Caller {
     throw new DomainError("TOKEN_EXPIRED", "The API key has expired.");
   noteUse(ports, key, now);
   const { id: apiKeyId, accountId, roles, scopes, expiresAt } = key;
-  if (accountId === null) return { kind: "operator", roles: ["admin"], apiKeyId, scopes };
+  if (accountId === null) {
+    return { kind: "operator", roles: ["admin"], apiKeyId, scopes, expiresAt: expiresAt ?? undefined };
+  }
   const account = { kind: "account", via: "api_key", accountId, roles: roles ?? [] } as const;
   return { ...account, apiKeyId, scopes, expiresAt: expiresAt ?? NEVER };
 }

@@ -3,15 +3,20 @@ import { DomainError } from "../../kernel/errors.js";
 import { callerAccount, prepareSecret, replaceSecret, type ShownSecret } from "../accounts/index.js";
 import { revokeOthers } from "./revoke.js";
 import { deleteCodes } from "./store-codes.js";
+import { withTry } from "./throttle.js";
 
 export async function changeSecret(ctx: Ctx, input: { old: string; new: string; signatures: boolean }): Promise<void> {
   const accountId = callerAccount(ctx);
-  const change = await prepareSecret(ctx, {
-    accountId,
-    ...shownSecret(ctx, input.old),
-    secret: input.new,
-    signatures: input.signatures,
-  });
+  const prepare = () =>
+    prepareSecret(ctx, {
+      accountId,
+      ...shownSecret(ctx, input.old),
+      secret: input.new,
+      signatures: input.signatures,
+    });
+  // Whoever has somebody's open session guesses his secret here as little as at the sign-in.
+  const tried = { purpose: "old-secret", subject: accountId } as const;
+  const change = await (input.old === "" ? prepare() : withTry(ctx, tried, "WRONG_SECRET", prepare));
   await ctx.transaction(
     async (tx) => {
       await replaceSecret(tx, change);

@@ -24,15 +24,28 @@ export function newDeviceToken({ key, clock }: Parts, foldedLogin: string): stri
   return PREFIX + Buffer.concat([head, mac]).toString("base64url");
 }
 
+/** The same for a device that has shown `shown`: that one again while it is good for half its life, and a new one then. */
+export function renewedDeviceToken(parts: Parts, foldedLogin: string, shown: string): string {
+  const device = deviceOf(parts, foldedLogin, shown);
+  const isGood = device?.isUnderCurrentKey && device.age < KNOWN_FOR / 2;
+  return isGood ? shown : newDeviceToken(parts, foldedLogin);
+}
+
 /** Names the known device that a call comes from, when it shows a device token of this login; undefined when it does not. */
-export function knownDevice({ key, clock }: Parts, foldedLogin: string, token: string): string | undefined {
+export function knownDevice(parts: Parts, foldedLogin: string, token: string): string | undefined {
+  return deviceOf(parts, foldedLogin, token)?.name;
+}
+
+/** What a device token of this login says; undefined of every other text. */
+function deviceOf({ key, clock }: Parts, foldedLogin: string, token: string) {
   if (!FORM.test(token)) return undefined;
   const bytes = Buffer.from(token.slice(PREFIX.length), "base64url");
   const head = bytes.subarray(0, NONCE_BYTES + TIME_BYTES);
-  const issuedAt = head.readUIntBE(NONCE_BYTES, TIME_BYTES);
-  if (clock.now().getTime() > issuedAt + KNOWN_FOR) return undefined;
-  if (!key.verifies("device-token", proved(head, foldedLogin), bytes.subarray(-MAC_BYTES))) return undefined;
-  return head.toString("base64url", 0, NONCE_BYTES);
+  const mac = bytes.subarray(-MAC_BYTES);
+  const age = clock.now().getTime() - head.readUIntBE(NONCE_BYTES, TIME_BYTES);
+  if (age > KNOWN_FOR || !key.verifies("device-token", proved(head, foldedLogin), mac)) return undefined;
+  const isUnderCurrentKey = key.mac("device-token", proved(head, foldedLogin)).equals(mac);
+  return { name: head.toString("base64url", 0, NONCE_BYTES), age, isUnderCurrentKey };
 }
 
 /** What stands before the login is always as long, so no two of them are the same bytes. */

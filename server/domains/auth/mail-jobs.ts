@@ -14,6 +14,9 @@ const NAME = "backstay.auth.send_code";
 /** Asked for again so soon, a code is not sent again, in milliseconds: somebody has clicked twice. */
 const TWICE = 10_000;
 
+/** For how long a new address gets no code for a new secret: the one before has been told, and somebody has to read that. */
+const UNSETTLED = 24 * 3_600_000;
+
 /** What logins are sealed for: people type secrets where a login belongs, and arguments of jobs can be read. */
 const TYPED = "reset-secret";
 
@@ -39,7 +42,10 @@ export const sendCodeJob = {
 };
 
 /** Has a code sent to the address of an account, which shows that it is the account's. */
-export async function submitVerification(ctx: Ctx, { accountId, email }: store.Recipient): Promise<void> {
+export async function submitVerification(
+  ctx: Ctx,
+  { accountId, email }: { accountId: string; email: string },
+): Promise<void> {
   await submit(ctx, { accountId }, `${accountId} ${email}`);
 }
 
@@ -57,21 +63,22 @@ async function submit(ctx: Ctx, args: JsonObject, once: string): Promise<void> {
 async function sendCode(args: JsonObject, ctx: JobCtx): Promise<void> {
   const from = { db: ctx.database };
   const purpose = typeof args.accountId === "string" ? "verify-email" : "reset-secret";
+  const at = ctx.clock.now();
+  const settledAt = new Date(at.getTime() - UNSETTLED);
   const [recipient] =
     purpose === "verify-email"
       ? await store.findAddress(from, { accountId: args.accountId as string })
-      : await store.findVerifiedAddress(from, { subject: openLogin(ctx, args.login as string) });
+      : await store.findVerifiedAddress(from, { subject: openLogin(ctx, args.login as string), settledAt });
   const target = recipient && foldEmail(recipient.email);
   if (recipient === undefined || target === undefined) return;
 
-  const { accountId, email } = recipient;
+  const { accountId, email, name } = recipient;
   const { code, codeMac } = drawCode(ctx, { accountId, purpose, target });
-  const at = ctx.clock.now();
   const expiresAt = new Date(at.getTime() + ctx.settings.auth.codeTtl);
   // Kept at once, not with the end of the job: whoever has the mail can use the code.
   const kept = await store.putCode(from, { accountId, purpose, target, codeMac, at, expiresAt });
   if (kept.length === 0) return;
-  await ctx.mailer.send({ to: email, ...codeMail(ctx.settings, purpose, code) });
+  await ctx.mailer.send({ to: email, ...codeMail(ctx.settings, { purpose, code, name }) });
   if (purpose === "verify-email") return;
   const source = { ...from, clock: ctx.clock, caller: ANONYMOUS, afterCommit: (effect: () => void) => effect() };
   await ctx.audit.record(source, { type: "secret.reset_asked", accountId });

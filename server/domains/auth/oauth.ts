@@ -43,9 +43,7 @@ export async function finishOAuth(
     const identity = await provenIdentity(ctx, input);
     const known = await accountOf(ctx, identity);
     accountId = known.accountId;
-    const signedIn = await openSignIn(ctx, { accountId, method: "oidc", cookie, deviceName });
-    const detail = { method: "oidc", provider, device: signedIn.deviceId };
-    await ctx.audit.record(ctx, { type: "sign_in.ok", accountId, detail });
+    const signedIn = await openSignIn(ctx, { accountId, method: "oidc", by: { provider }, cookie, deviceName });
     return { ...signedIn, created: known.created };
   } catch (error) {
     await recordRefused(ctx, error, { method: "oidc", accountId, provider });

@@ -41,10 +41,7 @@ export async function finishSignIn(ctx: Ctx, input: FinishSignInInput): Promise<
       throw new DomainError("INVALID_PASSKEY");
     }
     const { cookie, deviceName } = input;
-    const signedIn = await openSignIn(ctx, { accountId, method: "passkey", cookie, deviceName });
-    const detail = { method: "passkey", device: signedIn.deviceId, passkey: kept.id };
-    await ctx.audit.record(ctx, { type: "sign_in.ok", accountId, detail });
-    return signedIn;
+    return await openSignIn(ctx, { accountId, method: "passkey", by: { passkey: kept.id }, cookie, deviceName });
   } catch (error) {
     await recordRefused(ctx, error, { method: "passkey", accountId, reason });
     throw error;

@@ -30,9 +30,11 @@ export async function takeRecoveryCode(ctx: Ctx, kept: store.KeptTotp, code: str
   if (!FORM.test(code)) return false;
   const { accountId } = kept;
   const codeMac = macOf(ctx, kept, code);
-  if ((await store.takeRecoveryCode(ctx, { accountId, codeMac })).length === 0) return false;
-  await ctx.audit.record(ctx, { type: "recovery_code.used", accountId });
-  return true;
+  return ctx.transaction(async (tx) => {
+    if ((await store.takeRecoveryCode(tx, { accountId, codeMac })).length === 0) return false;
+    await tx.audit.record(tx, { type: "recovery_code.used", accountId });
+    return true;
+  });
 }
 
 /**

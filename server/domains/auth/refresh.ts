@@ -37,9 +37,14 @@ async function repeatedRefresh(
     const again = await repeatChild(ctx, refreshToken, tokens);
     if (again !== undefined) return again;
   }
-  await revokeFamily(ctx, parent.familyId);
   const { accountId, familyId } = parent;
-  await ctx.audit.record(ctx, { type: "refresh_token.reused", accountId, detail: { device: familyId } });
+  await ctx.transaction(
+    async (tx) => {
+      await revokeFamily(tx, familyId);
+      await tx.audit.record(tx, { type: "refresh_token.reused", accountId, detail: { device: familyId } });
+    },
+    { retry: 3 },
+  );
   ctx.log.warn({ account: accountId, device: familyId }, "refresh token reused: sign-in revoked");
   throw new DomainError("REFRESH_TOKEN_REUSED");
 }

@@ -2,7 +2,7 @@ import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { takeRecoveryCode } from "./recovery.js";
 import { findTotp, type KeptTotp, useStep } from "./store-totp.js";
-import { beginTry } from "./throttle.js";
+import { withTry } from "./throttle.js";
 import { stepOf } from "./totp-code.js";
 
 /**
@@ -11,32 +11,39 @@ import { stepOf } from "./totp-code.js";
  */
 export async function checkSecondFactor(
   ctx: Ctx,
-  { accountId, otp }: { accountId: string; otp: string },
+  { accountId, otp, knownDevice }: { accountId: string; otp: string; knownDevice: string | undefined },
 ): Promise<void> {
   const kept = await findConfirmed(ctx, accountId);
   if (kept === undefined) return;
   if (otp === "") throw new DomainError("OTP_REQUIRED", undefined, { field: "otp" });
-  await prove(ctx, kept, otp, new DomainError("INVALID_OTP", undefined, { field: "otp" }));
+  const wrong = new DomainError("INVALID_OTP", undefined, { field: "otp" });
+  await prove(ctx, kept, { typed: otp, knownDevice }, wrong);
 }
 
 /** Makes sure that the caller still has the second factor of his account, and answers it. Throws TOTP_OFF, INVALID_CODE, TOO_MANY_TRIES. */
 export async function proveSecondFactor(ctx: Ctx, accountId: string, code: string): Promise<KeptTotp> {
   const kept = await findConfirmed(ctx, accountId);
   if (kept === undefined) throw new DomainError("TOTP_OFF");
-  await prove(ctx, kept, code, new DomainError("INVALID_CODE", undefined, { field: "code" }));
+  await prove(ctx, kept, { typed: code }, new DomainError("INVALID_CODE", undefined, { field: "code" }));
   return kept;
 }
 
-/** Whoever knows the secret may guess here as little as there. */
-async function prove(ctx: Ctx, kept: KeptTotp, typed: string, wrong: DomainError): Promise<void> {
-  const { accountId } = kept;
-  const attempt = await beginTry(ctx, { purpose: "otp", subject: accountId });
-  const code = plainCode(typed);
+/** Whoever knows the secret may guess here as little as there, and keeps nobody from his known devices either. */
+async function prove(
+  ctx: Ctx,
+  kept: KeptTotp,
+  { typed, knownDevice }: { typed: string; knownDevice?: string | undefined },
+  wrong: DomainError,
+): Promise<void> {
+  await withTry(ctx, { purpose: "otp", subject: kept.accountId, knownDevice }, wrong.reason, async () => {
+    if (!(await useCode(ctx, kept, plainCode(typed)))) throw wrong;
+  });
+}
+
+async function useCode(ctx: Ctx, kept: KeptTotp, code: string): Promise<boolean> {
   const step = stepOf(ctx, kept, code);
-  const isRight =
-    step === undefined ? await takeRecoveryCode(ctx, kept, code) : (await useStep(ctx, { accountId, step })).length > 0;
-  if (!isRight) throw wrong;
-  await attempt.passed();
+  if (step === undefined) return takeRecoveryCode(ctx, kept, code);
+  return (await useStep(ctx, { accountId: kept.accountId, step })).length > 0;
 }
 
 /** As it is compared: blanks and hyphens do not count, nor does the case. */

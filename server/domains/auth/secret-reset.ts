@@ -5,20 +5,25 @@ import { isSentCode } from "./codes.js";
 import { submitReset } from "./mail-jobs.js";
 import { revokeAll } from "./revoke.js";
 import * as store from "./store-codes.js";
-import { beginTry } from "./throttle.js";
+import { beginTry, withTry } from "./throttle.js";
 
 export async function requestSecretReset(ctx: Ctx, login: string): Promise<void> {
   const subject = foldLogin(login);
-  await beginTry(ctx, { purpose: "mail", subject });
+  await beginTry(ctx, { purpose: "reset-mail", subject });
   await submitReset(ctx, subject);
 }
 
 export async function resetSecret(ctx: Ctx, input: { login: string; code: string; secret: string }): Promise<void> {
   const subject = foldLogin(input.login);
   checkNewSecret(ctx, input.secret, "secret");
-  const attempt = await beginTry(ctx, { purpose: "code", subject });
+  await withTry(ctx, { purpose: "reset-code", subject }, "INVALID_CODE", () => resetBy(ctx, subject, input));
+}
+
+async function resetBy(ctx: Ctx, subject: string, input: { code: string; secret: string }): Promise<void> {
   const [sent] = await store.tryResetCode(ctx, { subject, at: ctx.clock.now() });
   if (sent === undefined || !isSentCode(ctx, sent, input.code)) throw invalidCode();
+  // Whatever else keeps it from serving now, it was none of the five that may be wrong.
+  await store.untryCode({ db: ctx.database }, sent);
   const { accountId, email } = sent;
   const kept = await hashReset(ctx, accountId, input.secret);
   await ctx.transaction(
@@ -32,7 +37,6 @@ export async function resetSecret(ctx: Ctx, input: { login: string; code: string
     },
     { retry: 3 },
   );
-  await attempt.passed();
 }
 
 /** The same for a login that nobody has as for a code that is wrong. */

@@ -56,13 +56,16 @@ export function drawCookie(ctx: Ctx, end: number): NewSession {
 }
 
 /**
- * Sends the cookie with the answer. The one it takes the place of stops working, wherever it came from: nobody but a thief
+ * Sends the cookie with the answer, once it is committed. The one it takes the place of stops working, wherever it came from: nobody but a thief
  * would still hold it. The tokens of that sign-in stay, as other programs of the same person may use them.
  */
 export async function replaceSession(ctx: Ctx, { value, row }: NewSession): Promise<void> {
   const before = sentHash(ctx);
-  if (before !== undefined && (await store.deleteCookie(ctx, { hash: before })).length > 0) forgetCallers(ctx);
-  ctx.session.set(value, row.cookieExpiresAt.getTime() - ctx.clock.now().getTime());
+  const replaced = before === undefined ? [] : await store.deleteCookie(ctx, { hash: before });
+  ctx.afterCommit(() => {
+    if (replaced.length > 0) forgetCallers(ctx);
+    ctx.session.set(value, row.cookieExpiresAt.getTime() - ctx.clock.now().getTime());
+  });
 }
 
 /** The sign-in of the cookie that came with the call. */

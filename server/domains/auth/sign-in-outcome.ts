@@ -1,6 +1,7 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import type { SignInMethod } from "./open-sign-in.js";
+import { outlasting } from "./outlasting.js";
 
 /** What the audit log is told of a sign-in that was refused. */
 export interface RefusedSignIn {
@@ -19,5 +20,5 @@ export async function recordRefused(ctx: Ctx, error: unknown, refused: RefusedSi
   if (error.kind !== "unauthenticated" && error.kind !== "permission_denied") return;
   const { method, accountId, reason = error.reason, provider } = refused;
   const detail = { method, reason, ...(provider !== undefined && { provider }) };
-  await ctx.audit.record(ctx, { type: "sign_in.failed", accountId, detail });
+  await ctx.audit.record(outlasting(ctx), { type: "sign_in.failed", accountId, detail });
 }

@@ -10,9 +10,10 @@ import {
   isWide,
   type SignedCall,
 } from "../../kernel/signature.js";
-import { fetchSigner, type Signer } from "../accounts/index.js";
+import { fetchSigner, type Signer, signerSubject } from "../accounts/index.js";
 import { callerOfKeySignature } from "./api-key-signature.js";
 import { decoySeal, NOBODYS_SECRET } from "./decoy.js";
+import { trySignature } from "./signature-tries.js";
 import { useOnce } from "./signature-use.js";
 
 /**
@@ -36,20 +37,32 @@ export function forgetSigners(ports: Ports): void {
 
 /** Our policy, after the scheme itself. */
 async function callerOfSecret(ports: Ports, call: SignedCall & { by: "secret" }): Promise<Caller> {
-  const { signature, request, body, once } = call;
+  const { signature, body, once } = call;
   checkPolicy(ports, call);
   checkBody(signature, body);
+  const subject = signerSubject(signature.login);
+  // A login that nobody can have is no guess.
+  const compare = () => provenSigner(ports, call);
+  const signer = await (subject === undefined
+    ? compare()
+    : trySignature(ports, { subject, address: call.address }, compare));
+  if (once) {
+    await useOnce(ports, { digest: Buffer.from(signature.digest, "base64"), endsAt: Number(signature.expires) });
+  }
+  const { accountId, roles, secretMark } = signer;
+  return { kind: "account", via: "signature", accountId, roles, secretMark, expiresAt: NEVER };
+}
+
+/** Throws INVALID_SIGNATURE, at the same cost for a login that nobody has. */
+async function provenSigner(ports: Ports, call: SignedCall & { by: "secret" }): Promise<Signer> {
+  const { signature, request, body, once } = call;
   // What may change something is not left to what was so a second ago.
   const signer = once ? await fetchSigner(ports, signature.login) : await rememberedSigner(ports, signature.login);
   const decoy = decoySeal(ports.key, "signing-secret");
   const secret = ports.key.open("signing-secret", signer?.sealed ?? decoy.sealed, signer?.accountId ?? decoy.boundTo);
   const right = isSignedWith(secret ?? NOBODYS_SECRET, signature, request, body);
   if (signer === undefined || secret === undefined || !right) throw new DomainError("INVALID_SIGNATURE");
-  if (once) {
-    await useOnce(ports, { digest: Buffer.from(signature.digest, "base64"), endsAt: Number(signature.expires) });
-  }
-  const { accountId, roles, secretMark } = signer;
-  return { kind: "account", via: "signature", accountId, roles, secretMark, expiresAt: NEVER };
+  return signer;
 }
 
 /** What is asked of every signature, whoever made it. */

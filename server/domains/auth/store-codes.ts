@@ -1,6 +1,6 @@
-import { type SQL, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { PRUNE_BATCH, statement } from "../../platform/db/index.js";
-import { accounts, identities } from "../accounts/index.js";
+import { accountNamed, accounts } from "../accounts/index.js";
 import { oneTimeCodes } from "./schema.js";
 
 /** So many codes may be tried until the right one is void too. */
@@ -14,10 +14,14 @@ export type CodePurpose = "verify-email" | "reset-secret";
 export interface Recipient {
   accountId: string;
   email: string;
+  /** What others call the account. */
+  name: string;
 }
 
 /** A code that was sent, with the address its account has now. */
-export interface SentCode extends Recipient {
+export interface SentCode {
+  accountId: string;
+  email: string;
   purpose: CodePurpose;
   target: string;
   codeMac: Buffer;
@@ -25,19 +29,18 @@ export interface SentCode extends Recipient {
 
 /** The address of an account that may be used, verified or not. */
 export const findAddress = statement<{ accountId: string }, Recipient>(
-  (p) => sql`select id as account_id, email from ${accounts}
+  (p) => sql`select id as account_id, email, name from ${accounts}
     where id = ${p.accountId}::uuid and status = 'active' and email <> ''`,
 );
 
-/** Whose a login is, or else a verified address: a subject that is nobody's costs the same. */
-const named = (subject: SQL) => sql`select account_id from ${identities}
-  where (kind, subject) in (('login', ${subject}::text), ('email', ${subject}::text))
-  order by kind desc limit 1`;
-
-/** The verified address of whom a login, or that address, names; only of an account that may be used. */
-export const findVerifiedAddress = statement<{ subject: string }, Recipient>(
-  (p) => sql`select id as account_id, email from ${accounts}
-    where id = (${named(p.subject)}) and status = 'active' and email_verified_at is not null`,
+/**
+ * The verified address of whom a login, or that address, names; only of an account that may be used, and none that has taken the
+ * place of another since `settledAt`.
+ */
+export const findVerifiedAddress = statement<{ subject: string; settledAt: Date }, Recipient>(
+  (p) => sql`select id as account_id, email, name from ${accounts}
+    where id = (${accountNamed(p.subject)}) and status = 'active' and email_verified_at is not null
+      and (email_replaced_at is null or email_replaced_at <= ${p.settledAt}::timestamptz)`,
 );
 
 /** Keeps a code in the place of one of the same account and purpose; returns no row when the account is gone. */
@@ -60,19 +63,29 @@ const tried = sql`c.account_id, c.purpose, c.target, c.code_mac, a.email`;
 /** Counts a try at the code that was asked for with a login, before it is compared; returns no row when there is none to try. */
 export const tryResetCode = statement<{ subject: string; at: Date }, SentCode>(
   (p) => sql`update ${oneTimeCodes} c set tries = c.tries + 1 from ${accounts} a
-    where c.account_id = (${named(p.subject)}) and c.purpose = 'reset-secret' and c.tries < ${TRIES}
+    where c.account_id = (${accountNamed(p.subject)}) and c.purpose = 'reset-secret' and c.tries < ${TRIES}
       and c.expires_at > ${p.at}::timestamptz
       and a.id = c.account_id and a.status = 'active' and a.email_verified_at is not null
     returning ${tried}`,
 );
 
-/** The same of the codes that were sent to an address to verify it: several accounts may say that it is theirs. */
-export const tryVerificationCodes = statement<{ target: string; at: Date }, SentCode>(
+/**
+ * The same of the codes that were sent to an address to verify it: several accounts may say that it is theirs. With `accountId`
+ * the code of that one alone.
+ */
+export const tryVerificationCodes = statement<{ target: string; at: Date; accountId: string | undefined }, SentCode>(
   (p) => sql`update ${oneTimeCodes} c set tries = c.tries + 1 from ${accounts} a
-    where c.target = ${p.target}::text and c.purpose = 'verify-email' and c.tries < ${TRIES}
+    where c.target = ${p.target}::text and c.purpose = 'verify-email'
+      and (${p.accountId}::uuid is null or c.account_id = ${p.accountId}::uuid) and c.tries < ${TRIES}
       and c.expires_at > ${p.at}::timestamptz
       and a.id = c.account_id and a.status = 'active'
     returning ${tried}`,
+);
+
+/** Takes a try at a code back. */
+export const untryCode = statement<{ accountId: string; purpose: CodePurpose; codeMac: Buffer }, never>(
+  (p) => sql`update ${oneTimeCodes} set tries = greatest(tries - 1, 0)
+    where account_id = ${p.accountId}::uuid and purpose = ${p.purpose}::text and code_mac = ${p.codeMac}::bytea`,
 );
 
 /** Uses a code up; returns no row when it was. */

@@ -1,5 +1,5 @@
 import type { Ctx } from "../../context.js";
-import type { Loss } from "../../kernel/caller.js";
+import { endOf, type Loss } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { share } from "../../kernel/share.js";
 import { type LoggedEvent, readEvents, toLoggedEvent } from "../../platform/events/index.js";
@@ -326,8 +326,7 @@ function checkLoss(loss: Loss | undefined): void {
   if (loss === "role") throw new DomainError("CONFLICT", "The caller has just lost a role.", { retryAfterMs: 1_000 });
 }
 
-/** How long the token behind the feed lasts, in milliseconds. */
-function tokenTtl(ctx: Ctx): number {
-  if (ctx.caller.kind !== "account") return Number.POSITIVE_INFINITY;
-  return ctx.caller.expiresAt.getTime() - ctx.clock.now().getTime();
+/** How long the token or key behind the feed lasts, in milliseconds. */
+function tokenTtl({ caller, clock }: Ctx): number {
+  return endOf(caller) - clock.now().getTime();
 }

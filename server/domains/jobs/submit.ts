@@ -1,5 +1,6 @@
 import type { Ctx, Idempotency } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
+import { OWN_JOBS } from "../../kernel/job-options.js";
 import type { NewJob } from "../../kernel/jobs.js";
 import { findKeys } from "../../platform/db/index.js";
 import type { Job } from "./service.js";
@@ -17,6 +18,7 @@ export interface Submitted {
 const RETRY = 3;
 
 export async function submitJob(ctx: Ctx, job: NewJob): Promise<Submitted> {
+  checkName(ctx, job, "name");
   checkTimeout(job, "timeout");
   const [submitted] = await submitOnce(ctx, (inner) => inner.jobs.submit(inner, [job]));
   return submitted!;
@@ -24,7 +26,10 @@ export async function submitJob(ctx: Ctx, job: NewJob): Promise<Submitted> {
 
 /** Submits jobs: all, or none. */
 export async function submitJobs(ctx: Ctx, jobs: readonly NewJob[]): Promise<Submitted[]> {
-  for (const [n, job] of jobs.entries()) checkTimeout(job, `jobs[${n}].timeout`);
+  for (const [n, job] of jobs.entries()) {
+    checkName(ctx, job, `jobs[${n}].name`);
+    checkTimeout(job, `jobs[${n}].timeout`);
+  }
   const submit = (inner: Ctx) => inner.jobs.submit(inner, jobs).catch((error) => rethrowAsBatch(error, jobs.length));
   return submitOnce(ctx, (inner) => inner.transaction(submit, { retry: RETRY }), jobs.length);
 }
@@ -94,6 +99,18 @@ async function findAnswer(ctx: Ctx, used: Idempotency, count: number): Promise<S
     const job = jobs.get(id);
     if (job === undefined) throw new DomainError("JOB_NOT_FOUND");
     return { job, created };
+  });
+}
+
+/**
+ * The server's own jobs believe their arguments, since it makes them itself: it and its command line alone submit them. An
+ * API key, of the installation too, may not.
+ */
+function checkName({ caller }: Ctx, { name }: NewJob, field: string): void {
+  if (!name.startsWith(OWN_JOBS)) return;
+  if (caller.kind === "operator" && caller.apiKeyId === undefined) return;
+  throw new DomainError("FIELD_FORBIDDEN", "Jobs of the server's own are submitted by itself and its command line.", {
+    field,
   });
 }
 

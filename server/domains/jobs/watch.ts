@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Ctx } from "../../context.js";
-import type { Loss } from "../../kernel/caller.js";
+import { isOver, type Loss } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { lossesOf, onRevoked } from "../auth/index.js";
 import { getJob, type Job } from "./service.js";
@@ -25,7 +25,7 @@ export async function* watchJob(ctx: Ctx, input: { id: string }): AsyncGenerator
       if (lost === "sign-in") throw new DomainError("TOKEN_REVOKED");
       // He may come again with what he may do then.
       if (lost === "role") return;
-      if (isExpired(ctx)) throw new DomainError("TOKEN_EXPIRED");
+      if (isOver(ctx.caller, ctx.clock.now())) throw new DomainError("TOKEN_EXPIRED");
       const job = await getJob(ctx, input);
       if (last === undefined || hasChanged(last, job)) yield job;
       if (job.finishedAt !== null) return;
@@ -39,10 +39,6 @@ export async function* watchJob(ctx: Ctx, input: { id: string }): AsyncGenerator
 
 function hasChanged({ due: _, ...before }: Job, { due: __, ...now }: Job): boolean {
   return !isDeepStrictEqual(before, now);
-}
-
-function isExpired({ caller, clock }: Ctx): boolean {
-  return caller.kind === "account" && caller.expiresAt.getTime() <= clock.now().getTime();
 }
 
 /** Waits until the next look, or the end of the call. */

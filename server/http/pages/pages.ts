@@ -19,14 +19,16 @@ export interface PagesOptions {
   development: boolean;
   version: string;
   /** The mails of the development inbox, newest first; absent where there is none. */
-  inbox: (() => readonly InboxMail[]) | undefined;
+  inbox?: (() => readonly InboxMail[]) | undefined;
+  /** Where people reach this server; empty when that is not known. */
+  publicUrl: string;
 }
 
 /**
  * `/` tells in development what this is and what to try; `/setup` makes the first administrator; `/inbox` shows the mails of the
  * development inbox.
  */
-export function createPages({ development, version, inbox }: PagesOptions): Pages {
+export function createPages({ development, version, inbox, publicUrl }: PagesOptions): Pages {
   const pages = new Map([["/setup", load("setup.html", version)]]);
   if (development) pages.set("/", load("start.html", version));
   return {
@@ -34,7 +36,7 @@ export function createPages({ development, version, inbox }: PagesOptions): Page
       if (path !== "/inbox" || inbox === undefined) return pages.get(path);
       // Mails have codes in them: they are shown to somebody at this machine, and not to a page that gave its own host our address,
       // nor to one that calls from another origin.
-      const isShown = localOriginOf(req) !== undefined && req.headers.origin === undefined;
+      const isShown = localOriginOf(req, publicUrl) !== undefined && req.headers.origin === undefined;
       return isShown ? pageOf(inboxPage(inbox())) : undefined;
     },
   };

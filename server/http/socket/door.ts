@@ -44,7 +44,7 @@ export function createSocketDoor(parts: SocketParts, options: SocketOptions): Up
   const { ports, path, paths, perAddress, signatureName, signedLife, isAllowedOrigin } = options;
   const model = methods.get(`/${EventService.typeName}/${EventService.method.subscribe.name}`);
   if (model === undefined) throw new Error("sockets need the service of events");
-  const calls = socketCalls(model, signatureName);
+  const calls = socketCalls(model, options);
   const seats = createSeats(perAddress);
   const hub = createHub(options);
   const operations = createOperations({ methods, pipeline, codec, calls, paths, own: hub.own, onFailure });

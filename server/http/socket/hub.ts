@@ -1,4 +1,4 @@
-import type { Caller, Loss } from "../../kernel/caller.js";
+import { type Caller, isOver, type Loss } from "../../kernel/caller.js";
 import { type NotifyTarget, SOCKET_NOTICES, type SocketNotice } from "../../kernel/sockets.js";
 import { DRAIN_CLOSE_MS, GOING_AWAY, SIGN_IN_OVER } from "./limits.js";
 import type { Line } from "./line.js";
@@ -64,9 +64,9 @@ export function createHub(options: SocketOptions): Hub {
   };
 
   const look = (pings: boolean) => {
-    const now = ports.clock.now().getTime();
+    const now = ports.clock.now();
     for (const line of lines) {
-      if (hasExpired(line.caller, now)) line.close(SIGN_IN_OVER, expiryOf(line.caller));
+      if (isOver(line.caller, now)) line.close(SIGN_IN_OVER, expiryOf(line.caller));
       else if (pings) ping(line);
     }
   };
@@ -133,10 +133,6 @@ function endFor(line: Line, loss: Loss | undefined): void {
 function isMeant(line: Line, { query, path }: NotifyTarget): boolean {
   if (path !== undefined && line.path !== path) return false;
   return query === undefined || Object.entries(query).every(([name, value]) => line.query[name] === value);
-}
-
-function hasExpired(caller: Caller, now: number): boolean {
-  return caller.kind === "account" && caller.expiresAt.getTime() <= now;
 }
 
 function expiryOf(caller: Caller): string {

@@ -19,7 +19,10 @@ export interface SocketCalls {
 }
 
 /** `model`: a method whose descriptor those calls borrow, since they have none of their own. */
-export function socketCalls(model: Method, signatureName: string): SocketCalls {
+export function socketCalls(
+  model: Method,
+  { signatureName, publicUrl }: { signatureName: string; publicUrl: string },
+): SocketCalls {
   const signatures = signatureReader(signatureName);
   const method = (name: string, access: Access, rateClass: RateClass): Method => ({
     ...model,
@@ -47,7 +50,7 @@ export function socketCalls(model: Method, signatureName: string): SocketCalls {
     opening(req) {
       const request = openingRequest(req);
       const { authorization, cookie } = request.headers;
-      const hasSession = cookie !== undefined && sentSession(request) !== undefined;
+      const hasSession = cookie !== undefined && sentSession(request, publicUrl) !== undefined;
       const isSigned = isSignedByKey(request) || signatures.sent(request) !== undefined;
       const isProved = authorization !== undefined || hasSession || isSigned;
       return new Call(isProved ? asAccount : asNobody, "socket", request);

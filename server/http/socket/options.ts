@@ -13,6 +13,8 @@ export interface SocketOptions {
   readonly perAddress: number;
   /** The header, and query parameter, of a signature. */
   readonly signatureName: string;
+  /** Where people reach this server; empty when that is not known. */
+  readonly publicUrl: string;
   readonly isAllowedOrigin: IsAllowedOrigin;
   /** Calls back when the caller's sign-in is revoked anywhere, or a role of his; returns what ends that. */
   readonly onLoss: (caller: Caller, listener: (loss: Loss) => void) => () => void;

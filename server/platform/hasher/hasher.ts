@@ -1,6 +1,6 @@
 /**
- * Whose secret waits to be compared. Those who are `known`, by a device they have signed in from or by being signed in, go
- * first and have places of their own: a storm of strangers does not take them.
+ * Whose secret waits to be compared or hashed. Those who are `known`, by a device they have signed in from or by a secret they
+ * have just shown, go first and have places of their own: a storm of strangers does not take them.
  */
 export type Lane = "stranger" | "known";
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { auditOf } from "../audit.js";
 import { standingStream } from "../stream.js";
 import { curl, curlRefused, openDatabase, operator, refused, within } from "../support.js";
 
@@ -144,10 +145,53 @@ describe("whose account", () => {
   });
 });
 
+describe("the last administrator", () => {
+  const LAST = { code: "failed_precondition", reason: "LAST_ADMIN", fields: [] };
+  const grant = (who: Person) => operator(backstay).auth.grantRole({ id: who.id, role: "admin" });
+
+  it("stays, by his own hand and that of the command line", async () => {
+    await grant(ada);
+    expect(await refused(remove(ada))).toEqual(LAST);
+    expect(await refused(operator(backstay).accounts.deleteAccount({ id: ada.id }))).toEqual(LAST);
+    expect((await ada.client.accounts.getAccount({})).account?.id).toBe(ada.id);
+    await grant(ben);
+    await remove(ada);
+    expect(await refused(remove(ben))).toEqual(LAST);
+    await openDatabase(backstay)`update backstay.accounts set roles = '{}' where id = ${ben.id}`;
+  });
+
+  it("is one of two who go at once", async () => {
+    for (const who of [ada, ben]) await grant(who);
+    const outcomes = await Promise.all(
+      [ada, ben].map((who) =>
+        remove(who).then(
+          () => "deleted",
+          (error) => error.reason,
+        ),
+      ),
+    );
+    expect(outcomes.sort()).toEqual(["LAST_ADMIN", "deleted"]);
+    await openDatabase(backstay)`update backstay.accounts set roles = '{}'`;
+  });
+
+  it("is nobody's concern who is none", async () => {
+    await grant(ben);
+    await remove(ada);
+    await openDatabase(backstay)`update backstay.accounts set roles = '{}'`;
+  });
+});
+
 it("answers a repeat by the same token as it answers any dead token", async () => {
   await curl(backstay, "accounts.v1.AccountService/DeleteAccount", { id: "me" }, ada.token);
   const again = await curlRefused(backstay, "accounts.v1.AccountService/DeleteAccount", { id: "me" }, ada.token);
   expect(again).toMatchObject({ code: "unauthenticated", reason: "INVALID_TOKEN" });
+});
+
+it("is written down, also when it was another who did it", async () => {
+  await remove(ada);
+  await operator(backstay).accounts.deleteAccount({ id: ben.id });
+  expect(await auditOf(backstay, ada.id, "account.deleted")).toEqual([{ actorId: ada.id, detail: {} }]);
+  expect(await auditOf(backstay, ben.id, "account.deleted")).toEqual([{ actorId: null, detail: {} }]);
 });
 
 it("lets one of ten deletions at once do it", async () => {

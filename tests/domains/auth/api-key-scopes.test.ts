@@ -97,6 +97,79 @@ describe("what decides who gets in", () => {
   });
 });
 
+describe("a key of an administrator makes itself nobody who may let in", () => {
+  const CREATE = "accounts.v1.AccountService/CreateAccount";
+  const UPDATE_ACCOUNT = "accounts.v1.AccountService/UpdateAccount";
+  let made = 0;
+  const admin = () => ({ login: `made ${made++}`, secret: "long enough", name: "M", roles: ["admin"] });
+  const missing = (field: string) => ({ code: "permission_denied", reason: "SCOPE_MISSING", fields: [field] });
+
+  it.each([["*"], ["accounts:write"], ["AccountService/*"]])(
+    "by the roles of a new account, with %s",
+    async (scope) => {
+      const { key } = await makeKey(backstay, operatorToken(backstay), { scopes: [scope] });
+      expect(await curlRefused(backstay, CREATE, admin(), key)).toEqual(missing("roles"));
+      await curl(backstay, CREATE, { ...admin(), roles: [] }, key);
+    },
+  );
+
+  it.each([["*"], ["accounts:write"]])("by an address that codes are mailed to, with %s", async (scope) => {
+    const change = (id: string) => ({
+      account: { id, email: "eve@example.com", phone: "1" },
+      updateMask: "phone,email",
+    });
+    for (const [token, id] of [
+      [operatorToken(backstay), ben.id],
+      [ada.token, ada.id],
+    ] as const) {
+      const { key } = await makeKey(backstay, token, { scopes: [scope] });
+      expect(await curlRefused(backstay, UPDATE_ACCOUNT, change(id), key)).toEqual(missing("account.email"));
+      await curl(backstay, UPDATE_ACCOUNT, { account: { id, phone: "1" }, updateMask: "phone" }, key);
+    }
+  });
+
+  it("but with auth:write it does", async () => {
+    const { key } = await makeKey(backstay, operatorToken(backstay), { scopes: ["auth:write", "accounts:write"] });
+    await curl(backstay, CREATE, admin(), key);
+    const change = { account: { id: ben.id, email: "ben@example.com" }, updateMask: "email" };
+    await curl(backstay, UPDATE_ACCOUNT, change, key);
+  });
+
+  it("by a job of the server's own, which mails codes", async () => {
+    const job = { name: "backstay.auth.send_code", args: { accountId: ben.id } };
+    for (const scopes of [["*"], ["auth:write", "*"]]) {
+      const { key } = await makeKey(backstay, operatorToken(backstay), { scopes });
+      expect(await curlRefused(backstay, "jobs.v1.JobService/SubmitJob", job, key)).toEqual({
+        code: "permission_denied",
+        reason: "FIELD_FORBIDDEN",
+        fields: ["name"],
+      });
+    }
+  });
+});
+
+describe("all that there is of an account", () => {
+  const statusOf = async (scopes: string[]) => {
+    const { key } = await makeKey(backstay, ada.token, { scopes });
+    const headers = { ...bearer(key), accept: "application/x-ndjson" };
+    const response = await fetch(`${backstay.url}/v1/accounts/me:export`, { headers });
+    return [response.status, /SCOPE_MISSING/.test(await response.text())];
+  };
+
+  it.each([["accounts:read"], ["AccountService/*"], ["*/*"]])("is not covered by %s", async (scope) => {
+    expect(await statusOf([scope])).toEqual([403, true]);
+  });
+
+  it("is covered by *, and can be named by no other scope", async () => {
+    expect(await statusOf(["*"])).toEqual([200, false]);
+    const named = { name: "k", scopes: ["AccountService/ExportAccount"] };
+    expect(await curlRefused(backstay, "auth.v1.AuthService/CreateApiKey", named, ada.token)).toMatchObject({
+      reason: "INVALID_FIELD",
+      fields: ["scopes[0]"],
+    });
+  });
+});
+
 it("a key has its account's roles, and no more of them than it has now", async () => {
   const admin = await backstay.signUp();
   const sql = openDatabase(backstay);

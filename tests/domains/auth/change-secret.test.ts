@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson } from "../../support/http-request.js";
 import { sign } from "../../support/sign.js";
+import { auditOf } from "../audit.js";
 import { openStream, standingStream } from "../stream.js";
 import { bearer, curl, curlRefused, eventually, openDatabase, operatorToken } from "../support.js";
 import { givenCookie, knownBy, withCookie } from "./cookies.js";
@@ -181,6 +182,19 @@ it("tells the other nodes by the event log, and which sign-in stays", async () =
   const [event] = await sql`select data from backstay.events where type = 'auth.revoke' and actor_id = ${ada.id}
     union all select data from backstay.outbox where type = 'auth.revoke' and actor_id = ${ada.id}`;
   expect(event!.data).toEqual({ accountId: ada.id, exceptFamilyId: expect.stringMatching(/^[0-9a-f]{32}$/) });
+});
+
+it("voids the codes that were sent to the account, and is written down", async () => {
+  const sql = openDatabase(backstay);
+  await sql`insert into backstay.one_time_codes
+      (account_id, purpose, target, code_mac, tries, created_at, expires_at)
+    values (${ada.id}, 'reset-secret', 'ada@example.org', 'mac'::bytea, 0, now(), now() + interval '1 hour')`;
+  await refused({ old: "wrong", new: fresh }, ada.token);
+  const codes = async () => (await sql`select 1 from backstay.one_time_codes where account_id = ${ada.id}`).length;
+  expect(await codes()).toBe(1);
+  await change({ old: ada.secret, new: fresh });
+  expect(await codes()).toBe(0);
+  expect(await auditOf(backstay, ada.id, "secret.changed")).toEqual([{ actorId: ada.id, detail: {} }]);
 });
 
 it("leaves the client that changed it signed in", async () => {

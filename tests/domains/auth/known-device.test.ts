@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { knownDevice, newDeviceToken } from "../../../server/domains/auth/known-device.js";
+import { knownDevice, newDeviceToken, renewedDeviceToken } from "../../../server/domains/auth/known-device.js";
 import { instanceKey } from "../../../server/kernel/instance-key.js";
 import { flipped, testClock } from "../support.js";
 
@@ -44,4 +44,22 @@ it("a device stays known while another instance key takes the place of the one t
   const name = knownDevice(parts(), "ada", token);
   expect(knownDevice(parts(instanceKey(NEW, [OLD])), "ada", token)).toBe(name);
   expect(knownDevice(parts(instanceKey(NEW)), "ada", token)).toBeUndefined();
+});
+
+it("a device keeps its token for half its life, and is given a new one when the instance key changes before", () => {
+  const here = parts();
+  const token = newDeviceToken(here, "ada");
+  expect(renewedDeviceToken(here, "ada", token)).toBe(token);
+  const turned = { ...here, key: instanceKey(NEW, [OLD]) };
+  const next = renewedDeviceToken(turned, "ada", token);
+  expect(next).not.toBe(token);
+  // It outlives the key before.
+  expect(knownDevice({ ...here, key: instanceKey(NEW) }, "ada", next)).toBeDefined();
+  here.clock.advance((365 * DAY) / 2);
+  expect(renewedDeviceToken(here, "ada", token)).not.toBe(token);
+  for (const foreign of ["", flipped(token), newDeviceToken(here, "ben")]) {
+    const made = renewedDeviceToken(here, "ada", foreign);
+    expect(made).not.toBe(foreign);
+    expect(knownDevice(here, "ada", made)).toBeDefined();
+  }
 });

@@ -69,6 +69,7 @@ describe("answers the same, and sends nothing,", () => {
   it("after the account's address was changed to one that is not verified", async () => {
     const ada = await mailed.verified();
     await setEmail(mailed.backstay, ada, newAddress());
+    await mailed.mailTo(ada.email);
     await settled();
     const before = mailed.smtp.mails.length;
     await ask(ada.login);
@@ -145,5 +146,29 @@ it("is asked for a few times for a login, whether anybody has it or not, and the
   }
   expect(answers[0]).toEqual({ code: "resource_exhausted", reason: "TOO_MANY_TRIES", fields: [] });
   expect(answers[1]).toEqual(answers[0]);
+  await strict.stop();
+});
+
+it("is kept from nobody by what strangers ask and try of verifying his address", async () => {
+  const strict = await startMailed({ "limits.rate": "on", "limits.secrets_per_minute": "1000" });
+  const { backstay } = strict;
+  const { email } = await strict.verified();
+  const stranger = await backstay.signUp();
+  await setEmail(backstay, stranger, email);
+  for (let asked = 0; asked < 4; asked++) {
+    await curl(backstay, "auth.v1.AuthService/RequestVerification", {}, stranger.token);
+    await strict.askAgain();
+  }
+  const guess = { email, code: "1234 5678" };
+  for (let tries = 0; tries < 5; tries++) await curlRefused(backstay, "auth.v1.AuthService/Verify", guess);
+  expect(await curlRefused(backstay, "auth.v1.AuthService/Verify", guess)).toMatchObject({ reason: "TOO_MANY_TRIES" });
+  for (let asked = 0; asked < 2; asked++) {
+    await curl(backstay, REQUEST, { login: email });
+    await strict.askAgain();
+  }
+  const wrong = { login: email, code: "1234 5678", secret: "a new secret of his" };
+  expect(await curlRefused(backstay, "auth.v1.AuthService/ResetSecret", wrong)).toMatchObject({
+    reason: "INVALID_CODE",
+  });
   await strict.stop();
 });

@@ -28,6 +28,27 @@ it("mails a code of eight digits, in plain text, to the address of the caller's 
   expect(mail.raw).not.toMatch(/https?:/);
 });
 
+it("says for whose account it is, in words that hold no link and no line of a stranger's", async () => {
+  for (const [name, shown] of [
+    ["Ada Lovelace", "Ada Lovelace"],
+    ["Zoë O'Neil-王", "Zoë O'Neil-王"],
+    ["Eve\r\n\r\n    1234 5678\r\nhttps://evil.example/?a=b", "Eve 1234 5678 https evil example a b"],
+    ["x".repeat(128), "x".repeat(40)],
+    ["...", "without a name"],
+  ]) {
+    const { token, email } = await person();
+    await curl(
+      mailed.backstay,
+      "accounts.v1.AccountService/UpdateAccount",
+      { account: { name }, updateMask: "name" },
+      token,
+    );
+    await ask(token);
+    const { text } = await mailed.mailTo(email);
+    expect(text.replace(/\s+/g, " ")).toContain(`is yours, for the account "${shown}":`);
+  }
+});
+
 it("sends one mail to somebody who clicks twice", async () => {
   const { token, email } = await person();
   await Promise.all([ask(token), ask(token), ask(token)]);

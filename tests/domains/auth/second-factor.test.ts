@@ -143,4 +143,29 @@ describe("whoever guesses", () => {
     expect(await tried(app.code())).toBe("ok");
     await strict.stop();
   });
+
+  it("keeps nobody from his known devices, although he knows the secret", async () => {
+    const strict = await startBackstay(
+      { "limits.rate": "on", "limits.secrets_per_minute": "1000", "auth.access_ttl": "30d" },
+      { overrides: { clock } },
+    );
+    const person = await strict.signUp();
+    const app = await turnOn(strict, person.token, clock);
+    const { login, secret } = person;
+    const tried = async (otp: string, deviceToken = "") => {
+      const reply = await connectJson(strict.url, "auth.v1.AuthService/SignIn", { login, secret, otp, deviceToken });
+      return { reason: reply.status === 200 ? "ok" : reply.reason, deviceToken: reply.json.deviceToken };
+    };
+    const { deviceToken } = await tried(app.code());
+    for (const _ of upTo(5)) expect((await tried(app.wrong())).reason).toBe("INVALID_OTP");
+    expect((await tried(app.wrong())).reason).toBe("TOO_MANY_TRIES");
+    clock.advance(30_000);
+    for (const _ of upTo(5)) await tried(app.wrong());
+    expect((await tried(app.recoveryCodes[0]!)).reason).toBe("TOO_MANY_TRIES");
+    expect((await tried(app.code(), deviceToken)).reason).toBe("ok");
+    // Who has such a device, and has lost its owner's authenticator, guesses no more than others.
+    for (const _ of upTo(5)) expect((await tried(app.wrong(), deviceToken)).reason).toBe("INVALID_OTP");
+    expect((await tried(app.wrong(), deviceToken)).reason).toBe("TOO_MANY_TRIES");
+    await strict.stop();
+  });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openSocket } from "../../http/socket/client.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson, request } from "../../support/http-request.js";
 import { openStream, standingStream } from "../stream.js";
@@ -29,6 +30,8 @@ describe("the cookie", () => {
     expect(reply.json.tokens.accessToken).toMatch(/^bs_at_/);
     expect(reply.cookies).toEqual([
       expect.stringMatching(/^backstay_dev=bs_ct_[\w-]{43}; Max-Age=1209600; Path=\/; HttpOnly; SameSite=Lax$/),
+      // By which the browser is known at its next sign-in.
+      expect.stringMatching(/^backstay_device_dev=bs_dt_[\w-]+; Max-Age=31536000; Path=\/; HttpOnly; SameSite=Lax$/),
     ]);
     await connectJson(backstay.url, SIGN_OUT, {}, bearer(reply.json.tokens.accessToken));
     expect(await knownBy(backstay.url, withCookie(givenCookie(reply)))).toBe("INVALID_TOKEN");
@@ -62,11 +65,14 @@ describe("the cookie", () => {
     ["the host only looks like it", { host: "localhost.example.com" }],
     ["a proxy stands between", { "x-forwarded-proto": "https" }],
     ["a proxy says so in the standard's way", { forwarded: "proto=https" }],
-  ])("is __Host-backstay with all its flags where %s", async (_, headers) => {
+  ])("case 34: is __Host-backstay with all its flags where %s", async (_, headers) => {
     const reply = await signIn(headers);
     expect(reply.cookies).toEqual([
       expect.stringMatching(
         /^__Host-backstay=bs_ct_[\w-]{43}; Max-Age=1209600; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+      ),
+      expect.stringMatching(
+        /^__Host-backstay_device=bs_dt_[\w-]+; Max-Age=31536000; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
       ),
     ]);
     const value = givenCookie(reply);
@@ -88,11 +94,33 @@ describe("the cookie", () => {
       name: "t",
     });
     const reply = await connectJson(origin, SIGN_IN, { login: "t", secret: "t-secret", cookie: true });
-    expect(reply.cookies).toEqual([expect.stringMatching(/^__Host-backstay=bs_ct_/)]);
+    expect(reply.cookies).toEqual([
+      expect.stringMatching(/^__Host-backstay=bs_ct_/),
+      expect.stringMatching(/^__Host-backstay_device=bs_dt_/),
+    ]);
     const value = givenCookie(reply);
     expect(await knownBy(origin, { cookie: `__Host-backstay=${value}` })).toMatch(/by cookie$/);
     expect(await knownBy(origin, { cookie: `backstay_dev=${value}` })).toBe("TOKEN_MISSING");
     await secure.stop();
+  });
+
+  it("is __Host-backstay where people come by https, though the proxy before it is on this machine and says nothing", async () => {
+    const behind = await startBackstay({ public_url: "https://app.example.com" });
+    const { login, secret } = await behind.signUp();
+    const reply = await connectJson(behind.url, SIGN_IN, { login, secret, cookie: true });
+    expect(reply.cookies).toEqual([
+      expect.stringMatching(/^__Host-backstay=bs_ct_[^;]+; .*; Secure;/),
+      expect.stringMatching(/^__Host-backstay_device=bs_dt_[^;]+; .*; Secure;/),
+    ]);
+    const value = givenCookie(reply);
+    expect(await knownBy(behind.url, { cookie: `__Host-backstay=${value}` })).toMatch(/ by cookie$/);
+    // What another program of this machine, or a plain page, may have planted counts for nothing.
+    expect(await knownBy(behind.url, { cookie: `backstay_dev=${value}` })).toBe("TOKEN_MISSING");
+    const socket = await openSocket(behind.url, { headers: { cookie: `backstay_dev=${value}`, origin: behind.url } });
+    expect((await socket.ask("/v1/auth/current")).status).toBe(401);
+    // Nor is the development inbox shown to whoever comes through that proxy.
+    expect((await request(`${behind.url}/inbox`)).status).toBe(404);
+    await behind.stop();
   });
 
   it("opens streams, which end with it", async () => {

@@ -3,16 +3,22 @@ import { Agent, request } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { call, type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { runJob } from "../run-job.js";
-import { openDatabase, testClock, upTo } from "../support.js";
+import { bearer, openDatabase, refusedJson, testClock, upTo } from "../support.js";
 
 const SIGN_IN = "auth.v1.AuthService/SignIn";
+const CHANGE = "auth.v1.AuthService/ChangeSecret";
 const WRONG = "a wrong secret";
+const DAY = 24 * 3_600_000;
 
 let backstay: TestBackstay;
 const clock = testClock();
 beforeAll(async () => {
   // What one address may try in a minute is another limit.
-  const settings = { "limits.rate": "on", "limits.secrets_per_minute": "1000000" } as const;
+  const settings = {
+    "limits.rate": "on",
+    "limits.secrets_per_minute": "1000000",
+    "auth.secret_min_length": "8",
+  } as const;
   backstay = await startBackstay(settings, { overrides: { clock } });
 });
 afterAll(() => backstay.stop());
@@ -151,11 +157,78 @@ describe("a known device", () => {
     for (const token of [foreign, made]) expect(await reasons(1, ada.login, ada.secret, token)).toEqual([LOCKED]);
   });
 
+  it("counts together with all others of its login: who holds many guesses little more than who holds one", async () => {
+    const tokens: string[] = [];
+    for (const _ of upTo(11)) tokens.push(await device());
+    const answers: string[] = [];
+    for (const token of tokens) answers.push(...(await reasons(5, ada.login, WRONG, token)));
+    expect(answers).toEqual([...times(50, REFUSED), ...times(5, LOCKED)]);
+    expect(await reasons(1, ada.login, ada.secret, tokens[10])).toEqual([LOCKED]);
+    clock.advance(1_000);
+    // The tries that were refused count for nothing: that device has all of its own left.
+    expect(await reasons(2, ada.login, WRONG, tokens[10])).toEqual([REFUSED, LOCKED]);
+    clock.advance(2_000);
+    expect(await reasons(2, ada.login, ada.secret, tokens[10])).toEqual([OK, OK]);
+    // Neither do strangers wait for it.
+    expect(await reasons(1, ada.login, ada.secret)).toEqual([OK]);
+  });
+
+  it("keeps its token for half a year, and is given another then", async () => {
+    const token = await device();
+    const shown = async () => (await tryWith(ada.login, ada.secret, token)).deviceToken;
+    clock.advance(182 * DAY);
+    expect(await shown()).toBe(token);
+    clock.advance(DAY);
+    const next = await shown();
+    expect(next).toMatch(/^bs_dt_/);
+    expect(next).not.toBe(token);
+    // Neither does one that is not of this login come back.
+    const { login, secret } = await backstay.signUp();
+    expect((await tryWith(login, secret, next)).deviceToken).not.toBe(next);
+  });
+
   it("clears what others have tried when its owner signs in from it", async () => {
     const token = await device();
     await reasons(5, ada.login, WRONG);
     expect(await reasons(1, ada.login, ada.secret, token)).toEqual([OK]);
     expect(await reasons(5, ada.login, WRONG)).toEqual(times(5, REFUSED));
+  });
+});
+
+describe("the old secret, for a new one", () => {
+  const change = async (old: string): Promise<string> => {
+    const { status, json } = await call(backstay.url, CHANGE, { old, new: "another secret" }, bearer(ada.token));
+    return status === 200 ? OK : refusedJson(json).reason;
+  };
+
+  it("is guessed as little as at the sign-in, by whoever has an open session, and apart from it", async () => {
+    for (const _ of upTo(5)) expect(await change(WRONG)).toBe("WRONG_SECRET");
+    expect([await change(WRONG), await change(ada.secret)]).toEqual([LOCKED, LOCKED]);
+    expect(await reasons(1, ada.login, ada.secret)).toEqual([OK]);
+    clock.advance(1_000);
+    expect([await change(WRONG), await change(ada.secret)]).toEqual(["WRONG_SECRET", LOCKED]);
+    clock.advance(2_000);
+    expect(await change(ada.secret)).toBe(OK);
+  });
+
+  it("counts only when it was compared and wrong", async () => {
+    for (const _ of upTo(8)) {
+      const { json } = await call(backstay.url, CHANGE, { old: WRONG, new: "short" }, bearer(ada.token));
+      expect(refusedJson(json).reason).toBe("SECRET_TOO_SHORT");
+    }
+    expect(await change(ada.secret)).toBe(OK);
+  });
+
+  it("waits with the strangers to be compared: a storm of it keeps no known device from signing in", async () => {
+    const { deviceToken } = await tryWith(ada.login, ada.secret);
+    const people: Person[] = [];
+    for (const _ of upTo(12)) people.push(await backstay.signUp());
+    const storm = upTo(60).map((n) =>
+      call(backstay.url, CHANGE, { old: WRONG, new: "another secret" }, bearer(people[n % 12]!.token)),
+    );
+    const signIns = upTo(20).map(() => tryWith(ada.login, ada.secret, deviceToken));
+    expect((await Promise.all(signIns)).map(({ reason }) => reason)).not.toContain("TOO_MANY_SIGN_INS");
+    await Promise.all(storm);
   });
 });
 

@@ -158,6 +158,8 @@ describe("an address", () => {
     const ada = await asked();
     await verify({ email: ada.email, code: ada.code });
     await setEmail(mailed.backstay, ada, newAddress());
+    // It is told, too.
+    await mailed.mailTo(ada.email);
     expect((await account(ada.token)).emailVerified).toBeUndefined();
     expect((await signIn(ada.email, ada.secret)).reason).toBe("INVALID_CREDENTIALS");
     // It is free for whoever has it now.
@@ -172,6 +174,29 @@ describe("an address", () => {
     await verify({ email, code: ada.code });
     expect((await signIn(email, squatter.secret)).json.account.id).toBe(squatter.id);
     expect((await signIn(email, ada.secret)).reason).toBe("INVALID_CREDENTIALS");
+  });
+});
+
+describe("a code that a stranger had sent to somebody's address", () => {
+  it("verifies nothing for the stranger when its owner types it in his own account", async () => {
+    const email = newAddress();
+    const [ada, eve] = [await mailed.backstay.signUp(), await asked(email)];
+    await setEmail(mailed.backstay, ada, email.toUpperCase().replace("EXAMPLE.COM", "example.com"));
+    const typed = { email, code: eve.code };
+    expect(await curlRefused(mailed.backstay, VERIFY, typed, ada.token)).toEqual(WRONG);
+    expect((await account(eve.token)).emailVerified).toBeUndefined();
+    // Nor has that cost a try: for others it is as good as before.
+    const ben = await mailed.backstay.signUp();
+    await curl(mailed.backstay, VERIFY, typed, ben.token);
+    expect((await account(eve.token)).emailVerified).toBe(true);
+  });
+
+  it("does not keep him from verifying it", async () => {
+    const email = newAddress();
+    await asked(email);
+    const ada = await asked(email);
+    await curl(mailed.backstay, VERIFY, { email, code: ada.code }, ada.token);
+    expect((await account(ada.token)).emailVerified).toBe(true);
   });
 });
 

@@ -1,7 +1,7 @@
 import { OnConflict } from "@backstay/client";
 import { describe, expect, it } from "vitest";
 import { call } from "../../support/backstay.js";
-import { bearer, operatorToken, refused, refusedJson, upTo } from "../support.js";
+import { bearer, openDatabase, operatorToken, refused, refusedJson, upTo } from "../support.js";
 import { handWorker, idsOf, jobHouse, submit } from "./house.js";
 
 const house = jobHouse();
@@ -56,6 +56,20 @@ describe("nothing of a batch is submitted", () => {
     expect(await refused(submitJobs([job]))).toMatchObject({ reason, fields: [`jobs[0].${field}`] });
     expect(idsOf(await allJobs())).toEqual([id]);
   });
+});
+
+it("has no job of the server's own, but by its command line", async () => {
+  const admin = await house.backstay.signUp();
+  await openDatabase(house.backstay)`update backstay.accounts set roles = '{admin}' where id = ${admin.id}`;
+  const own = { name: "backstay.auth.prune" };
+  const byAdmin = () => admin.client.jobs.submitJobs({ jobs: [{ name: "app.touch" }, own] });
+  const forbidden = { code: "permission_denied", reason: "FIELD_FORBIDDEN", fields: ["jobs[1].name"] };
+  // What it remembers of an account it does for a second.
+  const answer = () => refused(byAdmin());
+  await expect.poll(answer, { timeout: 3_000 }).toEqual(forbidden);
+  expect(await refused(admin.client.jobs.submitJob(own))).toEqual({ ...forbidden, fields: ["name"] });
+  expect(await allJobs()).toEqual([]);
+  expect((await submitJobs([own]))[0]?.created).toBe(true);
 });
 
 describe("an idempotency key", () => {

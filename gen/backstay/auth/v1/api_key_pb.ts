@@ -96,8 +96,9 @@ export type CreateApiKeyRequest = Message<"backstay.auth.v1.CreateApiKeyRequest"
   /**
    * What it may do, 1 to 32 of: `*` (all that its account may), `DOMAIN:read` and `DOMAIN:write` (every RPC of a domain
    * such as `messages` that changes nothing, or that does), or an RPC as `MessageService/SendMessage`, where a `*` stands
-   * for any part of a name. What decides who gets in (every change in AuthService, and SetAccountStatus) needs `auth:write`
-   * by name: neither `*` nor a pattern covers that.
+   * for any part of a name. What decides who gets in (every change in AuthService, SetAccountStatus, the roles of
+   * CreateAccount, the address of UpdateAccount) needs `auth:write` by name: neither `*` nor a pattern covers that. What
+   * shows every domain (ExportAccount) needs `*` itself.
    *
    * @generated from field: repeated string scopes = 2;
    */

@@ -1215,8 +1215,10 @@ export const JobService: GenService<{
    * Submits a job. It is committed when the call is answered.
    * Errors: INVALID_ARGUMENT `UNKNOWN_JOB` for a name that nothing is registered by, `INVALID_ARGS` when the job does not take
    * these arguments, `JOB_TOO_LARGE` for arguments beyond 256 KiB of JSON, `INVALID_FIELD` for arguments nested deeper than 32
-   * levels; ALREADY_EXISTS `JOB_EXISTS` when the unique key is held and `on_conflict` says so; NOT_FOUND `JOB_NOT_FOUND` for a
-   * repeat, by its idempotency key, whose job is no longer kept.
+   * levels; PERMISSION_DENIED `FIELD_FORBIDDEN` for a name that begins with `backstay.`: the server's own jobs are submitted by
+   * the server and its command line alone (what its crons do is done by RunCron); ALREADY_EXISTS `JOB_EXISTS` when
+   * the unique key is held and `on_conflict` says so; NOT_FOUND `JOB_NOT_FOUND` for a repeat, by its idempotency key, whose job is
+   * no longer kept.
    *
    * @generated from rpc backstay.jobs.v1.JobService.SubmitJob
    */

@@ -567,7 +567,7 @@ export type SetAccountStatusRequest = Message<"backstay.accounts.v1.SetAccountSt
   id: string;
 
   /**
-   * `ACCOUNT_STATUS_BANNED`, or `ACCOUNT_STATUS_ACTIVE` to lift it.
+   * Banned, or active to lift the ban.
    *
    * @generated from field: backstay.accounts.v1.AccountStatus status = 2;
    */
@@ -651,9 +651,10 @@ export const AccountStatusSchema: GenEnum<AccountStatus> = /*@__PURE__*/
 export const AccountService: GenService<{
   /**
    * Makes an account that can sign in with `login` and `secret`.
-   * Errors: ALREADY_EXISTS `LOGIN_TAKEN` when the login, or one that only differs by case or Unicode form, is in use;
-   * INVALID_ARGUMENT for a login or secret out of bounds; PERMISSION_DENIED `REGISTRATION_CLOSED` when registration is
-   * closed, `ADMIN_REQUIRED` when `roles` is given by anyone but an administrator.
+   * Errors: ALREADY_EXISTS `LOGIN_TAKEN` when the login, or one that only differs by case or Unicode form, is in use, or is an
+   * e-mail address that another account has verified; INVALID_ARGUMENT for a login or secret out of bounds; PERMISSION_DENIED
+   * `REGISTRATION_CLOSED` when registration is closed, `ADMIN_REQUIRED` when `roles` is given by anyone but an administrator,
+   * `SCOPE_MISSING` when it is given with an API key that has no scope `auth:write`.
    *
    * @generated from rpc backstay.accounts.v1.AccountService.CreateAccount
    */
@@ -698,10 +699,12 @@ export const AccountService: GenService<{
     output: typeof ListAccountsResponseSchema;
   },
   /**
-   * Changes the fields named in `update_mask` of one's own account, or of any account for an administrator.
-   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`, and `FIELD_FORBIDDEN` for a path that the
-   * server alone sets (id, times, roles, status: GrantRole and SetAccountStatus do); INVALID_ARGUMENT for an empty mask or
-   * an unknown path.
+   * Changes the fields named in `update_mask` of one's own account, or of any account for an administrator. An `email` that was
+   * verified and is changed or emptied is told by mail, and codes for a new secret go to no other address for 24 h.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`, `FIELD_FORBIDDEN` for a path that the
+   * server alone sets (id, times, roles, status: GrantRole and SetAccountStatus do), and `SCOPE_MISSING` for `email` by an API
+   * key that has no scope `auth:write`; INVALID_ARGUMENT for an empty mask or an unknown path; FAILED_PRECONDITION
+   * `LAST_WAY_IN` when the verified address that would go is all that the account signs in by.
    *
    * @generated from rpc backstay.accounts.v1.AccountService.UpdateAccount
    */
@@ -713,7 +716,8 @@ export const AccountService: GenService<{
   /**
    * Deletes one's own account, or any account for an administrator, with everything that belongs to it: its tokens stop
    * working and its streams end at once. Messages it sent stay with those who received them.
-   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`; FAILED_PRECONDITION `LAST_ADMIN` when the
+   * installation would have no administrator left.
    *
    * @generated from rpc backstay.accounts.v1.AccountService.DeleteAccount
    */
@@ -724,7 +728,7 @@ export const AccountService: GenService<{
   },
   /**
    * Answers everything the installation holds of one's own account, or of any account for an administrator: one message a
-   * record, domain by domain. Secrets, and what belongs to others, are left out.
+   * record, domain by domain. Secrets, and what belongs to others, are left out. An API key needs the scope `*`.
    * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`.
    *
    * @generated from rpc backstay.accounts.v1.AccountService.ExportAccount

@@ -574,7 +574,8 @@ export const AuthService: GenService<{
   },
   /**
    * Sends a code to the verified e-mail address of the account that `login` names, to be shown to ResetSecret. The answer is
-   * the same, and as fast, when there is no such account or it has verified no address.
+   * the same, and as fast, when there is no such account, it has verified no address, or its address has taken the place of
+   * a verified one within 24 h: that one is told, and somebody has to read it.
    * Errors: RESOURCE_EXHAUSTED `TOO_MANY_TRIES` when too many codes were asked for.
    *
    * @generated from rpc backstay.auth.v1.AuthService.RequestSecretReset
@@ -610,7 +611,7 @@ export const AuthService: GenService<{
   },
   /**
    * Notes that an e-mail address belongs to the account that asked for the code. Whoever opens the mail may do it, signed in
-   * or not. A changed address has to be verified again.
+   * or not; a caller whose own account has the address verifies that one alone. A changed address has to be verified again.
    * Errors: PERMISSION_DENIED `INVALID_CODE`; ALREADY_EXISTS `EMAIL_TAKEN` when another account has verified the address;
    * RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
    *

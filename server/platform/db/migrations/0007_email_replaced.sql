@@ -1,0 +1,1 @@
+ALTER TABLE "backstay"."accounts" ADD COLUMN "email_replaced_at" timestamp with time zone;
