@@ -22,7 +22,7 @@ export function mailWay(config: Config, { isFirst, log }: { isFirst: boolean; lo
     return { mailer, stop: () => mailer.close() };
   }
   if (!config.development) {
-    if (isFirst) log.info({}, NOT_SENT);
+    if (isFirst) log.warn({}, NOT_SENT);
     return { mailer: noMailer, stop: () => {} };
   }
   const inbox = inboxMailer({ folder: join(config.home, "tmp", "inbox"), log });

@@ -11,7 +11,12 @@ import { cleanUp, databaseOf, makeHome, type Server, startServer } from "./serve
 
 /** The promise: whatever happens, a server that is told to stop is gone by then. */
 const GONE_MS = 10_000;
-const ENV = { BACKSTAY_LIMITS_RATE: "off", BACKSTAY_LOG_LEVEL: "warn" };
+// Without somewhere to send mails to, a server would say so, and here it is to say nothing.
+const ENV = {
+  BACKSTAY_LIMITS_RATE: "off",
+  BACKSTAY_LOG_LEVEL: "warn",
+  BACKSTAY_MAIL_SMTP_URL: "smtp://127.0.0.1:9",
+};
 const SEND = "/backstay.messages.v1.MessageService/SendMessage";
 
 let data: TestDatabase;

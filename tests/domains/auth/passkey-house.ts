@@ -59,9 +59,9 @@ export async function signInBy(backstay: TestBackstay, passkey: SoftPasskey, fau
 export async function auditOf(backstay: TestBackstay, type: string, accountId: string) {
   const sql = openDatabase(backstay);
   const rows = await sql<{ detail: string }[]>`
-    select at, detail from backstay.audit_inbox where type = ${type} and account_id = ${accountId}::uuid
+    select at, 1 as place, seq, detail from backstay.audit_inbox where type = ${type} and account_id = ${accountId}::uuid
     union all
-    select at, detail from backstay.audit_log where type = ${type} and account_id = ${accountId}::uuid
-    order by at`;
+    select at, 0, sequence, detail from backstay.audit_log where type = ${type} and account_id = ${accountId}::uuid
+    order by at, place, seq`;
   return rows.map(({ detail }) => JSON.parse(detail) as Record<string, unknown>);
 }

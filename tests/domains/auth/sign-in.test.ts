@@ -153,9 +153,9 @@ describe("by an address that the account has verified", () => {
   /** As a code that was shown does it. */
   async function verify(accountId: string, subject = email.toLowerCase()): Promise<void> {
     const sql = openDatabase(backstay);
-    await sql`update backstay.accounts set email = ${email}, email_verified_at = now() where id = ${accountId}`;
+    await sql`update backstay.accounts set email = ${email}, email_verified_at = ${clock.now()} where id = ${accountId}`;
     await sql`insert into backstay.identities (id, account_id, kind, subject, label, created_at)
-      values (gen_random_uuid(), ${accountId}, 'email', ${subject}, ${email}, now())`;
+      values (gen_random_uuid(), ${accountId}, 'email', ${subject}, ${email}, ${clock.now()})`;
   }
 
   it("signs in with the secret of the account's login, in any case", async () => {

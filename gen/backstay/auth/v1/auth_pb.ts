@@ -467,7 +467,7 @@ export const AuthService: GenService<{
    * API keys stay: they are revoked by RevokeApiKey.
    * Errors: PERMISSION_DENIED `WRONG_SECRET` when `old` is not the secret; INVALID_ARGUMENT `SECRET_TOO_SHORT`;
    * UNAUTHENTICATED `INVALID_SIGNATURE` when the secret that signed was changed meanwhile; RESOURCE_EXHAUSTED
-   * `TOO_MANY_SIGN_INS`.
+   * `TOO_MANY_TRIES` when too many old secrets were tried for the account, `TOO_MANY_SIGN_INS`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.ChangeSecret
    */
