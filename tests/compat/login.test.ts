@@ -69,7 +69,7 @@ describe("/login", () => {
     });
   });
 
-  it("takes secrets from a URL in development, as the manual shows, and not in serve", async () => {
+  it("case 29: takes secrets from a URL in development, as the manual shows, and not in serve", async () => {
     const url = `/login?${form({ login: ann.login, secret: ann.secret })}`;
     expect((await get(backstay, url)).status).toBe(200);
     const served = await startBackstay({ "limits.rate": "off" }, { development: false });

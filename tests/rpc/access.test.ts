@@ -89,7 +89,7 @@ describe("rules by RPC hold at every door", () => {
     expect(await ask(`/account/get?id=${ada.id}`)).toMatchObject({ status: 200, json: [{ id: ada.id }] });
   });
 
-  it("78: a frame that is a path of administrators is refused with permission_denied, as is one that is denied", async () => {
+  it("case 78: a frame that is a path of administrators is refused with permission_denied, as is one that is denied", async () => {
     const socket = await openSocket(backstay.url, { headers: bearer(ada.token) });
     for (const path of ["/v1/jobs", "/v1/accounts", "/account/select", "/v1/messages"]) {
       const frame = await socket.ask(path);

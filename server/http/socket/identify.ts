@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
+import { DomainError } from "../../kernel/errors.js";
 import { Call, type CallRequest } from "../../rpc/call.js";
 import type { Method } from "../../rpc/methods.js";
 import { isSignedByKey } from "../../rpc/sent-key-signature.js";
@@ -8,9 +9,15 @@ import { sentSession } from "../../rpc/session-cookie.js";
 
 const BEARER = "bearer.";
 
+/** What would stand in the logs and histories of everything on the way. */
+const TOKEN_IN_URL = /[?&][^=&]*=bs_(at|rt|ct|ak|op)_/;
+
 /** The calls that a socket makes besides those of the methods of the contract. */
 export interface SocketCalls {
-  /** Opens one: as an account by whatever proves it, or as nobody when nothing does. */
+  /**
+   * Opens one: as an account by whatever proves it, or as nobody when nothing does. Throws SECRET_IN_URL for a token in the URL, and
+   * FOREIGN_ORIGIN for a session cookie that no page of an origin stands behind, when nothing else proves who opens it.
+   */
   opening(req: IncomingMessage): Call;
   /** Identifies anew by a token. */
   signingIn(request: CallRequest, token: string): Call;
@@ -53,6 +60,10 @@ export function socketCalls(
       const hasSession = cookie !== undefined && sentSession(request, publicUrl) !== undefined;
       const isSigned = isSignedByKey(request) || signatures.sent(request) !== undefined;
       const isProved = authorization !== undefined || hasSession || isSigned;
+      if (TOKEN_IN_URL.test(req.url ?? "")) throw new DomainError("SECRET_IN_URL", "A token stands in the URL.");
+      if (!isProved && sentSession(req as CallRequest, publicUrl) !== undefined) {
+        throw new DomainError("FOREIGN_ORIGIN", "A cookie opens a socket with the origin of its page alone.");
+      }
       return new Call(isProved ? asAccount : asNobody, "socket", request);
     },
 

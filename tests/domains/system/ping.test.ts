@@ -9,11 +9,12 @@ afterAll(() => backstay.stop());
 
 const PING = "backstay.system.v1.SystemService/Ping";
 
-it("answers anyone, and tells nothing", async () => {
+it("case 87: answers anyone, and tells nothing, not even its version", async () => {
   const { status, json, headers } = await call(backstay.url, "system.v1.SystemService/Ping", {});
   expect(status).toBe(200);
   expect(json).toEqual({});
   expect(headers.get("server")).toBeNull();
+  expect(headers.get("x-powered-by")).toBeNull();
 });
 
 it("answers the client", async () => {

@@ -75,9 +75,18 @@ describe("a socket is opened", () => {
     expect(await socket.ask("/v1/auth/current")).toMatchObject({ op: "/v1/auth/current", status: 401 });
   });
 
-  it("as nobody's by a cookie that no origin stands behind, or by a token in the query", async () => {
-    expect(await whoIs({ headers: { cookie: await cookie() } })).toMatchObject({ status: 401 });
-    expect(await whoIs({ path: `/ws?token=${ada.token}&access_token=${ada.token}` })).toMatchObject({ status: 401 });
+  it("case 37: not by a cookie of a foreign origin, or of none, nor by a token in the URL", async () => {
+    for (const origin of [undefined, "https://evil.example", "null"]) {
+      const headers = { cookie: await cookie(), ...(origin && { origin }) };
+      expect(await refusedSocket(backstay.url, { headers })).toMatchObject({ status: 403, reason: "FOREIGN_ORIGIN" });
+    }
+    for (const name of ["token", "access_token"]) {
+      const refused = await refusedSocket(backstay.url, { path: `/ws?room=7&${name}=${ada.token}` });
+      expect(refused).toMatchObject({ status: 400, reason: "SECRET_IN_URL" });
+    }
+    // What a program proves by a header needs no origin, whatever its cookies are.
+    const headers = { cookie: await cookie(), authorization: `Bearer ${ada.token}` };
+    expect(await whoIs({ headers })).toMatchObject({ status: 200, via: "token" });
   });
 
   it("at the path that is set, and at no other", async () => {
