@@ -124,7 +124,7 @@ describe("signRequest", () => {
     const url = `${backstay.url}/v1/messages`;
     const signed = await signRequest({ method: "POST", url, headers: json, body: "{}" }, key);
     const response = await fetch(url, { method: "POST", headers: { ...json, ...signed }, body: "[]" });
-    expect(response.status).toBe(400);
+    expect(response.status).toBe(401);
   });
 
   it("says so where there is no Web Crypto", async () => {

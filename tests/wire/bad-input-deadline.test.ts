@@ -36,7 +36,7 @@ afterAll(async () => {
 
 /** Writes of the server that are being carried out or wait; the relay's looks at the log are none. */
 const running = () => sql`select wait_event_type from pg_stat_activity
-  where datname = current_database() and application_name = 'backstay' and state = 'active' and query ~ '^(with|delete)'`;
+  where datname = current_database() and application_name = 'backstay' and state = 'active' and query ~ '^(with|delete|select .* for (no key )?update)'`;
 
 /** Makes a call while another connection holds Ben's rows. */
 async function whileLocked<T>(call: () => Promise<T>): Promise<T> {
