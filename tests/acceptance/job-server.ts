@@ -17,7 +17,7 @@ export interface Job {
 export interface Jobs {
   submit(name: string, args?: object): Promise<string>;
   /** Submits several in one commit. */
-  submitAll(jobs: readonly { name: string; args?: object }[]): Promise<string[]>;
+  submitAll(jobs: readonly { name: string; args?: object; runAt?: string }[]): Promise<string[]>;
   job(id: string): Promise<Job>;
   /** Resolves with the job when it is in one of these states. */
   until(id: string, ...states: string[]): Promise<Job>;

@@ -31,7 +31,8 @@ it("a job that blocks the server's own process ends it with its name in the last
   const first = await serveJobs(folder, data.url, FLAGS);
   const [before, poison, after] = await first.submitAll([
     { name: "app.fine", args: { n: 1 } },
-    { name: "app.spins" },
+    // Not before the answer is out: from then on the server says nothing more.
+    { name: "app.spins", runAt: new Date(Date.now() + 500).toISOString() },
     { name: "app.fine", args: { n: 2 } },
   ]);
   expect(await first.exit).toEqual({ code: null, signal: "SIGKILL" });
