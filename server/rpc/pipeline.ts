@@ -126,7 +126,7 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
       const length = call.method.streamsRequests ? undefined : headers["content-length"];
       if (length !== undefined && Number(length) > messageBytes + ENVELOPE) throw tooLarge(messageBytes);
       call.startTimer();
-      call.remote = remoteOf(call.request);
+      if (remoteOf !== peerOf) call.remote = remoteOf(call.request);
       return hooks === undefined ? identify(call) : hooks.admit(call, () => identify(call));
     },
 
