@@ -25,6 +25,7 @@ function askManifest(file: string, own: readonly SourceFile[]): Finding[] {
   const findings: Finding[] = [];
   const find = (says: string) => findings.push({ file, says });
   for (const hook of ["erase", "export"]) {
+    // reason: the name is one of the two above
     const said = new RegExp(`\\b${hook}\\s*:\\s*(\\w+)`).exec(code)?.[1];
     if (said === undefined) find(`says nothing of \`${hook}\`: what a domain holds of an account leaves with it`);
     else if (said === "holdsNothing" && namesAccounts) find(`holds nothing to ${hook}, and its schema names accounts`);

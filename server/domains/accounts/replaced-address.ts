@@ -1,7 +1,6 @@
 import type { Ctx, JobCtx } from "../../context.js";
 import { FinalError } from "../../kernel/final-error.js";
-import type { JsonObject } from "../../kernel/jobs.js";
-import { OWN_QUEUE } from "../../kernel/tidying.js";
+import { mailing } from "../../kernel/mailing.js";
 import type { Settings } from "../../settings.js";
 
 const NAME = "backstay.accounts.tell_replaced";
@@ -13,19 +12,14 @@ const REPLACED = "replaced";
  * Tells whoever reads mails at an address that it was verified and leads into his account no more. Whoever has got hold of a
  * sign-in would otherwise put an address of his own there, and reset the secret by it, unnoticed.
  */
-export const tellReplacedJob = {
+export const tellReplacedJob = mailing<JobCtx>({
   name: NAME,
-  queue: OWN_QUEUE,
-  maxAttempts: 8,
-  timeoutMs: 60_000,
-  concurrency: undefined,
-  backoffMs: (attempt: number) => Math.min(2_000 * 3 ** (attempt - 1), 300_000),
-  check: async (args: JsonObject) =>
+  check: async (args) =>
     typeof args.address === "string"
       ? { args }
       : { issues: [{ path: "address", message: "must be a sealed address" }] },
-  run: (args: JsonObject, ctx: JobCtx) => tell(args.address as string, ctx),
-};
+  run: (args, ctx) => tell(args.address as string, ctx),
+});
 
 /** Has an address told that it was replaced, or taken away; runs in the caller's transaction. */
 export async function submitReplaced(ctx: Ctx, email: string): Promise<void> {

@@ -6,7 +6,7 @@ import { parseId } from "../../kernel/ids.js";
 import { sha256 } from "../../kernel/instance-key.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
 import { covers, isScope, mayGive } from "../../kernel/scopes.js";
-import { replayedResource } from "../../platform/db/index.js";
+import { readPage, replayedResource } from "../../platform/db/index.js";
 import { callerAccount, fetchAccount } from "../accounts/index.js";
 import { forgetKeys } from "./api-key-callers.js";
 import { publishRevocation, revocationEvent } from "./revocation.js";
@@ -63,16 +63,13 @@ export async function listApiKeys(
   const accountId = listedOwner(ctx, input.accountId);
   const query = { list: "api-keys", accountId: accountId ?? null };
   const from = decodePageToken(ctx.key, query, input.pageToken);
-  const size = input.pageSize || DEFAULT_PAGE;
-  const rows = await store.listApiKeys(ctx, {
-    accountId,
-    afterAt: from && new Date(from[0] as number),
-    afterId: from?.[1] as string | undefined,
-    limit: size + 1,
-  });
-  const apiKeys = rows.slice(0, size);
-  const last = rows.length > size ? apiKeys.at(-1) : undefined;
-  const nextPageToken = last === undefined ? "" : encodePageToken(ctx.key, query, [last.createdAt.getTime(), last.id]);
+  const afterAt = from && new Date(from[0] as number);
+  const afterId = from?.[1] as string | undefined;
+  const page = await readPage<store.ApiKeyRow>(input.pageSize || DEFAULT_PAGE, [], (_, limit) =>
+    store.listApiKeys(ctx, { accountId, afterAt, afterId, limit }),
+  );
+  const { rows: apiKeys, next } = page;
+  const nextPageToken = next === undefined ? "" : encodePageToken(ctx.key, query, [next.createdAt.getTime(), next.id]);
   return { apiKeys, nextPageToken };
 }
 

@@ -3,7 +3,7 @@ import { ANONYMOUS } from "../../kernel/caller.js";
 import { FinalError } from "../../kernel/final-error.js";
 import { parseId } from "../../kernel/ids.js";
 import type { JsonObject } from "../../kernel/jobs.js";
-import { OWN_QUEUE } from "../../kernel/tidying.js";
+import { mailing } from "../../kernel/mailing.js";
 import { foldEmail } from "../accounts/index.js";
 import { codeMail } from "./code-mail.js";
 import { drawCode } from "./codes.js";
@@ -24,22 +24,16 @@ const TYPED = "reset-secret";
  * Draws a code and mails it. The code stands nowhere but in the mail: an attempt that fails is followed by one that draws another.
  * A login is looked up here, so that whoever asks learns nothing by how long the answer takes.
  */
-export const sendCodeJob = {
+export const sendCodeJob = mailing<JobCtx>({
   name: NAME,
-  queue: OWN_QUEUE,
-  maxAttempts: 8,
-  timeoutMs: 60_000,
-  concurrency: undefined,
-  // A server that takes mails of strangers at their second try wants to see that some minutes later.
-  backoffMs: (attempt: number) => Math.min(2_000 * 3 ** (attempt - 1), 300_000),
-  check: async (args: JsonObject) => {
+  check: async (args) => {
     const isAccount = typeof args.accountId === "string" && parseId(args.accountId) === args.accountId;
     return isAccount || typeof args.login === "string"
       ? { args }
       : { issues: [{ path: "", message: "must name an account or a sealed login" }] };
   },
-  run: (args: JsonObject, ctx: JobCtx) => sendCode(args, ctx),
-};
+  run: sendCode,
+});
 
 /** Has a code sent to the address of an account, which shows that it is the account's. */
 export async function submitVerification(
