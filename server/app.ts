@@ -1,19 +1,19 @@
 import { setMaxListeners } from "node:events";
-import { readFileSync } from "node:fs";
-import { type Serving, servingOf } from "./app/access.js";
+import { servingOf } from "./app/access.js";
 import { eraseAll, exportAll } from "./app/account-data.js";
 import { background, declareCrontab } from "./app/background.js";
-import { type BetweenNodes, betweenNodes } from "./app/between-nodes.js";
+import { betweenNodes } from "./app/between-nodes.js";
 import { type Control, controlOf } from "./app/control.js";
 import { allJobs, allWebhooks } from "./app/declared.js";
-import { type MailWay, mailWay } from "./app/mail.js";
+import { mailWay } from "./app/mail.js";
 import { ownKey } from "./app/own-key.js";
+import { ownPipeline } from "./app/own-pipeline.js";
+import { ownPort } from "./app/own-port.js";
 import { signInsOf } from "./app/sign-ins.js";
-import { type CompatOptions, createCompatDoor } from "./compat/door.js";
-import { type Config, ConfigError, toSettings, VERSION } from "./config.js";
+import { type Config, toSettings, VERSION } from "./config.js";
 import type { Ports } from "./context.js";
 import { accountsDomain } from "./domains/accounts/index.js";
-import { authDomain, findFlow, offerSetup, resealSoon } from "./domains/auth/index.js";
+import { authDomain, offerSetup, resealSoon } from "./domains/auth/index.js";
 import { cacheDomain } from "./domains/cache/index.js";
 import { countersDomain } from "./domains/counters/index.js";
 import { createPresence, eventsDomain } from "./domains/events/index.js";
@@ -22,30 +22,22 @@ import { messagesDomain } from "./domains/messages/index.js";
 import { systemDomain } from "./domains/system/index.js";
 import { webhooksDomain } from "./domains/webhooks/index.js";
 import { createGround, type Ground, type GroundWork } from "./ground.js";
-import { createHealth, type Missing } from "./http/health.js";
-import type { Listener } from "./http/listener/index.js";
-import { createOAuthCallback } from "./http/oauth-callback.js";
 import { openApiJson } from "./http/openapi/index.js";
-import { createPort } from "./http/port.js";
-import type { MorePaths } from "./http/root.js";
-import type { SocketOptions } from "./http/socket/index.js";
 import { type Clock, systemClock } from "./kernel/clock.js";
 import { declaredTopics } from "./kernel/declared-topics.js";
 import type { DeclaredHooks } from "./kernel/hooks.js";
 import { uuidV7Ids } from "./kernel/ids.js";
-import { sameBytes, sha256 } from "./kernel/instance-key.js";
 import type { DeclaredJobs } from "./kernel/jobs.js";
 import { isPublicAddress } from "./kernel/private-address.js";
-import { type SocketPaths, socketPaths } from "./kernel/sockets.js";
+import type { SocketPaths } from "./kernel/sockets.js";
 import type { Topics } from "./kernel/topics.js";
 import type { DeclaredWebhooks } from "./kernel/webhooks.js";
-import type { Authenticator, Manifest } from "./manifest.js";
+import type { Manifest } from "./manifest.js";
 import { auditLog } from "./platform/audit/audit-log.js";
 import { memoryCaches } from "./platform/cache/memory.js";
 import { embeddedPostgres } from "./platform/db/embedded/launcher.js";
 import { checkInstallation } from "./platform/db/installation.js";
 import { postgresDatabase } from "./platform/db/postgres.js";
-import { accountTopic } from "./platform/events/index.js";
 import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
 import { type Home, openHome } from "./platform/home.js";
@@ -53,11 +45,7 @@ import { guardedPost } from "./platform/http-post/guarded-post.js";
 import { openIdProviders } from "./platform/identity-providers/openid.js";
 import { createSubmit } from "./platform/jobs/submit.js";
 import { createLog, describeError, type Log } from "./platform/log.js";
-import { type Method, methodTable } from "./rpc/methods.js";
-import { allowedOrigins } from "./rpc/origins.js";
-import { createPipeline, type Pipeline } from "./rpc/pipeline.js";
-import { rateLimiter, unlimited } from "./rpc/rate.js";
-import { remoteBehind } from "./rpc/remote-address.js";
+import { methodTable } from "./rpc/methods.js";
 
 export type { Control } from "./app/control.js";
 export type { Ground, GroundWork } from "./ground.js";
@@ -274,8 +262,22 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     const control = controlOf(ports);
     const { appFile } = overrides;
     const work = background(config, { ports, queue, control, target, appFile, worker: worker?.number });
-    const pipeline = pipelineOf(ports);
-    const listener = openPort(ports, pipeline, { between, mail });
+    const { pipeline, stop: stopPipeline } = ownPipeline(config, ports, {
+      adminToken: home.adminToken(),
+      authenticator: authDomain.authenticator!,
+      serving,
+    });
+    stops.push(stopPipeline);
+    const listener = ownPort(config, {
+      ports,
+      pipeline,
+      between,
+      mail,
+      serving,
+      isOpen: () => open,
+      sockets: overrides.sockets,
+      socketPingMs: overrides.socketPingMs,
+    });
     stops.push(() => Promise.all([listener.drain(DRAIN_MS), work.stop()]).then(() => {}));
     await work.start();
     const address = await listener.start();
@@ -305,81 +307,6 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     stops.push(() => work.stop());
     return work.start();
   };
-
-  const pipelineOf = (ports: Ports): Pipeline => {
-    const limits = {
-      reads: config["limits.reads_per_minute"],
-      writes: config["limits.writes_per_minute"],
-      secrets: config["limits.secrets_per_minute"],
-      streams: config["limits.streams_per_minute"],
-    };
-    const rates = config["limits.rate"] ? rateLimiter({ bus: ports.bus, key: ports.key, limits }) : unlimited;
-    stops.push(() => rates.stop());
-    return createPipeline(ports, {
-      authenticate: withOperator(home.adminToken(), authDomain.authenticator!),
-      isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
-      messageBytes: config["limits.message_bytes"],
-      rates,
-      remoteOf: remoteBehind(config["limits.trusted_proxies"]),
-      hooks: serving.hooks,
-    });
-  };
-
-  const openPort = (
-    ports: Ports,
-    pipeline: Pipeline,
-    { between, mail }: { between: BetweenNodes; mail: MailWay },
-  ): Listener => {
-    const isApi = config.roles.has("api");
-    return createPort({
-      host: config.host,
-      port: config.port,
-      tls: readTls(config),
-      services: isApi ? serving.services : [],
-      access: serving.rules,
-      pipeline,
-      paths: isApi ? (methods) => morePaths(methods, ports, pipeline) : undefined,
-      reflection: config["grpc.reflection"],
-      health: createHealth(
-        () => open,
-        () => ports.database.run("select 1", []),
-        () => missingOf(between, ports),
-      ),
-      log,
-      inbox: mail.inbox,
-      onFailure: (error) => log.error(describeError(error), "a door failed"),
-      cors: corsOf(config),
-      signatureName: config["auth.signature_name"],
-      publicUrl: config.public_url,
-      version: config.version,
-      ignoreUnknownFields: config["json.unknown_fields"] === "ignore",
-      maxConnections: config["limits.connections"],
-      maxConnectionsPerAddress: config["limits.connections_per_address"],
-      sockets: isApi && serving.hasSockets ? socketOptions(ports) : undefined,
-    });
-  };
-
-  const morePaths = (methods: ReadonlyMap<string, Method>, ports: Ports, pipeline: Pipeline): MorePaths => {
-    const returns = createOAuthCallback(methods, pipeline, (provider, state) => findFlow(ports, provider, state));
-    const compat = config.compat ? createCompatDoor(methods, pipeline, compatOf(config, serving)) : undefined;
-    return { find: (path) => returns.find(path) ?? compat?.find(path) };
-  };
-
-  const socketOptions = (ports: Ports): SocketOptions => ({
-    ports,
-    path: config["events.ws_path"],
-    paths: overrides.sockets ?? socketPaths(),
-    perAddress: config["limits.sockets_per_address"],
-    signatureName: config["auth.signature_name"],
-    publicUrl: config.public_url,
-    isAllowedOrigin: allowedOrigins(corsOf(config)).isAllowed,
-    onLoss: ports.signIns.onLoss,
-    lossesOf: ports.signIns.lossesOf,
-    heartbeat: ports.settings.events.heartbeat,
-    signedLife: ports.settings.events.streamTtl,
-    enterPresence: (accountId) => ports.presence.enter(accountTopic(accountId), accountId),
-    pingMs: overrides.socketPingMs,
-  });
 
   const endAll = async () => {
     for (let end = stops.pop(); end !== undefined; end = stops.pop()) {
@@ -422,12 +349,6 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
   };
 }
 
-/** What this node is without, while it serves all the same. */
-function missingOf(between: BetweenNodes, { events }: Ports): Missing {
-  const { outboxMs, uncarriedMs } = events.lag();
-  return { away: between.away(), eventLagMs: Math.round(Math.max(outboxMs, uncarriedMs)) };
-}
-
 function groundOf(config: Config, home: Home, log: Log): GroundWork {
   return createGround(config, home, log, () =>
     embeddedPostgres({ home: config.home, log: (message, facts = {}) => log.info(facts, message) }),
@@ -437,47 +358,6 @@ function groundOf(config: Config, home: Home, log: Log): GroundWork {
 function logOf(config: Config, home: Home, worker?: number): Log {
   const file = config["log.file"] || (config.development ? home.logFile() : "");
   return createLog({ level: config["log.level"], ...(file && { file }), ...(worker !== undefined && { worker }) });
-}
-
-/** The installation's own command line is known by its token; everyone else by theirs. */
-function withOperator(adminToken: string, authenticator: Authenticator): Authenticator {
-  const operator = { kind: "operator", roles: ["admin"] } as const;
-  const hash = sha256(adminToken);
-  const isOperator = (token: string) => token.startsWith("bs_op_") && sameBytes(sha256(token), hash);
-  return {
-    ...authenticator,
-    token: (ports, token) => (isOperator(token) ? operator : authenticator.token(ports, token)),
-  };
-}
-
-function compatOf(config: Config, { disabled }: Serving): CompatOptions {
-  return {
-    paths: {
-      deny: config["compat.deny_path"],
-      admin: config["compat.allow_admin"],
-      disallow: config["compat.disallow_path"],
-      allow: config["compat.allow_path"],
-    },
-    disabled,
-    secretsInQuery: config["compat.secrets_in_query"],
-    sealsSecrets: config["auth.signatures"] !== "off",
-  };
-}
-
-function corsOf(config: Config): { origins: string; development: boolean } {
-  return { origins: config["cors.origins"], development: config.development };
-}
-
-function readTls(config: Config): { cert: string; key: string } | undefined {
-  if (config["tls.cert"] === "") return undefined;
-  const read = (name: "tls.cert" | "tls.key") => {
-    try {
-      return readFileSync(config[name], "utf8");
-    } catch {
-      throw new ConfigError(`${name}: cannot read ${config[name]}`);
-    }
-  };
-  return { cert: read("tls.cert"), key: read("tls.key") };
 }
 
 function urlOf(config: Config, port: number): string {
