@@ -259,9 +259,15 @@ describe("backstay key rotate-master", () => {
     const held = postgres(data.url, { max: 1, onnotice: () => {} });
     const [row] = await sql`select id, account_id from backstay.identities limit 1`;
     const sealed = old.seal("signing-secret", SECRET, row!.account_id.replaceAll("-", ""));
-    await sql`update backstay.identities set secret_sealed = ${sealed} where id = ${row!.id}`;
-    await held`begin`;
-    await held`select 1 from backstay.identities where id = ${row!.id} for update`;
+    // The server seals it anew as soon as it sees it: whoever locks it before that has it under the old key.
+    await eventually(20_000, "the row is held under the old key", async () => {
+      await sql`update backstay.identities set secret_sealed = ${sealed} where id = ${row!.id}`;
+      await held`begin`;
+      const [now] = await held`select secret_sealed from backstay.identities where id = ${row!.id} for update`;
+      if (sealed.equals(now!.secret_sealed)) return true;
+      await held`rollback`;
+      return undefined;
+    });
     const third = await key("rotate-master");
     expect(third).toMatchObject({
       code: 1,
