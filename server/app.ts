@@ -14,9 +14,12 @@ import { type Config, toSettings, VERSION } from "./config.js";
 import type { Ports } from "./context.js";
 import { accountsDomain } from "./domains/accounts/index.js";
 import { authDomain, offerSetup, resealSoon } from "./domains/auth/index.js";
+import { blocksDomain } from "./domains/blocks/index.js";
 import { cacheDomain } from "./domains/cache/index.js";
+import { connectionsDomain } from "./domains/connections/index.js";
 import { countersDomain } from "./domains/counters/index.js";
 import { createPresence, eventsDomain } from "./domains/events/index.js";
+import { historyDomain } from "./domains/history/index.js";
 import { jobsDomain } from "./domains/jobs/index.js";
 import { messagesDomain } from "./domains/messages/index.js";
 import { systemDomain } from "./domains/system/index.js";
@@ -24,6 +27,7 @@ import { webhooksDomain } from "./domains/webhooks/index.js";
 import { createGround, type Ground, type GroundWork } from "./ground.js";
 import { openApiJson } from "./http/openapi/index.js";
 import { type Clock, systemClock } from "./kernel/clock.js";
+import { type Counters, declaredCounters } from "./kernel/counters.js";
 import { declaredTopics } from "./kernel/declared-topics.js";
 import type { DeclaredHooks } from "./kernel/hooks.js";
 import { uuidV7Ids } from "./kernel/ids.js";
@@ -56,10 +60,13 @@ export { HomeTaken } from "./platform/home.js";
 const DOMAINS: readonly Manifest[] = [
   systemDomain,
   cacheDomain,
+  blocksDomain,
   countersDomain,
   accountsDomain,
   authDomain,
+  connectionsDomain,
   messagesDomain,
+  historyDomain,
   eventsDomain,
   jobsDomain,
   webhooksDomain,
@@ -74,6 +81,7 @@ export interface Overrides {
   clock?: Clock;
   /** What an app has declared. */
   topics?: Topics;
+  counters?: Counters;
   sockets?: SocketPaths;
   jobs?: DeclaredJobs;
   webhooks?: DeclaredWebhooks;
@@ -235,6 +243,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       mailer: mail.mailer,
       identityProviders: openIdProviders({ providers: config.oidc, log }),
       topics: overrides.topics ?? declaredTopics(),
+      counters: overrides.counters ?? declaredCounters(),
       presence,
       webhooks,
       post: guardedPost({ isAllowed: settings.webhooks.allowPrivate ? () => true : isPublicAddress }),

@@ -80,6 +80,15 @@ const tables = z.string().transform((text, context): readonly CachedTable[] => {
   return z.NEVER;
 });
 
+const CONNECTION_TYPE = /^[a-z][a-z0-9_]{0,31}$/;
+const connectionTypes = z.string().transform((text, context): readonly string[] | "any" => {
+  if (text.trim() === "*") return "any";
+  const named = text === "" ? [] : text.split(",").map((type) => type.trim());
+  if (named.every((type) => CONNECTION_TYPE.test(type))) return named;
+  context.addIssue("must be names of small letters, digits and underscores by comma, or *");
+  return z.NEVER;
+});
+
 const networks = z.string().transform((text, context): BlockList => {
   const list = new BlockList();
   for (const network of text === "" ? [] : text.split(",").map((part) => part.trim())) {
@@ -248,7 +257,7 @@ export const SETTINGS = {
   },
   "cache.tables": {
     type: tables,
-    default: "accounts,grants",
+    default: "accounts,counters,grants",
     says: "Tables whose rows are always read through a cache, by comma",
   },
   "webhooks.allow_private": {
@@ -422,6 +431,21 @@ export const SETTINGS = {
     default: "1000",
     says: "Most WebSockets of one IPv4 address or IPv6 /64",
   },
+  "connections.types": {
+    type: connectionTypes,
+    default: "*",
+    says: "Types of connections that are taken besides like, dislike, follow, invite and view, by comma; * is any",
+  },
+  "history.retention": {
+    type: duration("0s", "36500d"),
+    default: "0s",
+    says: "How long entries of the history are kept; 0s is for good",
+  },
+  "history.per_account": {
+    type: whole(0, 1_000_000_000),
+    default: "0",
+    says: "Most entries of the history kept of an account, the newest; 0 is no bound",
+  },
   "events.streams_per_account": { type: whole(1, 100_000), default: "100", says: "Streams an account may have open" },
 } as const satisfies Record<string, Setting>;
 
@@ -558,6 +582,8 @@ export function toSettings(config: Config): Settings {
       deadRetention: config["jobs.dead_retention"],
     },
     cache: { tables: config["cache.tables"] },
+    connections: { types: config["connections.types"] },
+    history: { retention: config["history.retention"], perAccount: config["history.per_account"] },
     webhooks: { allowPrivate: config["webhooks.allow_private"] },
   };
 }

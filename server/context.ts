@@ -1,5 +1,6 @@
 import type { Caller, Loss } from "./kernel/caller.js";
 import type { Clock } from "./kernel/clock.js";
+import type { Counters } from "./kernel/counters.js";
 import type { Ids } from "./kernel/ids.js";
 import type { InstanceKey } from "./kernel/instance-key.js";
 import type { DeclaredJobs, JobContext, JsonObject, NewJob } from "./kernel/jobs.js";
@@ -59,6 +60,8 @@ export interface Ports {
   readonly identityProviders: IdentityProviders;
   /** The topics an app has declared. */
   readonly topics: Topics;
+  /** The counters there are, built in and of an app. */
+  readonly counters: Counters;
   readonly presence: Presence;
   readonly jobs: Jobs;
   /** The webhooks that are declared here. */

@@ -64,6 +64,16 @@ export interface Settings {
     /** Tables whose rows are always read through a cache. */
     readonly tables: readonly CachedTable[];
   };
+  readonly connections: {
+    /** Types that are taken besides the built-in ones. */
+    readonly types: readonly string[] | "any";
+  };
+  readonly history: {
+    /** How long entries are kept, in milliseconds; 0 is for good. */
+    readonly retention: number;
+    /** Most entries of an account; 0 is no bound. */
+    readonly perAccount: number;
+  };
   readonly webhooks: {
     /** Whether they may lead to addresses of this machine and of private networks. */
     readonly allowPrivate: boolean;

@@ -9,6 +9,9 @@ import { cancellableFetch } from "./cancellable-fetch.js";
 import { createEventsClient, type EventsClient } from "./events.js";
 import { AuthService } from "./gen/backstay/auth/v1/auth_pb.js";
 import { CacheService } from "./gen/backstay/cache/v1/cache_pb.js";
+import { ConnectionService } from "./gen/backstay/connections/v1/connections_pb.js";
+import { CounterService } from "./gen/backstay/counters/v1/counters_pb.js";
+import { HistoryService } from "./gen/backstay/history/v1/history_pb.js";
 import { MessageService } from "./gen/backstay/messages/v1/messages_pb.js";
 import { SystemService } from "./gen/backstay/system/v1/system_pb.js";
 import { createJobsClient, type JobsClient } from "./jobs.js";
@@ -79,6 +82,9 @@ export interface BackstayClient {
   /** Signing in and out. */
   readonly auth: AuthClient;
   /** Messages from one account to another. */
+  readonly connections: ServiceClient<typeof ConnectionService>;
+  readonly counters: ServiceClient<typeof CounterService>;
+  readonly history: ServiceClient<typeof HistoryService>;
   readonly messages: ServiceClient<typeof MessageService>;
   /** The installation itself. */
   readonly system: ServiceClient<typeof SystemService>;
@@ -157,6 +163,9 @@ export function createClient(url: string, options: ClientOptions = {}): Backstay
   return {
     accounts: createAccountsClient({ transport, session, call }),
     auth: createAuthClient({ transport, session, call }),
+    connections: createServiceClient(ConnectionService, call),
+    counters: createServiceClient(CounterService, call),
+    history: createServiceClient(HistoryService, call),
     messages: createServiceClient(MessageService, call),
     system: createServiceClient(SystemService, call),
     jobs: createJobsClient({ transport, session, reconnect, call }),

@@ -67,6 +67,27 @@ export type {
   ListKeysResponse,
 } from "./gen/backstay/cache/v1/cache_pb.js";
 export {
+  type Blocked,
+  type BlockResponse,
+  type Connection,
+  ConnectionSchema,
+  type DeleteConnectionsResponse,
+  type ListBlockedResponse,
+  type ListConnectionsResponse,
+  type ListMutualResponse,
+  type ListReferencesResponse,
+  type PutConnectionResponse,
+  type UnblockResponse,
+  type UpdateConnectionResponse,
+} from "./gen/backstay/connections/v1/connections_pb.js";
+export {
+  type CounterChange,
+  CounterChangeSchema,
+  type GetCountersResponse,
+  type IncrementCountersResponse,
+  type PutCountersResponse,
+} from "./gen/backstay/counters/v1/counters_pb.js";
+export {
   type Event,
   EventSchema,
   type ListPresenceResponse,
@@ -74,6 +95,12 @@ export {
   type Presence,
   type PublishResponse,
 } from "./gen/backstay/events/v1/events_pb.js";
+export {
+  type AppendHistoryResponse,
+  type HistoryEntry,
+  HistoryEntrySchema,
+  type ListHistoryResponse,
+} from "./gen/backstay/history/v1/history_pb.js";
 export {
   type CancelJobResponse,
   type Cron,

@@ -1,4 +1,5 @@
 import type { Control } from "../app.js";
+import { type Counters, declaredCounters } from "../kernel/counters.js";
 import { declaredJobs } from "../kernel/declared-jobs.js";
 import { declaredTopics } from "../kernel/declared-topics.js";
 import { milliseconds } from "../kernel/duration.js";
@@ -29,6 +30,7 @@ export type Host = (registry: Registry) => Promise<Hosted>;
 /** What an app has declared. */
 export interface Declared {
   readonly topics: Topics;
+  readonly counters: Counters;
   readonly sockets: SocketPaths;
   readonly jobs: DeclaredJobs;
   readonly webhooks: DeclaredWebhooks;
@@ -71,6 +73,7 @@ export function theBackend(alone: Host): Backend {
 
 function createRegistry(): Registry {
   const topics = declaredTopics();
+  const counters = declaredCounters();
   const sockets = socketPaths();
   const jobs = declaredJobs();
   const webhooks = declaredWebhooks();
@@ -97,6 +100,10 @@ function createRegistry(): Registry {
 
   const app: Backend = {
     topic: (pattern, rules) => topics.declare(pattern, rules),
+    counter(name, options) {
+      if (starting !== undefined) throw new Error(`counter ${name}: declare it before app.start()`);
+      counters.declare(name, options);
+    },
     ws: (path, handler) => sockets.declare(path, handler),
     job(name, run, options) {
       if (starting !== undefined) throw new Error(`job ${name}: declare it before app.start()`);
@@ -135,7 +142,7 @@ function createRegistry(): Registry {
   };
   const registry: Registry = {
     app,
-    declared: { topics, sockets, jobs, webhooks, hooks, attached },
+    declared: { topics, counters, sockets, jobs, webhooks, hooks, attached },
     asked: false,
     host: undefined,
     attach(server) {

@@ -11,6 +11,12 @@ export interface Backend {
    */
   topic(pattern: string, rules: TopicRules): void;
   /**
+   * Declares a counter that accounts have besides the built-in ones, such as `score`; a public one everyone sees and may raise. Of
+   * `<type>0` and `<type>1`, which count connections, it says whether everyone sees them. Throws when the name is malformed or
+   * declared already.
+   */
+  counter(name: string, options?: CounterOptions): void;
+  /**
    * Opens a path, such as `/project/ws`, for WebSockets: the handler gets each frame of JSON, and what it returns is the reply,
    * `undefined` is none. Throws when the path is malformed or taken.
    */
@@ -312,6 +318,12 @@ export interface Cache {
   incr(key: string, by?: number): Promise<number>;
   /** Drops everything, on every node. */
   clear(): Promise<void>;
+}
+
+/** What an app says of a counter. */
+export interface CounterOptions {
+  /** Whether everyone may see it and, unless it counts connections, raise it; false when left out. */
+  readonly public?: boolean;
 }
 
 /** Whoever asks something of a topic. */

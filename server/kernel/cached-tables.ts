@@ -1,5 +1,5 @@
 /** Tables whose rows the server can read through a cache. */
-export const CACHED_TABLES = ["accounts", "grants"] as const;
+export const CACHED_TABLES = ["accounts", "counters", "grants"] as const;
 
 /** One of them. */
 export type CachedTable = (typeof CACHED_TABLES)[number];

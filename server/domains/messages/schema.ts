@@ -26,3 +26,24 @@ export const messages = backstay.table(
     check("messages_text_length", sql`length(${t.text}) <= 16384`),
   ],
 );
+
+/** Messages to somebody who had blocked their sender: kept in what the sender has sent, and seen by nobody else. */
+export const withheldMessages = backstay.table(
+  "withheld_messages",
+  {
+    id: id("id").primaryKey(),
+    senderId: id("sender_id")
+      .notNull()
+      .references(() => accounts.id, { onDelete: "cascade" }),
+    recipientId: id("recipient_id")
+      .notNull()
+      .references(() => accounts.id, { onDelete: "cascade" }),
+    text: text("text").notNull(),
+    createdAt: moment("created_at").notNull(),
+  },
+  (t) => [
+    index("withheld_messages_sender").on(t.senderId, t.id),
+    index("withheld_messages_recipient").on(t.recipientId),
+    check("withheld_messages_text_length", sql`length(${t.text}) <= 16384`),
+  ],
+);

@@ -11,9 +11,12 @@ export {
   signInTries,
   totp,
 } from "../../domains/auth/schema.js";
-export { counters } from "../../domains/counters/schema.js";
+export { blocks } from "../../domains/blocks/schema.js";
+export { connections } from "../../domains/connections/schema.js";
+export { counters, withheldCounts } from "../../domains/counters/schema.js";
 export { nodes, presences } from "../../domains/events/schema.js";
-export { messages } from "../../domains/messages/schema.js";
+export { history } from "../../domains/history/schema.js";
+export { messages, withheldMessages } from "../../domains/messages/schema.js";
 export { webhooks } from "../../domains/webhooks/schema.js";
 export { auditHead, auditInbox, auditLog } from "../audit/schema.js";
 export { eventLog, eventPrunes, events, outbox } from "../events/schema.js";
