@@ -42,25 +42,42 @@ export function isDerived(name: string): boolean {
 export function declaredCounters(): Counters {
   const known = new Map<string, CounterDeclaration>();
   const own = new Set<string>();
-  const add = (name: string, isPublic: boolean) =>
+  let sorted: readonly CounterDeclaration[] | undefined;
+  const add = (name: string, isPublic: boolean) => {
     known.set(name, { name, public: isPublic, derived: isDerived(name) });
+    sorted = undefined;
+  };
   add("ping", true);
   for (const type of BUILT_IN_TYPES) for (const side of ["0", "1"]) add(type + side, false);
   for (const name of OF_MESSAGES) add(name, false);
   return {
     declare(name, options = {}) {
-      if (!NAME.test(name)) throw new Error(`counter ${name}: use small letters, digits and underscores, at most 63`);
+      if (typeof name !== "string" || !NAME.test(name)) {
+        throw new Error(`counter ${name}: use small letters, digits and underscores, at most 63`);
+      }
       if (/[01]$/.test(name) && !isDerived(name)) {
         throw new Error(`counter ${name}: names that end in 0 or 1 are those of connections`);
       }
       if (own.has(name) || name === "ping") throw new Error(`counter ${name}: declared already`);
-      if (options.public !== undefined && typeof options.public !== "boolean") {
-        throw new Error(`counter ${name}: public must be true or false`);
-      }
+      checkOptions(name, options);
       own.add(name);
       add(name, options.public ?? false);
     },
     find: (name) => known.get(name) ?? (OF_CONNECTIONS.test(name) ? { name, public: false, derived: true } : undefined),
-    all: () => [...known.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    all: () => {
+      sorted ??= [...known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+      return sorted;
+    },
   };
+}
+
+/** Apps may be written without types, where a slip must not show a counter, or hide it. */
+function checkOptions(name: string, options: CounterOptions): void {
+  if (typeof options !== "object" || options === null) throw new Error(`counter ${name}: its options are an object`);
+  for (const [option, value] of Object.entries(options)) {
+    if (option !== "public") throw new Error(`counter ${name}: there is no option ${option}`);
+    if (value !== undefined && typeof value !== "boolean") {
+      throw new Error(`counter ${name}: public must be true or false`);
+    }
+  }
 }

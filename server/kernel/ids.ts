@@ -43,3 +43,13 @@ export function parseId(text: string): string | undefined {
   if (DASHED.test(text)) return text.replaceAll("-", "").toLowerCase();
   return undefined;
 }
+
+/** An id of another moment than it was made in, so that `timeOf` tells that one. */
+export function idAt(at: Date, id: string): string {
+  return at.getTime().toString(16).padStart(12, "0") + id.slice(12);
+}
+
+/** The time of an id, in milliseconds since 1970. */
+export function timeOf(id: string): number {
+  return Number.parseInt(id.slice(0, 12), 16);
+}

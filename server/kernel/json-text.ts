@@ -24,12 +24,27 @@ export function checkText(json: string, field: string): void {
   if (hasEscapedHalf(json)) throw new DomainError("INVALID_UTF8", undefined, { field });
 }
 
-/** Throws INVALID_FIELD for JSON of more levels than every reader can take; the outermost object is the first. */
-export function checkDepth(json: string, field: string): void {
+/** Throws INVALID_FIELD for JSON of more than `most` levels, or than every reader can take; the outermost object is the first. */
+export function checkDepth(json: string, field: string, most = MOST_LEVELS): void {
   let level = 0;
   for (const [token] of json.matchAll(TOKEN)) {
     if (token === "{" || token === "[") level++;
     else if (token === "}" || token === "]") level--;
-    if (level > MOST_LEVELS) throw new DomainError("INVALID_FIELD", `at most ${MOST_LEVELS} levels deep`, { field });
+    if (level > most) throw new DomainError("INVALID_FIELD", `at most ${most} levels deep`, { field });
   }
+}
+
+/**
+ * How many bytes a value's JSON takes where the database writes its numbers out: 1e300, of five characters, has 301 there. `json` is
+ * the value's, by JSON.stringify.
+ */
+export function writtenBytes(value: unknown, json: string): number {
+  let zeros = 0;
+  if (/\de[+-]\d/.test(json)) {
+    JSON.stringify(value, (_, one) => {
+      if (typeof one === "number") zeros += Number(/e[+-](\d+)$/.exec(String(one))?.[1] ?? 0);
+      return one;
+    });
+  }
+  return Buffer.byteLength(json) + zeros;
 }

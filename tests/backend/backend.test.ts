@@ -66,6 +66,27 @@ describe("the app of a process", () => {
     expect(() => app.ws("project", () => {})).toThrow("write the path as /project/ws");
   });
 
+  it("keeps counters, public or not, and refuses those that are malformed or there already", () => {
+    const app = theBackend(nobody);
+    app.counter("score", { public: true });
+    app.counter("coins");
+    app.counter("follow1", { public: true });
+    const { counters } = theRegistry().declared;
+    expect(["score", "coins", "follow1", "ping", "scores"].map((name) => counters.find(name))).toEqual([
+      { name: "score", public: true, derived: false },
+      { name: "coins", public: false, derived: false },
+      { name: "follow1", public: true, derived: true },
+      { name: "ping", public: true, derived: false },
+      undefined,
+    ]);
+    for (const name of ["score", "follow1", "ping"]) {
+      expect(() => app.counter(name)).toThrow(`counter ${name}: declared already`);
+    }
+    expect(() => app.counter("My score")).toThrow("counter My score: use small letters, digits and underscores");
+    expect(() => app.counter(`${"x".repeat(40)}1`)).toThrow("names that end in 0 or 1 are those of connections");
+    expect(() => app.counter("level", { pub: true } as never)).toThrow("counter level: there is no option pub");
+  });
+
   it("keeps jobs, crons and webhooks, with what they say of themselves", async () => {
     const app = theBackend(nobody);
     const touch = app.job<{ id: string }>("app.touch", ({ id }) => id, { timeout: "5s", maxAttempts: 3 });
@@ -116,12 +137,13 @@ describe("the app of a process", () => {
     expect(() => app.afterCall("/a", undefined as never)).toThrow("afterCall /a: it needs a function");
   });
 
-  it("declares no job and no hook once it is being started", async () => {
+  it("declares no job, no counter and no hook once it is being started", async () => {
     const { host } = recorder();
     const app = theBackend(host);
     await app.start();
     expect(() => app.job("app.late", () => {})).toThrow("job app.late: declare it before app.start()");
     expect(() => app.cron("app.late", "* * * * *", "app.x")).toThrow("cron app.late: declare it before app.start()");
+    expect(() => app.counter("late")).toThrow("counter late: declare it before app.start()");
     expect(() => app.beforeAuth("/a", () => {})).toThrow("app.beforeAuth: declare it before app.start()");
   });
 

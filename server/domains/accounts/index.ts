@@ -28,6 +28,7 @@ export {
   voidSignatures,
 } from "./secret.js";
 export {
+  batchGetAccounts,
   callerAccount,
   fetchAccount,
   freshAccount,

@@ -26,7 +26,10 @@ export interface AccountList {
   nextPageToken: string;
 }
 
-/** Everyone's accounts, to whoever asks: what is not public serves administrators alone. */
+/**
+ * Everyone's accounts, to whoever asks, but those he has blocked: what is not public serves administrators alone, who administer
+ * and are shown everybody.
+ */
 export async function listAccounts(ctx: Ctx, input: ListAccountsInput): Promise<AccountList> {
   const rights = { whole: isAdmin(ctx.caller) };
   const conditions = conditionsOf(store.COLUMNS, input.filters, rights);
@@ -43,10 +46,18 @@ export async function listAccounts(ctx: Ctx, input: ListAccountsInput): Promise<
   const from = decodePageToken(ctx.key, query, input.pageToken);
   const first = from && { place: decodePlace(from[0] as string), id: from[1] as string };
 
-  const page = await readPage<store.PlacedAccount>(input.pageSize || DEFAULT_PAGE, conditions.tests, (last, limit) =>
-    store.listAccounts(ctx, { where: conditions.where, sort, descending, after: last ?? first, limit }),
-  );
   const own = ctx.caller.kind === "account" ? ctx.caller.accountId : undefined;
+  const withoutBlockedBy = rights.whole ? undefined : own;
+  const page = await readPage<store.PlacedAccount>(input.pageSize || DEFAULT_PAGE, conditions.tests, (last, limit) =>
+    store.listAccounts(ctx, {
+      where: conditions.where,
+      withoutBlockedBy,
+      sort,
+      descending,
+      after: last ?? first,
+      limit,
+    }),
+  );
   const { next } = page;
   return {
     accounts: page.rows.map((account) => ({ account, whole: rights.whole || account.id === own })),

@@ -17,8 +17,9 @@ export async function deleteAccount(ctx: Ctx, idText: string): Promise<void> {
 
 /** Deletes an account with all that every domain holds of it, in the caller's transaction; answers whether it was there. */
 export async function removeAccount(ctx: EraseCtx, id: string): Promise<boolean> {
+  if ((await store.lockAccount(ctx, { id })).length === 0) return false;
   await ctx.erase(ctx, id);
-  if ((await store.deleteAccount(ctx, { id })).length === 0) return false;
+  await store.deleteAccount(ctx, { id });
   await submitErase(ctx, id);
   await ctx.audit.record(ctx, { type: "account.deleted", accountId: id });
   accountRows(ctx).wrote(ctx, id);

@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Ctx } from "../../context.js";
 import { type Column, type Columns, runSql } from "../../platform/db/index.js";
+import { isBlocked } from "../blocks/index.js";
 import { accounts } from "./schema.js";
 import { type AccountRow, columns, login } from "./store.js";
 
@@ -27,6 +28,8 @@ export interface PlacedAccount extends AccountRow {
 
 export interface AccountPage {
   where: SQL;
+  /** Whoever this account has blocked is left out; undefined leaves out nobody. */
+  withoutBlockedBy: string | undefined;
   sort: Column<AccountRow>;
   descending: boolean;
   /** The place and id of the last account of the page before. */
@@ -43,11 +46,13 @@ export function listAccounts(ctx: Pick<Ctx, "db">, page: AccountPage): Promise<P
     after === undefined
       ? sql`true`
       : sql`(${key}, a.id) ${page.descending ? sql`<` : sql`>`} (${after.place}::${type}, ${after.id}::uuid)`;
+  const reader = page.withoutBlockedBy;
+  const shown = reader === undefined ? sql`true` : sql`${isBlocked(sql`${reader}::uuid`, sql`a.id`)} is not true`;
   return runSql<PlacedAccount>(
     ctx,
     sql`select ${columns}, ${place} as place
       from ${accounts} a
-      where ${page.where} and ${beyond}
+      where ${page.where} and ${beyond} and ${shown}
       order by ${key} ${direction}, a.id ${direction}
       limit ${page.limit}::int`,
   );

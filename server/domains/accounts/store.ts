@@ -135,6 +135,11 @@ export const updateAccount = statement<Change, { id: string; lastWayIn: boolean;
     from held`,
 );
 
+/** Holds an account that is to be deleted: who would write a row that references it waits, and finds it gone. */
+export const lockAccount = statement<{ id: string }, { id: string }>(
+  (p) => sql`select id from ${accounts} where id = ${p.id}::uuid for update`,
+);
+
 /** Deletes an account; what references it goes with it. */
 export const deleteAccount = statement<{ id: string }, { id: string }>(
   (p) => sql`delete from ${accounts} where id = ${p.id}::uuid returning id`,

@@ -1,5 +1,13 @@
-import { goesWithAccount, holdsNothing, type Manifest } from "../../manifest.js";
+import { goesWithAccount, type Manifest } from "../../manifest.js";
+import { exportBlocks } from "./handler-export.js";
 
+export { blockAccount, listBlocked, unblockAccount } from "./service.js";
 export { isBlocked } from "./store.js";
+export { toBlocked } from "./wire.js";
 
-export const blocksDomain: Manifest = { name: "blocks", services: [], erase: goesWithAccount, export: holdsNothing };
+export const blocksDomain: Manifest = {
+  name: "blocks",
+  services: [],
+  erase: goesWithAccount,
+  export: exportBlocks,
+};

@@ -1,10 +1,47 @@
 import { type SQL, sql } from "drizzle-orm";
+import { statement } from "../../platform/db/index.js";
 import { blocks } from "./schema.js";
+
+/** Somebody who is blocked, and since when. */
+export interface BlockedRow {
+  peerId: string;
+  createdAt: Date;
+}
 
 /**
  * A condition in a larger statement: whether `by` has blocked `whom`. Every path that joins two people asks it: what one does
  * towards somebody who has blocked him is done for himself alone, and lists leave out whom their reader has blocked.
  */
 export function isBlocked(by: SQL, whom: SQL): SQL {
-  return sql`exists (select 1 from ${blocks} block where block.account_id = ${by} and block.peer_id = ${whom})`;
+  // By their own names, a caller's `account_id` would be taken for the one of this table.
+  return sql`exists (select 1 from (select account_id as blocker, peer_id as blocked from ${blocks}) block
+    where blocker = ${by} and blocked = ${whom})`;
 }
+
+/** Blocks an account, unless it is blocked already. Breaks a foreign key where there is no such account. */
+export const insertBlock = statement<{ accountId: string; peerId: string; at: Date }, never>(
+  (p) => sql`insert into ${blocks} (account_id, peer_id, created_at)
+    values (${p.accountId}::uuid, ${p.peerId}::uuid, ${p.at}::timestamptz)
+    on conflict (account_id, peer_id) do nothing`,
+);
+
+/** Lifts a block, if there is one. */
+export const deleteBlock = statement<{ accountId: string; peerId: string }, never>(
+  (p) => sql`delete from ${blocks} where account_id = ${p.accountId}::uuid and peer_id = ${p.peerId}::uuid`,
+);
+
+export interface BlockedPage {
+  accountId: string;
+  /** The time and the id of the last one of the page before. */
+  afterAt: Date | undefined;
+  afterId: string | undefined;
+  limit: number;
+}
+
+/** A page of whom an account has blocked: who was blocked first comes first. */
+export const listBlocked = statement<BlockedPage, BlockedRow>(
+  (p) => sql`select peer_id, created_at from ${blocks}
+    where account_id = ${p.accountId}::uuid and (created_at, peer_id) >
+      (coalesce(${p.afterAt}::timestamptz, '-infinity'), coalesce(${p.afterId}::uuid, '00000000-0000-0000-0000-000000000000'))
+    order by created_at, peer_id limit ${p.limit}::int`,
+);

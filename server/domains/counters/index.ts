@@ -1,14 +1,16 @@
-import { goesWithAccount, type Manifest } from "../../manifest.js";
+import type { Manifest } from "../../manifest.js";
+import { eraseCounters } from "./erase.js";
 import { exportCounters } from "./export.js";
 import { counterHandler } from "./handler.js";
 
-export { countersMoved } from "./rows.js";
+export { countersMoved, countersOfAllMoved } from "./rows.js";
 export { decrement, increment } from "./store.js";
-export { moveDerived, moveWithheld } from "./store-derived.js";
+export { incrementWithheld, moveDerived, moveWithheld } from "./store-derived.js";
+export { holdCounters, takeDerived } from "./store-erase.js";
 
 export const countersDomain: Manifest = {
   name: "counters",
   services: [counterHandler],
-  erase: goesWithAccount,
+  erase: eraseCounters,
   export: exportCounters,
 };

@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { counters, withheldCounts } from "./schema.js";
+import type { DerivedCounter } from "./store.js";
 
 /** Slots besides the first, which are used only while that is taken: one for each connection to the database, more or less. */
 const SLOTS = sql.raw("64");
@@ -36,6 +37,14 @@ export function moveWithheld(from: SQL): SQL {
     select account_id, viewer_id, name, sum(amount)::bigint from (${from}) as moves
     group by account_id, viewer_id, name having sum(amount) <> 0
     order by account_id, viewer_id, name
+    on conflict (account_id, viewer_id, name) do update set value = withheld.value + excluded.value
+    returning account_id`;
+}
+
+/** A piece of a larger statement: the same of one counter, by one, for the row of `from`, which has `account_id` and `viewer_id`. */
+export function incrementWithheld(name: DerivedCounter, from: SQL): SQL {
+  return sql`insert into ${withheldCounts} as withheld (account_id, viewer_id, name, value)
+    select account_id, viewer_id, ${sql.raw(`'${name}'`)}, 1 from ${from}
     on conflict (account_id, viewer_id, name) do update set value = withheld.value + excluded.value
     returning account_id`;
 }

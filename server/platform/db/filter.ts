@@ -42,7 +42,9 @@ export function useColumn<Row>(
   field: string,
   rights: Rights,
 ): { name: string; column: Column<Row> } {
-  const name = asked.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const snakeCase = asked.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  // An app's own names, such as those of properties, are as it wrote them.
+  const name = Object.hasOwn(columns, asked) ? asked : snakeCase;
   const column = Object.hasOwn(columns, name) ? columns[name] : undefined;
   if (column === undefined) throw new DomainError("UNKNOWN_COLUMN", `There is no column ${asked} here.`, { field });
   if (!column.public && !rights.whole) {

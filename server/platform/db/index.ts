@@ -14,5 +14,6 @@ export {
 export { claimKey, findKeys, type KeyInput, pruneKeys, replayedResource } from "./idempotency.js";
 export { adoptKey, readFingerprint } from "./installation.js";
 export { readAll, readPage } from "./page.js";
+export { retried } from "./retry.js";
 export { type SealedColumn, type SealedRow, sealedColumn } from "./sealed.js";
 export { type Parameters, type Statement, statement } from "./statement.js";

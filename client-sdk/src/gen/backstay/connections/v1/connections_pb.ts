@@ -134,7 +134,8 @@ export type PutConnectionResponse = Message<"backstay.connections.v1.PutConnecti
   connection?: Connection | undefined;
 
   /**
-   * Whether the peer has made a connection of the same type to the caller.
+   * Whether the peer has made a connection of the same type to the caller. Of two that are made in the same moment each may be
+   * answered false; both get the event.
    *
    * @generated from field: bool connected = 2;
    */
@@ -686,9 +687,9 @@ export const ConnectionService: GenService<{
   /**
    * Makes a connection from the caller to a peer, or replaces its properties; it is counted once. The peer gets the event
    * `connection.add`, or `connection.update` when it was replaced.
-   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; INVALID_ARGUMENT `CONNECTION_TO_SELF`, `INVITE_STATE`, or for properties of more than
-   * 4 KiB of JSON or 8 levels, or a type that is not taken (see `connections.types`); ALREADY_EXISTS `CONNECTION_EXISTS` with
-   * `create_only`.
+   * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; INVALID_ARGUMENT `CONNECTION_TO_SELF`, or for properties of more than 4 KiB of JSON or 8
+   * levels, or a type that is not taken (see `connections.types`); FAILED_PRECONDITION `INVITE_STATE`; ALREADY_EXISTS
+   * `CONNECTION_EXISTS` with `create_only`.
    *
    * @generated from rpc backstay.connections.v1.ConnectionService.PutConnection
    */
@@ -698,10 +699,11 @@ export const ConnectionService: GenService<{
     output: typeof PutConnectionResponseSchema;
   },
   /**
-   * Changes the properties of a connection that the caller has made; its peer sees the same. Counters do not move, and the peer
+   * Changes the properties of a connection that the caller has made; its peer sees the change. Counters do not move, and the peer
    * gets the event `connection.update`. Where the caller has made none, but the peer an `invite` to him, it answers that:
    * `state` alone may be given, `accepted` or `declined`, once, and both get the event.
-   * Errors: NOT_FOUND `CONNECTION_NOT_FOUND`; INVALID_ARGUMENT `INVALID_MASK`, or for properties out of bounds;
+   * Errors: NOT_FOUND `CONNECTION_NOT_FOUND`; INVALID_ARGUMENT `INVALID_MASK`, also when nothing says what to change,
+   * or for properties out of bounds, which are 8 KiB together with those that stay;
    * FAILED_PRECONDITION `INVITE_STATE` for a state that is not the caller's to set, or not any more.
    *
    * @generated from rpc backstay.connections.v1.ConnectionService.UpdateConnection
@@ -713,7 +715,7 @@ export const ConnectionService: GenService<{
   },
   /**
    * Deletes connections that the caller has made: to a peer, of a type, of both, or all of them. References and counters go with
-   * them, and each peer gets the event `connection.del`. To delete what is not there is no error.
+   * them, and each peer gets the event `connection.del`. All go together or none does; to delete what is not there is no error.
    *
    * @generated from rpc backstay.connections.v1.ConnectionService.DeleteConnections
    */

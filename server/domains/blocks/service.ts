@@ -1,0 +1,64 @@
+import type { Ctx } from "../../context.js";
+import { DomainError } from "../../kernel/errors.js";
+import { parseId } from "../../kernel/ids.js";
+import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
+import { ConstraintError, readPage } from "../../platform/db/index.js";
+import * as store from "./store.js";
+
+/** One account, and the id of another as a request has it. */
+export interface BlockInput {
+  accountId: string;
+  peerId: string;
+}
+
+/** Has an account block another; twice is once. Throws CONNECTION_TO_SELF, ACCOUNT_NOT_FOUND. */
+export async function blockAccount(ctx: Ctx, input: BlockInput): Promise<void> {
+  const { accountId } = input;
+  const peerId = input.peerId === "me" ? accountId : parseId(input.peerId);
+  if (peerId === accountId) throw new DomainError("CONNECTION_TO_SELF", undefined, { field: "peerId" });
+  if (peerId === undefined) throw noPeer();
+  await store.insertBlock(ctx, { accountId, peerId, at: ctx.clock.now() }).catch((error) => {
+    if (error instanceof ConstraintError && error.kind === "foreign_key") throw noPeer();
+    throw error;
+  });
+}
+
+/** Lifts a block, if there is one. */
+export async function unblockAccount(ctx: Ctx, { accountId, peerId: text }: BlockInput): Promise<void> {
+  const peerId = parseId(text);
+  // An id that can name nobody is not blocked.
+  if (peerId !== undefined) await store.deleteBlock(ctx, { accountId, peerId });
+}
+
+export interface ListBlockedInput {
+  accountId: string;
+  pageSize: number;
+  pageToken: string;
+}
+
+export interface BlockedList {
+  blocks: store.BlockedRow[];
+  nextPageToken: string;
+}
+
+const DEFAULT_PAGE = 50;
+
+/** Whom an account has blocked. Throws INVALID_PAGE_TOKEN. */
+export async function listBlocked(
+  ctx: Ctx,
+  { accountId, pageSize, pageToken }: ListBlockedInput,
+): Promise<BlockedList> {
+  const query = { list: "blocks", accountId };
+  const [at, afterId] = (decodePageToken(ctx.key, query, pageToken) ?? []) as [number?, string?];
+  const afterAt = at === undefined ? undefined : new Date(at);
+  const { rows, next } = await readPage<store.BlockedRow>(pageSize || DEFAULT_PAGE, [], (_, limit) =>
+    store.listBlocked(ctx, { accountId, afterAt, afterId, limit }),
+  );
+  const nextPageToken =
+    next === undefined ? "" : encodePageToken(ctx.key, query, [next.createdAt.getTime(), next.peerId]);
+  return { blocks: rows, nextPageToken };
+}
+
+function noPeer(): DomainError {
+  return new DomainError("ACCOUNT_NOT_FOUND", undefined, { field: "peerId" });
+}

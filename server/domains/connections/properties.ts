@@ -1,0 +1,26 @@
+import { DomainError } from "../../kernel/errors.js";
+import type { JsonObject } from "../../kernel/jobs.js";
+import { checkDepth, checkText, writtenBytes } from "../../kernel/json-text.js";
+
+const MOST_BYTES = 4 * 1024;
+const MOST_LEVELS = 8;
+
+/**
+ * The properties of a connection as they are kept. Throws INVALID_FIELD for more than 4 KiB of JSON or 8 levels; NUL_IN_TEXT,
+ * INVALID_UTF8.
+ */
+export function checkProperties(properties: JsonObject | undefined, field: string): JsonObject {
+  if (properties === undefined) return {};
+  const json = JSON.stringify(properties);
+  if (json === "{}") return properties;
+  checkText(json, field);
+  if (writtenBytes(properties, json) > MOST_BYTES) throw tooLarge(field);
+  checkDepth(json, field, MOST_LEVELS);
+  // What JSON has no word for, such as NaN, is null from here on.
+  return JSON.parse(json);
+}
+
+/** What is told of properties that the database finds too large. */
+export function tooLarge(field: string): DomainError {
+  return new DomainError("INVALID_FIELD", "at most 4 KiB as JSON", { field });
+}

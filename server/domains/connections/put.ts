@@ -1,0 +1,106 @@
+import type { Ctx } from "../../context.js";
+import { BUILT_IN_TYPES } from "../../kernel/counters.js";
+import { DomainError } from "../../kernel/errors.js";
+import { parseId } from "../../kernel/ids.js";
+import type { JsonObject } from "../../kernel/jobs.js";
+import { ConstraintError, findKeys, replayedResource, retried } from "../../platform/db/index.js";
+import { accountTopic } from "../../platform/events/index.js";
+import { callerAccount } from "../accounts/index.js";
+import { countersMoved } from "../counters/index.js";
+import { beginInvite } from "./invite.js";
+import { checkProperties, tooLarge } from "./properties.js";
+import * as store from "./store-put.js";
+import type { ConnectionRow } from "./store-row.js";
+
+export interface PutConnectionInput {
+  peerId: string;
+  type: string;
+  createOnly: boolean;
+  properties?: JsonObject | undefined;
+}
+
+/** A connection as its owner sees it, and whether the peer has made one of its type to him. */
+export interface PutConnection {
+  connection: ConnectionRow;
+  connected: boolean;
+}
+
+/** Makes a connection, or replaces it. */
+export async function putConnection(ctx: Ctx, input: PutConnectionInput): Promise<PutConnection> {
+  const accountId = callerAccount(ctx);
+  const { type } = input;
+  checkType(ctx, type);
+  const peerId = input.peerId === "me" ? accountId : parseId(input.peerId);
+  if (peerId === undefined) throw noPeer();
+  if (peerId === accountId) throw new DomainError("CONNECTION_TO_SELF", undefined, { field: "peerId" });
+  const properties = beginInvite(type, checkProperties(input.properties, "properties"));
+  const connection = {
+    id: ctx.ids.next(),
+    accountId,
+    type,
+    peerId,
+    properties,
+    at: ctx.clock.now(),
+    eventId: ctx.ids.next(),
+    topics: [accountTopic(peerId)],
+  };
+  const write = input.createOnly ? create : replace;
+  const put = await retried(() => write(ctx, connection)).catch(rethrowRefused);
+
+  if (put.peer === null) throw noPeer();
+  if (put.createdAt === null) return repeated(ctx, connection);
+  if (put.isNew) countersMoved(ctx, accountId);
+  // What is withheld from him is remembered with his counters.
+  if (put.isNew || put.isShown) countersMoved(ctx, peerId);
+  if (!put.isHidden) ctx.afterCommit(() => ctx.events.wake());
+  const { createdAt, connected } = put;
+  return { connection: { peerId, type, properties, createdAt, updatedAt: put.updatedAt! }, connected };
+}
+
+async function replace(ctx: Ctx, connection: store.NewConnection): Promise<store.Put> {
+  return (await store.putConnection(ctx, connection))[0]!;
+}
+
+async function create(ctx: Ctx, connection: store.NewConnection): Promise<store.Put> {
+  const { idempotency } = ctx;
+  if (idempotency === undefined) return (await store.createConnection(ctx, connection))[0]!;
+  const { scope, key, hash: requestHash } = idempotency;
+  const resourceId = connection.id;
+  return (await store.createConnectionOnce(ctx, { ...connection, scope, key, requestHash, resourceId }))[0]!;
+}
+
+/** What a create answers that found a connection, or its key used: what it made when it was sent before. */
+async function repeated(ctx: Ctx, connection: store.NewConnection): Promise<PutConnection> {
+  const { idempotency } = ctx;
+  if (idempotency === undefined) throw exists();
+  const { scope, key } = idempotency;
+  if ((await findKeys(ctx, { scopes: [scope], key })).length === 0) throw exists();
+  const id = await replayedResource(ctx, idempotency);
+  const [made] = await store.findMade(ctx, { ...connection, id });
+  if (made === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
+  const { connected, ...row } = made;
+  return { connection: row, connected };
+}
+
+function checkType(ctx: Ctx, type: string): void {
+  const { types } = ctx.settings.connections;
+  if (types === "any" || BUILT_IN_TYPES.includes(type) || types.includes(type)) return;
+  throw new DomainError("INVALID_FIELD", "This installation takes no connections of this type.", { field: "type" });
+}
+
+function rethrowRefused(error: unknown): never {
+  if (!(error instanceof ConstraintError)) throw error;
+  // One of the two was there when the statement began, and was deleted while it waited.
+  if (error.kind === "foreign_key") throw noPeer();
+  if (error.kind === "unique") throw exists();
+  if (error.constraint === "connections_properties_size") throw tooLarge("properties");
+  throw error;
+}
+
+function exists(): DomainError {
+  return new DomainError("CONNECTION_EXISTS");
+}
+
+function noPeer(): DomainError {
+  return new DomainError("ACCOUNT_NOT_FOUND", undefined, { field: "peerId" });
+}
