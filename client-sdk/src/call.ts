@@ -16,8 +16,9 @@ export interface CallOptions {
   /** More request headers, by name. */
   headers?: Readonly<Record<string, string>> | undefined;
   /**
-   * Names this call and all its repeats. CreateAccount and SendMessage get a random one; give your own to repeat a call
-   * later, for instance from a queue that outlives the page. Another call with a key may be repeated by the client.
+   * Names this call and all its repeats. What makes or adds something, such as CreateAccount, SendMessage and IncrementCounters,
+   * gets a random one; give your own to repeat a call later, for instance from a queue that outlives the page. Another call with
+   * a key may be repeated by the client.
    */
   idempotencyKey?: string | undefined;
 }

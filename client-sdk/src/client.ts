@@ -81,10 +81,13 @@ export interface BackstayClient {
   readonly accounts: AccountsClient;
   /** Signing in and out. */
   readonly auth: AuthClient;
-  /** Messages from one account to another. */
+  /** Typed links from one account to another, and who is blocked. */
   readonly connections: ServiceClient<typeof ConnectionService>;
+  /** Numbers of accounts, as bigints. */
   readonly counters: ServiceClient<typeof CounterService>;
+  /** What is remembered of the own account. */
   readonly history: ServiceClient<typeof HistoryService>;
+  /** Messages from one account to another. */
   readonly messages: ServiceClient<typeof MessageService>;
   /** The installation itself. */
   readonly system: ServiceClient<typeof SystemService>;

@@ -1,3 +1,4 @@
+export type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 export { durationFromMs, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 export type { AccountsClient } from "./accounts.js";
 export type { AppSocket, SocketMessage, SocketOptions } from "./app-socket.js";
@@ -140,5 +141,6 @@ export type { AuthChange } from "./session.js";
 export { type ApiKey, type RequestToSign, signRequest } from "./sign-request.js";
 export type { SubscribeInit, SubscribeOptions, Subscription } from "./subscription.js";
 export { localStorageStore, memoryStore, type StoredTokens, type TokenStore } from "./token-store.js";
+export { valueFromJson, valueToJson } from "./value.js";
 export type { WatchOptions } from "./watch-job.js";
 export type { WebSocketConstructor, WebSocketLike } from "./web-socket.js";

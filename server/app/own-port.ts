@@ -110,6 +110,7 @@ function compatOf(config: Config, { disabled }: Serving): CompatOptions {
       allow: config["compat.allow_path"],
     },
     disabled,
+    signatureName: config["auth.signature_name"],
     secretsInQuery: config["compat.secrets_in_query"],
     sealsSecrets: config["auth.signatures"] !== "off",
   };

@@ -1,4 +1,4 @@
-import { create, type Message } from "@bufbuild/protobuf";
+import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { createRouter, parseTemplate, percentDecode, type RestMatch, type Template } from "../http/rest/index.js";
 import { DomainError } from "../kernel/errors.js";
@@ -7,6 +7,7 @@ import type { Request, Response } from "../rpc/dispatcher.js";
 import type { Method } from "../rpc/methods.js";
 import { isForeign, mayChangeSession } from "../rpc/origins.js";
 import type { Pipeline } from "../rpc/pipeline.js";
+import { accessTokenName } from "../rpc/sent-signature.js";
 import { clearedSession } from "../rpc/session-cookie.js";
 import { pathOf, queryOf } from "../rpc/url.js";
 import { readWholeBody } from "../rpc/whole-body.js";
@@ -14,7 +15,7 @@ import { sendAnswer, sendRefusal } from "./answer.js";
 import { createGiven, type Given } from "./given.js";
 import { type Parameters, readBodyParameters, readQuery } from "./parameters.js";
 import { methodsAt, type PathRules } from "./paths.js";
-import type { CompatRule } from "./rule.js";
+import type { Ask, CompatRule } from "./rule.js";
 import { compatRules } from "./rules/index.js";
 import { skipRows } from "./skip-rows.js";
 
@@ -27,6 +28,8 @@ export interface CompatOptions {
   paths: PathRules;
   /** Names of services that the installation does not serve, nor then their paths. */
   disabled: ReadonlySet<string>;
+  /** The query parameter of a signature. */
+  signatureName: string;
 }
 
 /** Answers the predecessor's paths. */
@@ -70,6 +73,7 @@ export function createCompatDoor(
     }),
   );
   const methodAt = methodsAt(options.paths);
+  const proofs = [options.signatureName, accessTokenName(options.signatureName)];
 
   /** Admits a call, reads what it gives, and runs it: what every door does, in the same order. */
   const answer = async (req: Request, call: Call, match: RestMatch<Row>): Promise<unknown> => {
@@ -77,7 +81,7 @@ export function createCompatDoor(
     const { method } = call;
     const { spelling } = rule;
     if (!mayCall(req.method ?? "", method)) throw new DomainError("METHOD_NOT_ALLOWED");
-    const query = readQuery(queryOf(req.url));
+    const query = readQuery(queryOf(req.url), proofs);
     // Whether a session is asked for may only be known when the body is read; beginning one changes something.
     const change = spelling.sessions && (req.method === "POST" || query.has("_session"));
     const gate = change ? new Call(asChange(method, sessions.begin), "compat", call.request) : call;
@@ -90,7 +94,11 @@ export function createCompatDoor(
       const parameters = body.length === 0 ? query : await bodyParameters(req, body, spelling);
       refuseSecretsInUrl(query, spelling, options);
       if (gate !== call) inherit(call, gate);
-      const given = createGiven(new Map([...parameters, ...pathParameters(match)]), options.sealsSecrets);
+      const { caller } = call;
+      const given = createGiven(new Map([...parameters, ...pathParameters(match)]), {
+        sealsSecrets: options.sealsSecrets,
+        callerId: caller.kind === "account" ? caller.accountId : undefined,
+      });
       const reply = await run(call, rule, given);
       if (spelling.sessions) await changeSession(call, given);
       return reply;
@@ -100,15 +108,39 @@ export function createCompatDoor(
   };
 
   const run = async (call: Call, { spelling }: CompatRule, given: Given): Promise<unknown> => {
+    const others = spelling.besides?.methods(given) ?? [];
+    const askOther = others.length === 0 ? undefined : await admitOthers(call, others);
+    const reply = spelling.reply(await askOwn(call, spelling, given), given);
+    return askOther === undefined ? reply : { ...(reply as object), ...(await spelling.besides!.run(given, askOther)) };
+  };
+
+  /** What the path's own RPC answers; nothing where it is not asked. */
+  const askOwn = async (call: Call, spelling: CompatRule["spelling"], given: Given): Promise<Message> => {
     const { input, output } = call.method;
     const ask = async (request: object, aside: boolean) =>
       pipeline.invoke(call, create(input, request as Record<string, unknown>), aside);
-    const skip = (request: object) => ask(request, true);
     const request = spelling.ask(given);
-    const skipped = spelling.rows === undefined ? { request } : await skipRows(skip, request, spelling.rows, given);
-    const empty = "emptyPage" in skipped ? { nextPageToken: skipped.emptyPage } : undefined;
-    const response: Message = "request" in skipped ? await ask(skipped.request, false) : create(output, empty);
-    return spelling.reply(response, given);
+    if (request === undefined) return create(output);
+    if (spelling.rows === undefined) return ask(request, false);
+    const skipped = await skipRows((before) => ask(before, true), request, spelling.rows, given);
+    if ("request" in skipped) return ask(skipped.request, false);
+    return create(output, { nextPageToken: skipped.emptyPage } as Record<string, unknown>);
+  };
+
+  /** Lets the caller of a path call other RPCs there, if it has the right to every one of them. */
+  const admitOthers = async (call: Call, others: readonly DescMethodUnary[]): Promise<Ask> => {
+    const calls = new Map<DescMethodUnary, Call>();
+    for (const other of others) {
+      const method = methods.get(`/${other.parent.typeName}/${other.name}`);
+      if (method === undefined) throw new DomainError("UNKNOWN_PATH", `${other.parent.name} is not served here.`);
+      const one = new Call(methodAt(method, pathOf(call.request.url)), "compat", call.request);
+      inherit(one, call);
+      await pipeline.admitAs(one, call.caller);
+      calls.set(other, one);
+    }
+    const ask = async (method: DescMethodUnary, request: object) =>
+      pipeline.invoke(calls.get(method)!, create(method.input, request as Record<string, unknown>), true);
+    return ask as Ask;
   };
 
   const changeSession = async (call: Call, given: Given): Promise<void> => {
@@ -186,7 +218,8 @@ async function readRequestBody(req: Request, limit: number): Promise<Buffer> {
 }
 
 async function bodyParameters(req: Request, body: Buffer, spelling: CompatRule["spelling"]): Promise<Parameters> {
-  return readBodyParameters(req.headers["content-type"], body, spelling.untypedForm === true && !isElsewhere(req));
+  const untyped = spelling.untypedForm === true && !isElsewhere(req);
+  return readBodyParameters(req.headers["content-type"], body, { untyped, free: spelling.free ?? [] });
 }
 
 /** Whether a page that is not of this server sent the request. */

@@ -1,5 +1,6 @@
-import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampFromMs, type Value } from "@bufbuild/protobuf/wkt";
 import { DomainError } from "../kernel/errors.js";
+import { freeValue } from "./free-value.js";
 import type { Parameters } from "./parameters.js";
 
 /** Latest moment a time can name: the end of the year 9999. */
@@ -17,23 +18,41 @@ export interface Given {
   text(name: string): string;
   /** The items of a parameter that lists them by comma. */
   list(name: string): string[];
+  /** Throws INVALID_FIELD when the parameter has no value. */
+  needed(name: string): string;
   /** Throws INVALID_FIELD unless the parameter is a whole number from 0 on, or absent. */
   number(name: string): number | undefined;
+  /** A whole number, negative ones too. Throws INVALID_FIELD. */
+  integer(name: string): bigint;
   /** A time in milliseconds since 1970. Throws INVALID_FIELD. */
   time(name: string): Timestamp | undefined;
   /** Whether a parameter says yes: `1` or `true`. */
   yes(name: string): boolean;
+  /** A parameter as any JSON value: text, unless a JSON body gave something else. Throws INVALID_FIELD, NUL_IN_TEXT, INVALID_UTF8. */
+  value(name: string): Value | undefined;
+  /** Whether a parameter names the caller's own account, be it by not standing there. */
+  isOwn(name: string): boolean;
+  /** The caller's account; undefined when that is none. */
+  readonly callerId: string | undefined;
   /** Whether secrets that come this way are kept, so that they can sign. */
   readonly sealsSecrets: boolean;
 }
 
-export function createGiven(parameters: Parameters, sealsSecrets: boolean): Given {
-  const text = (name: string) => parameters.get(name) ?? "";
+export function createGiven(
+  parameters: Parameters,
+  { sealsSecrets, callerId }: Pick<Given, "sealsSecrets" | "callerId">,
+): Given {
+  const text = (name: string) => {
+    const given = parameters.get(name) ?? "";
+    return typeof given === "string" ? given : JSON.stringify(given.json);
+  };
+  const notWhole = (name: string) =>
+    new DomainError("INVALID_FIELD", `The parameter ${name} must be a whole number.`, { field: name });
   const number = (name: string): number | undefined => {
     const value = text(name);
     if (value === "") return undefined;
     if (/^\d{1,15}$/.test(value)) return Number(value);
-    throw new DomainError("INVALID_FIELD", `The parameter ${name} must be a whole number.`, { field: name });
+    throw notWhole(name);
   };
   return {
     columns: [...parameters].filter(([name, value]) => !name.startsWith("_") && value !== "").map(([name]) => name),
@@ -45,12 +64,27 @@ export function createGiven(parameters: Parameters, sealsSecrets: boolean): Give
         .split(",")
         .map((item) => item.trim())
         .filter((item) => item !== ""),
+    needed(name) {
+      if (text(name) !== "") return text(name);
+      throw new DomainError("INVALID_FIELD", `The parameter ${name} is needed.`, { field: name });
+    },
     number,
+    integer(name) {
+      // Longer ones are beyond what any counter holds, and beyond what a message may.
+      if (/^-?\d{1,16}$/.test(text(name))) return BigInt(text(name));
+      throw notWhole(name);
+    },
     time(name) {
       const ms = number(name);
       return ms === undefined ? undefined : timestampFromMs(Math.min(ms, LAST_MS));
     },
     yes: (name) => text(name) === "1" || text(name) === "true",
+    value(name) {
+      const given = parameters.get(name) ?? "";
+      return given === "" ? undefined : freeValue(name, typeof given === "string" ? given : given.json);
+    },
+    isOwn: (name) => ["", "me", callerId].includes(text(name)),
+    callerId,
     sealsSecrets,
   };
 }

@@ -1,32 +1,37 @@
 import { isUtf8 } from "node:buffer";
+import type { JsonValue } from "@bufbuild/protobuf";
 import { formKind, parseForm } from "../http/form.js";
 import { percentDecode, splitQuery } from "../http/rest/percent.js";
 import { DomainError } from "../kernel/errors.js";
 
-/** Parameters by name, each once, as text. */
-export type Parameters = ReadonlyMap<string, string>;
+/** Parameters by name, each once: as text, or as the JSON they were given by. */
+export type Parameters = ReadonlyMap<string, string | FreeJson>;
 
-/** The parameters of a query. Throws INVALID_FIELD, INVALID_UTF8. */
-export function readQuery(query: string): Parameters {
-  return collect(
-    splitQuery(query).map(([rawName, rawValue]) => {
-      const name = percentDecode(rawName, rawName);
-      return [name, percentDecode(rawValue, name)];
-    }),
-  );
+/** What a JSON body gave for a parameter that may be any value. */
+export interface FreeJson {
+  readonly json: JsonValue;
+}
+
+/** The parameters of a query, without those that are `ignored`. Throws INVALID_FIELD, INVALID_UTF8. */
+export function readQuery(query: string, ignored: readonly string[]): Parameters {
+  const pairs = splitQuery(query).map(([rawName, rawValue]): [string, string] => {
+    const name = percentDecode(rawName, rawName);
+    return [name, percentDecode(rawValue, name)];
+  });
+  return collect(pairs.filter(([name]) => !ignored.includes(name)));
 }
 
 /**
  * The parameters of a body: JSON, or a form of either kind. `untyped` reads text/plain as a form, which is how a page sends
- * one by fetch without saying so. Rejects with UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY, INVALID_FIELD, INVALID_UTF8.
+ * one by fetch without saying so; `free` names parameters that JSON may give as any value. Rejects with UNSUPPORTED_MEDIA_TYPE, MALFORMED_BODY, INVALID_FIELD, INVALID_UTF8.
  */
 export async function readBodyParameters(
   contentType: string | undefined,
   body: Buffer,
-  untyped: boolean,
+  { untyped, free }: { untyped: boolean; free: readonly string[] },
 ): Promise<Parameters> {
   const type = (contentType ?? "").split(";", 1)[0]!.trim().toLowerCase();
-  if (type === "application/json") return readJson(body);
+  if (type === "application/json") return readJson(body, free);
   if (formKind(contentType) !== undefined) return fromForm(contentType!, body);
   if (untyped && (type === "text/plain" || type === "")) return fromForm("application/x-www-form-urlencoded", body);
   throw new DomainError("UNSUPPORTED_MEDIA_TYPE", "The content type must be JSON or a form.");
@@ -37,7 +42,7 @@ async function fromForm(contentType: string, body: Buffer): Promise<Parameters> 
   return collect([...fields, ...files.map(({ name, bytes }): [string, string] => [name, bytes.toString("base64")])]);
 }
 
-function readJson(body: Buffer): Parameters {
+function readJson(body: Buffer, free: readonly string[]): Parameters {
   if (!isUtf8(body)) throw new DomainError("INVALID_UTF8");
   let json: unknown;
   try {
@@ -48,7 +53,17 @@ function readJson(body: Buffer): Parameters {
   if (json === null || typeof json !== "object" || Array.isArray(json)) {
     throw new DomainError("MALFORMED_BODY", "The body must be a JSON object.");
   }
-  return collect(Object.entries(json).map(([name, value]) => [name, textOf(name, value)]));
+  return collect(
+    Object.entries(json).map(([name, value]) => [
+      name,
+      isMore(value) && free.includes(name) ? { json: value } : textOf(name, value),
+    ]),
+  );
+}
+
+/** Whether a JSON value is neither text nor nothing. */
+function isMore(value: unknown): boolean {
+  return typeof value !== "string" && value !== null;
 }
 
 /** A JSON value as the text a query would have carried: numbers where text is documented are taken. */
@@ -60,12 +75,13 @@ function textOf(name: string, value: unknown): string {
   throw new DomainError("WRONG_TYPE", `The parameter ${name} must be text, a number or a list.`, { field: name });
 }
 
-function collect(pairs: readonly [name: string, value: string][]): Parameters {
-  const parameters = new Map<string, string>();
+function collect(pairs: readonly [name: string, value: string | FreeJson][]): Parameters {
+  const parameters = new Map<string, string | FreeJson>();
   for (const [name, value] of pairs) {
     // JSON can spell half a character, which no text has.
     if (!name.isWellFormed()) throw new DomainError("INVALID_UTF8");
-    if (!value.isWellFormed()) throw new DomainError("INVALID_UTF8", undefined, { field: name });
+    if (typeof value === "string" && !value.isWellFormed())
+      throw new DomainError("INVALID_UTF8", undefined, { field: name });
     if (parameters.has(name)) {
       throw new DomainError("INVALID_FIELD", `The parameter ${name} is given twice.`, { field: name });
     }

@@ -1,7 +1,7 @@
 import type { Given } from "./given.js";
 
 /** A row as the predecessor shows it: columns without a value are left out. */
-export function record(columns: Readonly<Record<string, string | number | undefined>>): object {
+export function record(columns: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined && value !== ""));
 }
 

@@ -18,8 +18,8 @@ export interface CompatRule {
 
 /** How a path speaks. */
 export interface Spelling<I extends DescMessage, O extends DescMessage> {
-  /** The RPC's request. Throws DomainError for parameters that make none. */
-  ask(given: Given): MessageInitShape<I>;
+  /** The RPC's request; undefined when only something `besides` is asked for. Throws DomainError for parameters that make none. */
+  ask(given: Given): MessageInitShape<I> | undefined;
   /** What the path answers, as JSON. */
   reply(answer: MessageShape<O>, given: Given): unknown;
   /** Parameters that do not belong into a URL. */
@@ -32,7 +32,24 @@ export interface Spelling<I extends DescMessage, O extends DescMessage> {
   readonly stranger?: unknown;
   /** The field of the answer that holds a page's rows: `_start` and `_page` may then leave out the first ones. */
   readonly rows?: string;
+  /** Parameters that are any JSON value where a JSON body gives them, and text elsewhere. */
+  readonly free?: readonly string[];
+  readonly besides?: Besides;
 }
+
+/** What a path does by other RPCs, after its own. */
+export interface Besides {
+  /** What this request needs of them: before anything is done, its caller must have the right to each. Throws DomainError. */
+  methods(given: Given): readonly DescMethodUnary[];
+  /** Does it, and answers the columns that the reply has besides; called only when there are such methods. */
+  run(given: Given, ask: Ask): Promise<object>;
+}
+
+/** Calls an RPC as the caller of the path. */
+export type Ask = <I extends DescMessage, O extends DescMessage>(
+  method: DescMethodUnary<I, O>,
+  request: MessageInitShape<I>,
+) => Promise<MessageShape<O>>;
 
 /** Puts an RPC at one of the predecessor's paths, by GET and POST alike. */
 export function compatRule<I extends DescMessage, O extends DescMessage>(

@@ -33,14 +33,17 @@ const FIXED: Readonly<Record<string, string | number>> = {
 /** Columns by which a row belongs to an account. */
 const OWNERS = ["account_id", "recipient_id"];
 
+/** Columns that name another account, which there must be. */
+const OTHERS = ["blocks.peer_id", "withheld_counts.viewer_id", "withheld_messages.sender_id"];
+
 /** Kept in step by triggers and by the chain: what is written there comes from the inbox. */
 const SKIPPED = ["audit_log"];
 
 /**
  * Gives an account a row in every table that has one of its rows, with another value in each column, and marks the columns of
- * its own row as well.
+ * its own row as well. Where a row joins it to another account, that is `strangerId`.
  */
-export async function markAll(sql: postgres.Sql, accountId: string): Promise<Mark[]> {
+export async function markAll(sql: postgres.Sql, accountId: string, strangerId: string): Promise<Mark[]> {
   const columns = await allColumns(sql);
   const marks: Mark[] = [];
   const own = columns.filter(({ table, name }) => table === "accounts" && name !== "id" && !isFixed(table, name));
@@ -50,7 +53,7 @@ export async function markAll(sql: postgres.Sql, accountId: string): Promise<Mar
   const tables = new Set(columns.filter(({ name }) => OWNERS.includes(name)).map(({ table }) => table));
   for (const table of [...tables].filter((one) => !SKIPPED.includes(one))) {
     const rows = columns.filter((column) => column.table === table && !column.generated);
-    const row = rows.map((column) => [column.name, rowValue(column, accountId, marks)]);
+    const row = rows.map((column) => [column.name, rowValue(column, accountId, strangerId, marks)]);
     await sql`insert into backstay.${sql(table)} ${sql(Object.fromEntries(row))}`;
   }
   // A sign-in is shown while it has a token that lives.
@@ -74,8 +77,9 @@ function isFixed(table: string, name: string): boolean {
   return Object.hasOwn(FIXED, `${table}.${name}`);
 }
 
-function rowValue(column: Column, accountId: string, marks: Mark[]): unknown {
+function rowValue(column: Column, accountId: string, strangerId: string, marks: Mark[]): unknown {
   const { table, name } = column;
+  if (OTHERS.includes(`${table}.${name}`)) return strangerId;
   if (OWNERS.includes(name)) return accountId;
   return isFixed(table, name) ? FIXED[`${table}.${name}`] : mark(column, marks);
 }

@@ -29,6 +29,9 @@ const SECRET = [
   "auth_challenges.data_sealed",
   "api_keys.key_hash",
   "api_keys.key_sealed",
+  // What somebody who is blocked wrote and did: nobody's but his own.
+  "withheld_messages.text",
+  "withheld_counts.value",
 ];
 const SECRET_FORMS = /\$argon2|bs_(at|rt|st|ct|ak|op|dt)_/;
 
@@ -44,8 +47,15 @@ let marks: Mark[];
 beforeAll(async () => {
   backstay = await startHouse();
   people = await newPeople(backstay);
+  const { owner, other, admin } = people;
+  // Whoever lists connections with details finds the owner on the other side of them.
+  for (const one of [other, admin]) {
+    await one.client.connections.putConnection({ peerId: owner.id, type: "like" });
+    await owner.client.connections.putConnection({ peerId: one.id, type: "like" });
+  }
+  const stranger = await backstay.signUp();
   const sql = postgres(backstay.databaseUrl, { max: 1, onnotice: () => {} });
-  marks = await markAll(sql, people.owner.id).finally(() => sql.end());
+  marks = await markAll(sql, owner.id, stranger.id).finally(() => sql.end());
 });
 afterAll(() => backstay.stop());
 
@@ -83,6 +93,14 @@ async function askAll(role: Role): Promise<Answer[]> {
   return answers;
 }
 
+/** Connections in either direction, with what is shown of the accounts. */
+const linked = ({ owner }: People): object[] => [
+  { details: true },
+  { details: true, type: "like", descending: true },
+  { details: true, peerId: owner.id },
+  { details: true, filters: [{ column: "peer_id", op: "eq", values: [owner.id] }] },
+];
+
 /** More than the least that can be asked. */
 const MORE: Readonly<Record<string, (people: People) => object[]>> = {
   "AccountService/ListAccounts": ({ owner }) => [
@@ -92,6 +110,13 @@ const MORE: Readonly<Record<string, (people: People) => object[]>> = {
     { sort: "update_time", descending: true },
     ...["email", "roles", "login", "status"].map((readMask) => ({ readMask })),
   ],
+  // What is kept of oneself tells of others no more than they show.
+  "AccountService/ExportAccount": () => [{ id: "me" }],
+  "ConnectionService/ListConnections": linked,
+  "ConnectionService/ListReferences": linked,
+  "ConnectionService/ListMutual": ({ owner }) => [{ peerId: owner.id, type: "like" }],
+  "CounterService/GetCounters": () => [{}],
+  "HistoryService/ListHistory": () => [{ descending: true, pageSize: 500 }],
   "AuthService/ListApiKeys": () => [{}, { accountId: "-" }],
   "EventService/Poll": () => [{ afterCursor: "earliest", wait: "0.05s" }],
   "EventService/Subscribe": () => [{ afterCursor: "earliest" }],
@@ -102,6 +127,8 @@ const compatQueries = ({ owner }: People): Record<string, string>[] => [
   { id: owner.id },
   { id: owner.id, _keys: "id", _select: "id,name,email,login,type,phone" },
   { id: owner.id, sender: owner.id, _count: "500" },
+  { _details: "1", _count: "500" },
+  { id: owner.id, type: "like", _details: "1", _select: "id,name,email,login,type,phone" },
 ];
 
 const shown = (answers: readonly { text: string }[]) => new Set(answers.flatMap(({ text }) => found(marks, text)));
@@ -115,6 +142,18 @@ describe("what is not public of an account", () => {
     }
   });
 
+  it("is looked for where accounts are shown beside something else", async () => {
+    const shownBy = (await answersTo("other")).filter(({ text }) => found(marks, text).includes("accounts.name"));
+    const names = shownBy.map(({ by }) => by);
+    for (const list of ["ListConnections", "ListReferences"]) {
+      expect(names).toContain(`ConnectionService/${list}`);
+      expect(names).toContain(`ConnectionService/${list} by REST`);
+    }
+    for (const path of ["/connection/get of ListConnections", "/reference/get of ListReferences"]) {
+      expect(names).toContain(path);
+    }
+  });
+
   it("is looked for where it would be: others see what is public, its owner and administrators the rest", async () => {
     expect([...shown(await answersTo("other"))].sort()).toEqual([...PUBLIC].sort());
     const toOwner = shown(await answersTo("owner"));
@@ -123,7 +162,16 @@ describe("what is not public of an account", () => {
       expect(toOwner).toContain(`accounts.${column}`);
       expect(toAdmin).toContain(`accounts.${column}`);
     }
-    for (const column of ["identities.label", "devices.name", "api_keys.name", "messages.text", "events.data"]) {
+    for (const column of [
+      "identities.label",
+      "devices.name",
+      "api_keys.name",
+      "messages.text",
+      "events.data",
+      "connections.properties",
+      "blocks.created_at",
+      "history.data",
+    ]) {
       expect(toOwner).toContain(column);
     }
     expect(toAdmin).toContain("audit_inbox.detail");

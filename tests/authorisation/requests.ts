@@ -43,6 +43,12 @@ export function requestsTo(backstay: TestBackstay): Readonly<Record<string, Aske
     const { message } = await curl<{ message: { id: string } }>(backstay, path, body, other.token);
     return { id: message.id };
   };
+  const stranger = async () => ({ peerId: (await backstay.signUp()).id });
+  const connectionOf = async ({ owner }: People) => {
+    const connection = { ...(await stranger()), type: "like" };
+    await curl(backstay, "connections.v1.ConnectionService/PutConnection", connection, owner.token);
+    return connection;
+  };
   const deviceOf = async ({ owner: { login, secret } }: People) => {
     const path = "auth.v1.AuthService/SignIn";
     const { deviceId } = await curl<{ deviceId: string }>(backstay, path, { login, secret });
@@ -172,6 +178,28 @@ export function requestsTo(backstay: TestBackstay): Readonly<Record<string, Aske
     "CacheService/Increment": { request: cached },
     "CacheService/Clear": { request: () => ({ cache: "default" }) },
 
+    "ConnectionService/PutConnection": { request: async () => ({ ...(await stranger()), type: "like" }), self: true },
+    "ConnectionService/UpdateConnection": {
+      request: async (people) => ({ connection: { ...(await connectionOf(people)), properties: { a: 1 } } }),
+      self: true,
+      others: "CONNECTION_NOT_FOUND",
+      privateToOwner: true,
+    },
+    "ConnectionService/DeleteConnections": { request: connectionOf, self: true, othersAnswer: {} },
+    "ConnectionService/ListConnections": { request: none, self: true },
+    "ConnectionService/ListReferences": { request: none, self: true, othersAnswer: {} },
+    "ConnectionService/ListMutual": { request: connectionOf, self: true, othersAnswer: {} },
+    "ConnectionService/Block": { request: stranger, self: true },
+    "ConnectionService/Unblock": { request: stranger, self: true },
+    "ConnectionService/ListBlocked": { request: none, self: true },
+
+    "CounterService/GetCounters": {
+      request: ({ owner }) => ({ accountId: owner.id }),
+      othersAnswer: { counters: { ping: "0" } },
+    },
+    "CounterService/PutCounters": { request: () => ({ counters: { ping: 7 } }), self: true },
+    "CounterService/IncrementCounters": { request: ({ owner }) => ({ accountId: owner.id, deltas: { ping: 1 } }) },
+
     "EventService/Subscribe": { request: (people) => ({ topics: [topicOf(people)] }), others: "TOPIC_FORBIDDEN" },
     "EventService/Poll": {
       request: (people) => ({ topics: [topicOf(people)], wait: "0.05s" }),
@@ -182,6 +210,9 @@ export function requestsTo(backstay: TestBackstay): Readonly<Record<string, Aske
       others: "TOPIC_FORBIDDEN",
     },
     "EventService/ListPresence": { request: ({ owner }) => ({ accountIds: [owner.id] }) },
+
+    "HistoryService/AppendHistory": { request: () => ({ type: "entry", data: "anything" }), self: true },
+    "HistoryService/ListHistory": { request: none, self: true },
 
     "JobService/SubmitJob": { request: () => ({ name: "app.touch" }) },
     "JobService/SubmitJobs": { request: () => ({ jobs: [{ name: "app.touch" }] }) },

@@ -46,7 +46,12 @@ test("every create has a key of its own", async () => {
   await client.messages.sendMessage({ recipientId: "grace", text: "hi" });
   await client.messages.sendMessage({ recipientId: "grace", text: "hi" });
   await client.accounts.createAccount({ login: "ada", secret: "s", name: "Ada" });
-  expect(new Set(server.calls.map(keyOf)).size).toBe(3);
+  await client.connections.putConnection({ peerId: "grace", type: "like" });
+  await client.counters.incrementCounters({ deltas: { ping: 1n } });
+  await client.history.appendHistory({ type: "entry" });
+  const keys = server.calls.map(keyOf);
+  expect(keys).not.toContain(null);
+  expect(new Set(keys).size).toBe(6);
 });
 
 test("a key the caller gives is used as it is", async () => {

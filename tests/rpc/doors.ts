@@ -190,11 +190,13 @@ function restRequest({ method: rpc, json, encoding }: Attempt) {
   let fields: JsonObject;
   try {
     fields = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
+    // Too deep to be written again, or not as it was.
+    if (Array.isArray(fields) || JSON.stringify(fields) !== json?.toString()) return undefined;
   } catch {
     return undefined;
   }
-  if (Array.isArray(fields) || JSON.stringify(fields) !== json?.toString()) return undefined;
-  const path = template.replace(/\{(\w+)\}/g, (_, name: string) => {
+  const path = template.replace(/\{(\w+)\}/g, (_, field: string) => {
+    const name = field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
     const value = String(fields[name] ?? "");
     delete fields[name];
     return encodeURIComponent(value);

@@ -19,6 +19,9 @@ async function rows(sql: postgres.Sql): Promise<object> {
     (select count(*)::int from backstay.messages) as messages,
     (select count(read_at)::int from backstay.messages) as read,
     (select sum(value)::int from backstay.counters) as counted,
+    (select count(*)::int || md5(string_agg(properties::text, '' order by id)) from backstay.connections) as connections,
+    (select count(*)::int from backstay.blocks) as blocks,
+    (select count(*)::int from backstay.history) as history,
     (select coalesce(sum(cardinality(topics)), 0) from backstay.outbox)::int + (select count(*)::int from backstay.events) as events,
     (select count(*)::int from backstay.idempotency_keys) as keys`;
   return { ...counts };

@@ -3,6 +3,9 @@ import type { DescMethodUnary, JsonObject } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
+import { ConnectionService } from "#gen/backstay/connections/v1/connections_pb.js";
+import { CounterService } from "#gen/backstay/counters/v1/counters_pb.js";
+import { HistoryService } from "#gen/backstay/history/v1/history_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { testClock } from "../domains/support.js";
 import { type Attempt, attempt, DOORS } from "../rpc/doors.js";
@@ -12,6 +15,10 @@ import { type Person, startBackstay, type TestBackstay } from "../support/backst
 const { createAccount, getAccount, batchGetAccounts } = AccountService.method;
 const { signIn, refresh, getCurrent } = AuthService.method;
 const { sendMessage, listMessages, markRead } = MessageService.method;
+const { putConnection, updateConnection, deleteConnections, listConnections, listReferences, block } =
+  ConnectionService.method;
+const { getCounters, putCounters, incrementCounters } = CounterService.method;
+const { appendHistory, listHistory } = HistoryService.method;
 
 let backstay: TestBackstay;
 let watched: Watch;
@@ -28,6 +35,7 @@ beforeAll(async () => {
   ada = await backstay.signUp("Ada Lovelace");
   ben = await backstay.signUp();
   for (const text of ["one", "two"]) await ben.client.messages.sendMessage({ recipientId: ada.id, text });
+  await ada.client.connections.putConnection({ peerId: ben.id, type: "like" });
   pageToken = (await ada.client.messages.listMessages({ pageSize: 1 })).nextPageToken;
 });
 afterAll(async () => {
@@ -52,7 +60,17 @@ const inJson = (method: DescMethodUnary, text: string | Buffer, token?: string):
   token,
 });
 const toBen = (text: string) => asAda(sendMessage, { recipientId: ben.id, text });
+const like = (properties: JsonObject) => asAda(putConnection, { peerId: ben.id, type: "like", properties });
+const change = (properties: JsonObject) =>
+  asAda(updateConnection, { connection: { peerId: ben.id, type: "like", properties } });
+const deltas = (json: string) => inJson(incrementCounters, `{"deltas":${json}}`, ada.token);
+/** Objects in one another; the innermost holds a number. */
+const levels = (depth: number): JsonObject => (depth === 1 ? { a: 1 } : { a: levels(depth - 1) });
 const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+
+const many = (count: number): JsonObject =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`counter_${i}`, "1"]));
+const NOBODY: Expected = { code: "not_found", reason: "ACCOUNT_NOT_FOUND", fields: ["peerId"] };
 
 type Case = [name: string, make: () => Attempt, expected: Expected];
 
@@ -187,6 +205,154 @@ const CASES: Case[] = [
     "an account that does not exist",
     () => asAda(getAccount, { id: "nobody" }),
     { code: "not_found", reason: "ACCOUNT_NOT_FOUND", fields: ["id"] },
+  ],
+  ["a connection to nobody", () => asAda(putConnection, { peerId: nobody, type: "like" }), NOBODY],
+  [
+    "a connection to oneself",
+    () => asAda(putConnection, { peerId: ada.id, type: "like" }),
+    invalid("CONNECTION_TO_SELF", "peerId"),
+  ],
+  [
+    "a peer's id of 65 characters",
+    () => asAda(putConnection, { peerId: "x".repeat(65), type: "like" }),
+    invalid("INVALID_FIELD", "peerId"),
+  ],
+  [
+    "a NUL in a peer's id",
+    () => asAda(putConnection, { peerId: "a\0b", type: "like" }),
+    invalid("NUL_IN_TEXT", "peerId"),
+  ],
+  ...["__proto__", "constructor ", "Like", "0like", "", "x".repeat(33), "like; drop"].map(
+    (type): Case => [
+      `a type of connection spelled ${JSON.stringify(type)}`,
+      () => asAda(putConnection, { peerId: ben.id, type }),
+      invalid("INVALID_FIELD", "type"),
+    ],
+  ),
+  ["properties of 9 levels", () => like(levels(9)), invalid("INVALID_FIELD", "properties")],
+  ["properties of 30 levels", () => like(levels(30)), invalid("INVALID_FIELD", "properties")],
+  [
+    "properties of 100,000 levels",
+    () =>
+      inJson(putConnection, `{"peerId":"${ben.id}","type":"like","properties":{"a":${nested(100_000)}}}`, ada.token),
+    invalid("MALFORMED_BODY"),
+  ],
+  ["properties of 5 KiB", () => like({ a: "x".repeat(5_000) }), invalid("INVALID_FIELD", "properties")],
+  [
+    "properties of 20,000 keys",
+    () => like(Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`k${i}`, i]))),
+    invalid("INVALID_FIELD", "properties"),
+  ],
+  ["a NUL in a property", () => like({ a: ["b", { c: "d\0" }] }), invalid("NUL_IN_TEXT", "properties")],
+  ["a NUL in a property's name", () => like({ "a\0b": 1 }), invalid("NUL_IN_TEXT", "properties")],
+  [
+    "half a surrogate pair in a property",
+    () => inJson(putConnection, `{"peerId":"${ben.id}","type":"like","properties":{"a":"\\ud800"}}`, ada.token),
+    invalid("INVALID_UTF8"),
+  ],
+  [
+    "properties that are a list",
+    () => inJson(putConnection, `{"peerId":"${ben.id}","type":"like","properties":[1]}`, ada.token),
+    invalid("WRONG_TYPE", "properties"),
+  ],
+  ["a change to 9 levels", () => change(levels(9)), invalid("INVALID_FIELD", "connection.properties")],
+  ["a change to 5 KiB", () => change({ a: "x".repeat(5_000) }), invalid("INVALID_FIELD", "connection.properties")],
+  [
+    "an invite that begins as accepted",
+    () => asAda(putConnection, { peerId: ben.id, type: "invite", properties: { state: "accepted" } }),
+    { code: "failed_precondition", reason: "INVITE_STATE", fields: ["properties.state"] },
+  ],
+  [
+    "a connection there is already",
+    () => asAda(putConnection, { peerId: ben.id, type: "like", createOnly: true }),
+    { code: "already_exists", reason: "CONNECTION_EXISTS" },
+  ],
+  [
+    "a change of no connection",
+    () => asAda(updateConnection, { connection: { peerId: nobody, type: "__proto__", properties: { a: 1 } } }),
+    invalid("INVALID_FIELD", "connection.type"),
+  ],
+  [
+    "a deletion by an id of 65 characters",
+    () => asAda(deleteConnections, { peerId: "x".repeat(65) }),
+    invalid("INVALID_FIELD", "peerId"),
+  ],
+  [
+    "a deletion by a type of 65 characters",
+    () => asAda(deleteConnections, { type: "x".repeat(65) }),
+    invalid("INVALID_FIELD", "type"),
+  ],
+  [
+    "a deletion by an id with a NUL",
+    () => asAda(deleteConnections, { peerId: "\0" }),
+    invalid("NUL_IN_TEXT", "peerId"),
+  ],
+  [
+    "a page token of another list",
+    () => asAda(listConnections, { pageToken }),
+    invalid("INVALID_PAGE_TOKEN", "pageToken"),
+  ],
+  [
+    "17 conditions",
+    () => asAda(listReferences, { filters: Array(17).fill({ column: "type", op: "eq", values: ["like"] }) }),
+    invalid("INVALID_FIELD", "filters"),
+  ],
+  ["a block of oneself", () => asAda(block, { peerId: ada.id }), invalid("CONNECTION_TO_SELF", "peerId")],
+  ["a block of nobody", () => asAda(block, { peerId: nobody }), NOBODY],
+  [
+    "counters of an id of 65 characters",
+    () => asAda(getCounters, { accountId: "x".repeat(65) }),
+    invalid("INVALID_FIELD", "accountId"),
+  ],
+  ["a counter that is derived", () => deltas('{"like0":1}'), invalid("DERIVED_COUNTER", 'deltas["like0"]')],
+  ...["__proto__", "constructor", "toString", "", "x".repeat(64), "ping ", "Ping"].map(
+    (name): Case => [
+      `a counter named ${JSON.stringify(name)}`,
+      () => deltas(`{"ping":"1",${JSON.stringify(name)}:"1"}`),
+      { code: "invalid_argument", reason: "UNKNOWN_COUNTER" },
+    ],
+  ),
+  [
+    "a counter whose name has 65 characters",
+    () => asAda(putCounters, { counters: { ["x".repeat(65)]: "1" } }),
+    { code: "invalid_argument", reason: "INVALID_FIELD" },
+  ],
+  ["65 counters", () => asAda(putCounters, { counters: many(65) }), invalid("INVALID_FIELD", "counters")],
+  ["no counter", () => asAda(incrementCounters, {}), invalid("INVALID_FIELD", "deltas")],
+  [
+    "a delta beyond what JSON can count",
+    () => asAda(incrementCounters, { deltas: { ping: "9007199254740992" } }),
+    invalid("INVALID_FIELD", "deltas"),
+  ],
+  ["a delta beyond all whole numbers", () => deltas('{"ping":"9223372036854775808"}'), invalid("WRONG_TYPE", "deltas")],
+  ["a delta that is a fraction", () => deltas('{"ping":0.5}'), invalid("WRONG_TYPE", "deltas")],
+  [
+    "deltas that lead out of the whole numbers, in two steps",
+    () => asAda(putCounters, { counters: { ping: "-9007199254740992" } }),
+    invalid("INVALID_FIELD", "counters"),
+  ],
+  ["history of 33 levels", () => asAda(appendHistory, { data: levels(33) }), invalid("INVALID_FIELD", "data")],
+  [
+    "history of 100,000 levels",
+    () => inJson(appendHistory, `{"data":${nested(100_000)}}`, ada.token),
+    invalid("MALFORMED_BODY"),
+  ],
+  ["history of 65 KiB", () => asAda(appendHistory, { data: "x".repeat(66_000) }), invalid("INVALID_FIELD", "data")],
+  [
+    "a NUL in history",
+    () => asAda(appendHistory, { data: [{ a: "\0" }] }),
+    { code: "invalid_argument", reason: "NUL_IN_TEXT" },
+  ],
+  ["a NUL in a type of history", () => asAda(appendHistory, { type: "\0" }), invalid("NUL_IN_TEXT", "type")],
+  [
+    "half a surrogate pair in history",
+    () => inJson(appendHistory, '{"data":{"\\udc00":1}}', ada.token),
+    invalid("INVALID_UTF8"),
+  ],
+  [
+    "a type of history of 129 characters",
+    () => asAda(listHistory, { type: "x".repeat(129) }),
+    invalid("INVALID_FIELD", "type"),
   ],
   ["no token", () => attempt(sendMessage, { recipientId: ben.id, text: "x" }), unauthenticated("TOKEN_MISSING")],
   ["no token where nothing is changed", () => attempt(getCurrent, {}), unauthenticated("TOKEN_MISSING")],

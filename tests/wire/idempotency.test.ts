@@ -1,6 +1,9 @@
 import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import { ConnectionService } from "#gen/backstay/connections/v1/connections_pb.js";
+import { CounterService } from "#gen/backstay/counters/v1/counters_pb.js";
+import { HistoryService } from "#gen/backstay/history/v1/history_pb.js";
 import { MessageService, SendMessageRequestSchema } from "#gen/backstay/messages/v1/messages_pb.js";
 import { upTo } from "../domains/support.js";
 import { type Attempt, attempt, DOORS } from "../rpc/doors.js";
@@ -10,6 +13,9 @@ import { type Person, startBackstay, type TestBackstay } from "../support/backst
 
 const { sendMessage } = MessageService.method;
 const { createAccount } = AccountService.method;
+const { putConnection } = ConnectionService.method;
+const { incrementCounters } = CounterService.method;
+const { appendHistory } = HistoryService.method;
 const doors = DOORS.filter(({ name }) => !name.includes("GET"));
 
 let backstay: TestBackstay;
@@ -89,4 +95,84 @@ it("without a key every call is one of its own", async () => {
   const { headers: _, ...plain } = message("Again", "");
   for (const door of doors) await door.call(backstay.url, plain);
   expect(await received()).toEqual(doors.map(() => "Again"));
+});
+
+/** What else is done once for a key: the call, another one that must not take its key, and how often it was done. */
+const CHANGES: [name: string, (n: number) => Attempt, done: () => Promise<number>][] = [
+  [
+    "PutConnection with create_only",
+    (n) => attempt(putConnection, { peerId: ben.id, type: "like", createOnly: true, properties: { n } }),
+    async () => {
+      const { connections } = await ada.client.connections.listConnections();
+      const { counters } = await ada.client.counters.getCounters();
+      const { events } = await ben.client.events.poll({ afterCursor: "earliest", types: ["connection.*"] });
+      const told = events.filter(({ actorId }) => actorId === ada.id);
+      expect([counters.like0, told.length]).toEqual([BigInt(connections.length), connections.length]);
+      return connections.length;
+    },
+  ],
+  [
+    "IncrementCounters",
+    (n) => attempt(incrementCounters, { accountId: ben.id, deltas: { ping: String(n) } }),
+    async () => {
+      const { events } = await ben.client.events.poll({ afterCursor: "earliest", types: ["counter.*"] });
+      const { counters } = await ben.client.counters.getCounters();
+      expect(counters.ping).toBe(BigInt(events.length));
+      return events.length;
+    },
+  ],
+  [
+    "AppendHistory",
+    (n) => attempt(appendHistory, { type: "entry", data: { n } }),
+    async () => (await ada.client.history.listHistory()).entries.length,
+  ],
+];
+
+describe.each(CHANGES)("%s", (_, change, done) => {
+  const keyed = (n: number): Attempt => ({ ...change(n), token: ada.token, headers: { "idempotency-key": "key" } });
+  const takers = () => doors.filter((door) => door.takes(keyed(1)));
+
+  it("is done once by all doors, one after the other and at the same time", async () => {
+    expect(takers().length).toBeGreaterThan(5);
+    const first = upTo(3).flatMap(() => takers().map((door) => door.call(backstay.url, keyed(1))));
+    for (const outcome of await Promise.all(first)) expect(outcome).toMatchObject({ code: "", http: 200 });
+    for (const door of takers()) {
+      expect(await door.call(backstay.url, keyed(1)), door.name).toMatchObject({ code: "", http: 200 });
+    }
+    expect(await done()).toBe(1);
+  });
+
+  it("is refused with the key of another request, and that one stands", async () => {
+    const [json] = takers();
+    await json!.call(backstay.url, keyed(1));
+    for (const door of takers()) {
+      const { code, reason } = await door.call(backstay.url, keyed(2));
+      expect([code, reason], door.name).toEqual(["failed_precondition", "IDEMPOTENCY_MISMATCH"]);
+    }
+    expect(await done()).toBe(1);
+  });
+
+  it("that was refused leaves its key free", async () => {
+    const [json] = takers();
+    const { json: body } = keyed(1);
+    const broken = Buffer.from(
+      body!
+        .toString()
+        .replace(ben.id, "nobody")
+        .replace('"entry"', `"${"x".repeat(129)}"`),
+    );
+    const refused = await json!.call(backstay.url, { ...keyed(1), json: broken });
+    expect(["not_found", "invalid_argument"]).toContain(refused.code);
+    expect(await json!.call(backstay.url, keyed(1))).toMatchObject({ code: "" });
+    expect(await done()).toBe(1);
+  });
+
+  it("is of its own account: somebody else's key does not answer for it", async () => {
+    const [json] = takers();
+    const eve = await backstay.signUp();
+    expect(await json!.call(backstay.url, { ...keyed(1), token: eve.token })).toMatchObject({ code: "" });
+    const before = await done();
+    expect(await json!.call(backstay.url, keyed(1))).toMatchObject({ code: "" });
+    expect((await done()) - before).toBe(1);
+  });
 });

@@ -3,7 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { CacheService } from "#gen/backstay/cache/v1/cache_pb.js";
+import { ConnectionService } from "#gen/backstay/connections/v1/connections_pb.js";
+import { CounterService } from "#gen/backstay/counters/v1/counters_pb.js";
 import { EventService } from "#gen/backstay/events/v1/events_pb.js";
+import { HistoryService } from "#gen/backstay/history/v1/history_pb.js";
 import { JobService } from "#gen/backstay/jobs/v1/jobs_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { Access, access } from "#gen/backstay/options/v1/options_pb.js";
@@ -17,6 +20,7 @@ import { type RestRequest, restRequest, rulesOf } from "./rest-request.js";
 let backstay: TestBackstay;
 let ada: Person;
 let ben: Person;
+let cleo: Person;
 let messageId: string;
 let jobId: string;
 beforeAll(async () => {
@@ -24,6 +28,7 @@ beforeAll(async () => {
   backstay = await startBackstay(settings, { overrides: { jobs: someJobs() } });
   ada = await backstay.signUp();
   ben = await backstay.signUp();
+  cleo = await backstay.signUp();
   const sent = await ben.client.messages.sendMessage({ recipientId: ada.id, text: "one" });
   messageId = sent.message!.id;
   await ben.client.messages.sendMessage({ recipientId: ada.id, text: "two" });
@@ -33,7 +38,18 @@ beforeAll(async () => {
 });
 afterAll(() => backstay.stop());
 
-const services = [SystemService, AuthService, AccountService, MessageService, EventService, CacheService, JobService];
+const services = [
+  SystemService,
+  AuthService,
+  AccountService,
+  ConnectionService,
+  MessageService,
+  CounterService,
+  HistoryService,
+  EventService,
+  CacheService,
+  JobService,
+];
 const methods: DescMethod[] = services.flatMap((service) => service.methods);
 
 interface Answer {
@@ -100,6 +116,50 @@ const good: [DescMethod, () => object][] = [
   [AccountService.method.listAccounts, () => ({ pageSize: 1, descending: true, readMask: "id,name" })],
   [AccountService.method.listAccounts, () => ({ filters: [{ column: "name", op: "begins_with", values: ["Name"] }] })],
   [AccountService.method.updateAccount, () => ({ account: { id: "me", alias: "again" }, updateMask: "alias" })],
+  [
+    ConnectionService.method.putConnection,
+    () => ({ peerId: ben.id, type: "like", properties: { ünï: ["\u2028", null, 1.5] } }),
+  ],
+  [ConnectionService.method.putConnection, () => ({ peerId: ben.id, type: "follow", createOnly: true })],
+  [
+    ConnectionService.method.updateConnection,
+    () => ({
+      connection: { peerId: ben.id, type: "like", properties: { a: "x", b: true } },
+      updateMask: "properties.a",
+    }),
+  ],
+  [
+    ConnectionService.method.updateConnection,
+    () => ({ connection: { peerId: ben.id, type: "like", properties: { a: null } } }),
+  ],
+  [ConnectionService.method.deleteConnections, () => ({ peerId: ben.id, type: "nothing" })],
+  [
+    ConnectionService.method.listConnections,
+    () => ({ type: "like", since: "2020-01-01T00:00:00Z", details: true, pageSize: 1 }),
+  ],
+  [
+    ConnectionService.method.listConnections,
+    () => ({ filters: [{ column: "properties.state", op: "is_null" }], descending: true }),
+  ],
+  [ConnectionService.method.listReferences, () => ({ peerId: ben.id, details: true })],
+  [
+    ConnectionService.method.listReferences,
+    () => ({ filters: [{ column: "type", op: "in", values: ["like", "follow"] }] }),
+  ],
+  [ConnectionService.method.listMutual, () => ({ peerId: ben.id, type: "like", pageSize: 1 })],
+  [ConnectionService.method.block, () => ({ peerId: cleo.id })],
+  [ConnectionService.method.listBlocked, () => ({ pageSize: 1 })],
+  [ConnectionService.method.unblock, () => ({ peerId: cleo.id })],
+  [CounterService.method.getCounters, () => ({})],
+  [CounterService.method.getCounters, () => ({ accountId: ben.id })],
+  [CounterService.method.putCounters, () => ({ counters: { ping: "-9007199254740991" } })],
+  [CounterService.method.incrementCounters, () => ({ deltas: { ping: 5 } })],
+  [CounterService.method.incrementCounters, () => ({ accountId: ben.id, deltas: { ping: "-1" } })],
+  [HistoryService.method.appendHistory, () => ({ type: "ünï", data: { text: "\u2028", list: [1, null] } })],
+  [HistoryService.method.appendHistory, () => ({ data: null })],
+  [HistoryService.method.appendHistory, () => ({})],
+  [HistoryService.method.listHistory, () => ({ type: "ünï", since: "2020-01-01T00:00:00Z", pageSize: 1 })],
+  [HistoryService.method.listHistory, () => ({ filters: [{ column: "type", op: "ne", values: [""] }] })],
   [MessageService.method.sendMessage, () => ({ recipientId: ben.id, text: "ünï \u2028 code" })],
   [MessageService.method.listMessages, () => ({ senderId: ben.id, pageSize: 1, since: "2020-01-01T00:00:00Z" })],
   [MessageService.method.listUnread, () => ({ pageSize: 5 })],
@@ -191,6 +251,37 @@ const bad: [DescMethod, object][] = [
   [AuthService.method.listAuditEvents, { pageToken: "damaged" }],
   [AuthService.method.listAuditEvents, { pageSize: 501 }],
   [AuthService.method.changeSecret, { old: "wrong", new: "long enough" }],
+  [ConnectionService.method.putConnection, { peerId: "nobody", type: "like" }],
+  [ConnectionService.method.putConnection, { peerId: "nobody", type: "Like" }],
+  [ConnectionService.method.putConnection, { peerId: "nobody", type: "like", properties: "text" }],
+  [ConnectionService.method.putConnection, { peerId: "nobody", type: "invite", properties: { state: "accepted" } }],
+  [ConnectionService.method.updateConnection, { connection: { peerId: "0192", type: "like", properties: { a: 1 } } }],
+  [ConnectionService.method.updateConnection, { connection: { peerId: "0192", type: "like" } }],
+  [
+    ConnectionService.method.updateConnection,
+    { connection: { peerId: "0192", type: "like", properties: { a: 1 } }, updateMask: "type" },
+  ],
+  [ConnectionService.method.deleteConnections, { peerId: "x".repeat(65) }],
+  [ConnectionService.method.listConnections, { pageToken: "damaged" }],
+  [ConnectionService.method.listConnections, { filters: [{ column: "nosuch" }] }],
+  [ConnectionService.method.listReferences, { pageSize: 501 }],
+  [ConnectionService.method.listReferences, { filters: [{ column: "type", op: "matches", values: ["("] }] }],
+  [ConnectionService.method.listMutual, { peerId: "nobody", type: "like" }],
+  [ConnectionService.method.block, { peerId: "nobody" }],
+  [ConnectionService.method.unblock, { peerId: "x".repeat(65) }],
+  [ConnectionService.method.listBlocked, { pageToken: "damaged" }],
+  [CounterService.method.getCounters, { accountId: "nobody" }],
+  [CounterService.method.putCounters, { counters: { like0: 1 } }],
+  [CounterService.method.putCounters, { counters: { nosuch: 1 } }],
+  [CounterService.method.putCounters, { counters: { ping: "9007199254740992" } }],
+  [CounterService.method.incrementCounters, {}],
+  [CounterService.method.incrementCounters, { deltas: { msg_read: 1 } }],
+  [CounterService.method.incrementCounters, { accountId: "nobody", deltas: { ping: 1 } }],
+  [CounterService.method.incrementCounters, { deltas: { ping: 1.5 } }],
+  [HistoryService.method.appendHistory, { type: "x".repeat(129) }],
+  [HistoryService.method.appendHistory, { data: "a\u0000b" }],
+  [HistoryService.method.listHistory, { since: "yesterday" }],
+  [HistoryService.method.listHistory, { filters: [{ column: "data" }] }],
   [MessageService.method.sendMessage, { recipientId: "nobody", text: "x" }],
   [MessageService.method.listMessages, { pageSize: "many" }],
   [MessageService.method.listMessages, { since: "yesterday" }],

@@ -1,7 +1,7 @@
 import { type Message, MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { DomainError } from "../../kernel/errors.js";
-import { conditions } from "../conditions.js";
 import type { Given } from "../given.js";
+import { listing } from "../listing.js";
 import { only, page, record } from "../record.js";
 import { type CompatRule, compatRule } from "../rule.js";
 import { milliseconds } from "../time.js";
@@ -28,35 +28,20 @@ function messagePage(messages: readonly Message[], nextPageToken: string, given:
   );
 }
 
-function needed(given: Given, name: string): string {
-  if (given.has(name)) return given.text(name);
-  throw new DomainError("INVALID_FIELD", `The parameter ${name} is needed.`, { field: name });
-}
-
 export const messageRules: readonly CompatRule[] = [
   compatRule("/message/add", MessageService.method.sendMessage, {
     ask: (given) => {
       if (given.has("icon")) {
         throw new DomainError("UNKNOWN_FIELD", "Messages do not take images yet.", { field: "icon" });
       }
-      return { recipientId: needed(given, "id"), text: needed(given, "msg") };
+      return { recipientId: given.needed("id"), text: given.needed("msg") };
     },
     reply: ({ message }) => messageRecord(message),
   }),
 
   compatRule("/message/get", MessageService.method.listMessages, {
     rows: "messages",
-    ask: (given) => {
-      const filters = conditions(given, COLUMNS, { since: "mtime", ignored: ["id"] });
-      const since = filters.some(({ column }) => column === COLUMNS.mtime) ? undefined : given.time("mtime");
-      return {
-        filters,
-        ...(since && { since }),
-        descending: given.yes("_desc"),
-        pageSize: given.number("_count") ?? 0,
-        pageToken: given.text("_token"),
-      };
-    },
+    ask: (given) => listing(given, COLUMNS, { ignored: ["id"] }),
     reply: ({ messages, nextPageToken }, given) => messagePage(messages, nextPageToken, given),
   }),
 
@@ -71,8 +56,8 @@ export const messageRules: readonly CompatRule[] = [
 
   compatRule("/message/read", MessageService.method.markRead, {
     ask: (given) => {
-      needed(given, "mtime");
-      return { senderId: needed(given, "sender"), createTime: given.time("mtime")! };
+      given.needed("mtime");
+      return { senderId: given.needed("sender"), createTime: given.time("mtime")! };
     },
     reply: ({ message }) => messageRecord(message),
   }),
@@ -80,7 +65,7 @@ export const messageRules: readonly CompatRule[] = [
   compatRule("/message/del", MessageService.method.deleteMessages, {
     ask: (given) => {
       // A variable that happens to be empty must not widen what is deleted.
-      for (const name of ["sender", "mtime"]) if (given.stands(name)) needed(given, name);
+      for (const name of ["sender", "mtime"]) if (given.stands(name)) given.needed(name);
       const createTime = given.time("mtime");
       return { senderId: given.text("sender"), ...(createTime && { createTime }) };
     },

@@ -8,11 +8,14 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { CacheService } from "#gen/backstay/cache/v1/cache_pb.js";
+import { ConnectionService } from "#gen/backstay/connections/v1/connections_pb.js";
+import { CounterService } from "#gen/backstay/counters/v1/counters_pb.js";
 import {
   EventService,
   type SubscribeRequest,
   type SubscribeResponseSchema,
 } from "#gen/backstay/events/v1/events_pb.js";
+import { HistoryService } from "#gen/backstay/history/v1/history_pb.js";
 import { JobService } from "#gen/backstay/jobs/v1/jobs_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { SystemService } from "#gen/backstay/system/v1/system_pb.js";
@@ -22,7 +25,10 @@ const SERVICES: readonly DescService[] = [
   AccountService,
   AuthService,
   CacheService,
+  ConnectionService,
+  CounterService,
   EventService,
+  HistoryService,
   JobService,
   MessageService,
   SystemService,

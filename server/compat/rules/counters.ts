@@ -1,0 +1,90 @@
+import { CounterService } from "#gen/backstay/counters/v1/counters_pb.js";
+import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
+import { DomainError } from "../../kernel/errors.js";
+import type { Given } from "../given.js";
+import { only, record } from "../record.js";
+import { type Ask, type CompatRule, compatRule } from "../rule.js";
+
+/** The counter that follows messages: to raise it is to mark as many of them read. */
+const READ = "msg_read";
+const MOST_READ = 10_000;
+const MOST_PER_PAGE = 500;
+
+type Values = Readonly<Record<string, bigint>>;
+
+/** Counters as bk_counter shows them. No value is beyond what a number of JSON holds. */
+function counterRecord(id: string | undefined, counters: Values): object {
+  const columns = Object.entries(counters).map(([name, value]) => [name, Number(value)]);
+  return { ...Object.fromEntries(columns), ...record({ id }) };
+}
+
+/** Whose counters a request means. */
+function ownerOf(given: Given): string | undefined {
+  return given.isOwn("id") ? given.callerId : given.text("id");
+}
+
+/** The counters a request gives. Throws INVALID_FIELD for one that is no whole number. */
+function valuesOf(given: Given): Record<string, bigint> {
+  const names = given.columns.filter((name) => name !== "id");
+  return Object.fromEntries(names.map((name) => [name, given.integer(name)]));
+}
+
+/** How many messages a request marks read; undefined when it does not speak of the caller's own. Throws INVALID_FIELD. */
+function toRead(given: Given): number | undefined {
+  if (!given.isOwn("id") || !given.has(READ)) return undefined;
+  const count = given.integer(READ);
+  if (count >= 1n && count <= MOST_READ) return Number(count);
+  const message = `The parameter ${READ} must be from 1 to ${MOST_READ}: as many messages are marked read, the oldest first.`;
+  throw new DomainError("INVALID_FIELD", message, { field: READ });
+}
+
+/** Marks the oldest messages that are unread, as many as there are at most. */
+async function markRead(count: number, ask: Ask): Promise<void> {
+  let pageToken = "";
+  for (let left = count; left > 0; ) {
+    const request = { markRead: true, pageSize: Math.min(left, MOST_PER_PAGE), pageToken };
+    const answer = await ask(MessageService.method.listUnread, request);
+    left -= answer.messages.length;
+    pageToken = answer.nextPageToken;
+    if (pageToken === "") return;
+  }
+}
+
+export const counterRules: readonly CompatRule[] = [
+  compatRule("/counter/get", CounterService.method.getCounters, {
+    ask: (given) => ({ accountId: given.text("id") }),
+    reply: ({ counters }, given) => only(counterRecord(ownerOf(given), counters), given),
+  }),
+
+  compatRule("/counter/put", CounterService.method.putCounters, {
+    ask: (given) => {
+      if (!given.isOwn("id")) throw new DomainError("NOT_YOUR_ACCOUNT", undefined, { field: "id" });
+      return { counters: valuesOf(given) };
+    },
+    reply: ({ counters }, given) => counterRecord(given.callerId, counters),
+  }),
+
+  compatRule("/counter/incr", CounterService.method.incrementCounters, {
+    ask: (given) => {
+      const deltas = valuesOf(given);
+      const reads = toRead(given) !== undefined;
+      if (reads) delete deltas[READ];
+      if (Object.keys(deltas).length === 0) {
+        if (reads) return undefined;
+        throw new DomainError("INVALID_FIELD", "Give a counter to raise, such as ping.");
+      }
+      return { accountId: given.text("id"), deltas };
+    },
+    reply: ({ counters }, given) => counterRecord(ownerOf(given), counters),
+    // After the counters, which may be refused: then no message is marked either.
+    besides: {
+      methods: (given) =>
+        toRead(given) === undefined ? [] : [MessageService.method.listUnread, CounterService.method.getCounters],
+      async run(given, ask) {
+        await markRead(toRead(given)!, ask);
+        const { counters } = await ask(CounterService.method.getCounters, {});
+        return { [READ]: Number(counters[READ]) };
+      },
+    },
+  }),
+];
