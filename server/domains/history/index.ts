@@ -1,9 +1,12 @@
-import { goesWithAccount, holdsNothing, type Manifest } from "../../manifest.js";
+import { goesWithAccount, type Manifest } from "../../manifest.js";
 import { historyHandler } from "./handler.js";
+import { exportHistory } from "./handler-export.js";
+import { pruneHistory } from "./retention.js";
 
 export const historyDomain: Manifest = {
   name: "history",
   services: [historyHandler],
+  jobs: [pruneHistory],
   erase: goesWithAccount,
-  export: holdsNothing,
+  export: exportHistory,
 };

@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { bearer, openDatabase } from "../support.js";
+
+let backstay: TestBackstay;
+beforeAll(async () => {
+  backstay = await startBackstay();
+});
+afterAll(() => backstay.stop());
+
+/** What an export says of one's history. */
+async function exported(token: string) {
+  const headers = { ...bearer(token), accept: "application/x-ndjson" };
+  const response = await fetch(`${backstay.url}/v1/accounts/me:export`, { headers });
+  const lines = (await response.text()).split("\n").filter((line) => line !== "");
+  return lines.map((line) => JSON.parse(line)).filter(({ domain }) => domain === "history");
+}
+
+it("an account's export has its history as its list shows it, and nobody else's", async () => {
+  const [ada, ben] = [await backstay.signUp(), await backstay.signUp()];
+  const headers = { ...bearer(ada.token), "content-type": "application/json" };
+  const entries = [];
+  for (const body of [{ type: "visit", data: { page: 1 } }, { data: null }, {}]) {
+    const request = { method: "POST", headers, body: JSON.stringify(body) };
+    entries.push(((await (await fetch(`${backstay.url}/v1/history`, request)).json()) as { entry: object }).entry);
+  }
+  await ben.client.history.appendHistory({ type: "his" });
+  expect(await exported(ada.token)).toEqual(
+    entries.map((record) => ({ domain: "history", kind: "entry", record: expect.objectContaining(record) })),
+  );
+});
+
+it("has every entry once, also of a long history", async () => {
+  const { id, token } = await backstay.signUp();
+  await openDatabase(backstay)`insert into backstay.history (id, account_id, type, created_at)
+    select gen_random_uuid(), ${id}, n, date_trunc('milliseconds', now()) from generate_series(1, 1001) as n`;
+  const types = (await exported(token)).map(({ record }) => Number(record.type));
+  expect(types.sort((a, b) => a - b)).toEqual(Array.from({ length: 1_001 }, (_, n) => n + 1));
+});
