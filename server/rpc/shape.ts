@@ -53,6 +53,9 @@ interface Fault {
   reason: "NUL_IN_TEXT" | "WRONG_TYPE";
 }
 
+/** What holds any JSON, and is no message to its reader. */
+const FREE_JSON = new Set(["google.protobuf.Struct", "google.protobuf.Value"]);
+
 type Finder = (message: Record<string, unknown>) => Fault | undefined;
 const finders = new Map<DescMessage, Finder>();
 
@@ -88,7 +91,7 @@ function compileFinder(schema: DescMessage): Finder {
     } else if (field.fieldKind === "message" && isWrapperDesc(field.message)) {
       // Such a field holds what its message wraps.
       checks.push((message) => (hasNul(value(message)) ? nul(jsonName) : undefined));
-    } else if (field.fieldKind === "message" && field.message.typeName !== "google.protobuf.Struct") {
+    } else if (field.fieldKind === "message" && !FREE_JSON.has(field.message.typeName)) {
       checks.push((message) => {
         const inner = value(message);
         if (inner === undefined) return undefined;

@@ -23,10 +23,13 @@ export function compatEvent({ type, time, data }: CompatSource): CompatEvent {
   return { path: eventPath(type), mtime: time, type: compatType(type, data) };
 }
 
-/** What the predecessor calls an event's type: the kind of a connection, the counters that rose, 1 for a message with an image. */
+/**
+ * What the predecessor calls an event's type: the kind of a connection or of what is remembered, the counters that rose, 1 for a
+ * message with an image.
+ */
 function compatType(type: string, data: CompatSource["data"]): string {
   if (type === "message.add") return data.imageUrl ? "1" : "";
-  if (type.startsWith("connection.")) return typeof data.type === "string" ? data.type : "";
+  if (type.startsWith("connection.") || type === "history.add") return typeof data.type === "string" ? data.type : "";
   if (type === "counter.incr") return Object.keys(data.deltas ?? {}).join(",");
   return "";
 }

@@ -30,7 +30,10 @@ export interface PresencePage {
   nextPageToken: string;
 }
 
-/** Who is in a topic, or who of some accounts is there at all. */
+/**
+ * Who is in a topic, or who of some accounts is there at all. Of a topic those are left out whom the caller has blocked; of accounts
+ * also those who have blocked him: they may be away as well.
+ */
 export async function listPresence(ctx: Ctx, input: ListPresenceInput): Promise<PresencePage> {
   if ((input.topic === "") === (input.accountIds.length === 0)) {
     throw new DomainError("INVALID_FIELD", "Name either a topic or accounts.", { field: "topic" });
@@ -39,12 +42,13 @@ export async function listPresence(ctx: Ctx, input: ListPresenceInput): Promise<
   const query = { list: "presence", topic };
   const [from] = decodePageToken(ctx.key, query, input.pageToken) ?? [];
   const grace = ctx.settings.events.presenceGrace;
-  if (topic === "") return { presences: await findAccounts(ctx, input.accountIds, grace), nextPageToken: "" };
+  const reader = { readerId: ctx.caller.kind === "account" ? ctx.caller.accountId : undefined, grace };
+  if (topic === "") return { presences: await findAccounts(ctx, input.accountIds, reader), nextPageToken: "" };
 
   const { presence } = await followedTopic(ctx, topic, "topic");
   if (!presence) throw new DomainError("TOPIC_FORBIDDEN", undefined, { field: "topic" });
   const { rows, next } = await readPage<Present>(input.pageSize || DEFAULT_PAGE, [], (_, limit) =>
-    store.listTopic(ctx, { topic, after: from as string | undefined, grace, limit }),
+    store.listTopic(ctx, { ...reader, topic, after: from as string | undefined, limit }),
   );
   return {
     presences: rows,
@@ -52,8 +56,12 @@ export async function listPresence(ctx: Ctx, input: ListPresenceInput): Promise<
   };
 }
 
-function findAccounts(ctx: Ctx, asked: string[], grace: number): Promise<Present[]> {
+function findAccounts(
+  ctx: Ctx,
+  asked: string[],
+  reader: { readerId: string | undefined; grace: number },
+): Promise<Present[]> {
   const ids = asked.map((text) => (text === "me" ? callerAccount(ctx) : parseId(text)));
   const accountIds = [...new Set(ids.filter((id) => id !== undefined))];
-  return store.findPlaces(ctx, { topics: accountIds.map(accountTopic), accountIds, grace });
+  return store.findPlaces(ctx, { ...reader, topics: accountIds.map(accountTopic), accountIds });
 }

@@ -1,8 +1,8 @@
 import type { Ctx, Idempotency, Ports } from "../../context.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
-import { parseId } from "../../kernel/ids.js";
-import { checkDepth, checkText } from "../../kernel/json-text.js";
+import { idAt, parseId, timeOf } from "../../kernel/ids.js";
+import { checkDepth, checkText, writtenBytes } from "../../kernel/json-text.js";
 import { replayedResource } from "../../platform/db/index.js";
 import type { LoggedEvent } from "../../platform/events/index.js";
 import { accountOfTopic, isServerTopic, mayPublish, topicName } from "./rights.js";
@@ -72,7 +72,8 @@ async function append(
   // A topic that begins like an account's and names none can have no listener.
   if (ownerId === null) throw noAccount();
   const at = ctx.clock.now();
-  const event = { ...draft, id: idOf(at, ctx.ids.next()), time: at.getTime(), offset: 0 };
+  // A repeat of the call has only the id, and is to answer the time as well.
+  const event = { ...draft, id: idAt(at, ctx.ids.next()), time: at.getTime(), offset: 0 };
   const publication = {
     ownerId,
     eventId: event.id,
@@ -123,15 +124,6 @@ function idOfKey({ key }: Pick<Ports, "key">, { scope, key: name, hash }: Idempo
   return bytes.toString("hex");
 }
 
-/** A UUIDv7 of an event's time: a repeat of the call has only the id, and is to answer both. */
-function idOf(at: Date, id: string): string {
-  return at.getTime().toString(16).padStart(12, "0") + id.slice(12);
-}
-
-function timeOf(id: string): number {
-  return Number.parseInt(id.slice(0, 12), 16);
-}
-
 function refuseReserved(type: string): void {
   if (RESERVED.test(type)) throw new DomainError("RESERVED_TYPE", undefined, { field: "type" });
 }
@@ -140,22 +132,9 @@ function refuseReserved(type: string): void {
 function toText(data: object = {}): string {
   const text = JSON.stringify(data);
   checkText(text, "data");
-  if (Buffer.byteLength(text) + zeros(data, text) > MOST_BYTES) {
-    throw new DomainError("EVENT_TOO_LARGE", undefined, { field: "data" });
-  }
+  if (writtenBytes(data, text) > MOST_BYTES) throw new DomainError("EVENT_TOO_LARGE", undefined, { field: "data" });
   checkDepth(text, "data");
   return text;
-}
-
-/** The database writes numbers out: 1e300, of five characters, has 301 there. */
-function zeros(data: object, text: string): number {
-  if (!/\de[+-]\d/.test(text)) return 0;
-  let count = 0;
-  JSON.stringify(data, (_, value) => {
-    if (typeof value === "number") count += Number(/e[+-](\d+)$/.exec(String(value))?.[1] ?? 0);
-    return value;
-  });
-  return count;
 }
 
 function noAccount(): DomainError {

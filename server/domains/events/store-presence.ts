@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
+import { isBlocked } from "../blocks/index.js";
 import { nodes, presences } from "./schema.js";
 
 /** Milliseconds of silence after which a node is dead. */
@@ -151,26 +152,36 @@ export const erasePresences = statement<{ accountId: string }, PlaceRow>(
     select topic, account_id, min(since) as since, null as data from gone group by topic, account_id`,
 );
 
-/** Who is in a topic, by account id. */
+/** Who asks; undefined is no account, who has blocked nobody. */
+interface Reader {
+  readerId: string | undefined;
+}
+
+/** Who is in a topic, by account id, but whom the reader has blocked. */
 export const listTopic = statement<
-  { topic: string; after: string | undefined; grace: number; limit: number },
+  Reader & { topic: string; after: string | undefined; grace: number; limit: number },
   Omit<PlaceRow, "topic">
 >(
   (p) => sql`select p.account_id, min(p.since) as since, ${newest(sql`p.data`)} as data
     from ${presences} p left join ${nodes} n on n.id = p.node_id
     where p.topic = ${p.topic}::text and (${p.after}::uuid is null or p.account_id > ${p.after}::uuid)
-      and ${isPresent(p.grace)}
+      and ${isPresent(p.grace)} and not ${isBlocked(sql`${p.readerId}::uuid`, sql`p.account_id`)}
     group by p.account_id order by p.account_id limit ${p.limit}::int`,
 );
 
-/** Who of some pairs of topic and account is there, by account id. */
-export const findPlaces = statement<{ topics: string[]; accountIds: string[]; grace: number }, Omit<PlaceRow, "topic">>(
-  (p) => sql`select p.account_id, min(p.since) as since, null as data
+/** Who of some pairs of topic and account is there, by account id, but whom the reader has blocked, and who has blocked him. */
+export const findPlaces = statement<
+  Reader & { topics: string[]; accountIds: string[]; grace: number },
+  Omit<PlaceRow, "topic">
+>((p) => {
+  const readerId = sql`${p.readerId}::uuid`;
+  const accountId = sql`p.account_id`;
+  return sql`select p.account_id, min(p.since) as since, null as data
     from unnest(${p.topics}::text[], ${p.accountIds}::uuid[]) as asked (topic, account_id)
     join ${presences} p using (topic, account_id) left join ${nodes} n on n.id = p.node_id
-    where ${isPresent(p.grace)}
-    group by p.account_id order by p.account_id`,
-);
+    where ${isPresent(p.grace)} and not ${isBlocked(readerId, accountId)} and not ${isBlocked(accountId, readerId)}
+    group by p.account_id order by p.account_id`;
+});
 
 /** Of the rows of one account in a topic, what was said last. */
 function newest(data: SQL): SQL {

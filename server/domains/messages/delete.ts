@@ -1,7 +1,9 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
+import { retried } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
+import { countersMoved } from "../counters/index.js";
 import * as store from "./store-delete.js";
 
 /** Which of the received messages: those of the ids, or those of a sender, of a time, or of both. */
@@ -15,6 +17,13 @@ export interface DeleteMessagesInput {
 /** Deletes received messages; answers how many. */
 export async function deleteMessages(ctx: Ctx, input: DeleteMessagesInput): Promise<number> {
   const recipientId = callerAccount(ctx);
+  // It may meet the deletion of this very account, which holds its counters before its messages.
+  const deleted = await retried(() => deleteThose(ctx, recipientId, input));
+  if (deleted > 0) countersMoved(ctx, recipientId);
+  return deleted;
+}
+
+async function deleteThose(ctx: Ctx, recipientId: string, input: DeleteMessagesInput): Promise<number> {
   const { senderId: sender, createTime } = input;
   const asked = input.id === "" ? input.ids : [...input.ids, input.id];
   if (asked.length === 0) return deleteBy(ctx, recipientId, sender, createTime?.getTime());

@@ -1,8 +1,8 @@
 import type { ExportCtx } from "../../context.js";
 import { readAll } from "../../platform/db/index.js";
 import type { Message } from "./service.js";
-import { listSent, type SentRow } from "./store-export.js";
-import { listReceived } from "./store-list.js";
+import { listReceived, listSent, type SentRow } from "./store-export.js";
+import type { MessageRow } from "./store-row.js";
 
 /** What a sender knows of a message: whether it was read is the recipient's. */
 export type SentMessage = Omit<Message, "senderId" | "readAt">;
@@ -13,13 +13,12 @@ const LOOK = 2_000;
 
 /** Every message an account has received and still has, oldest first. */
 export function receivedMessages(ctx: ExportCtx, recipientId: string): AsyncIterable<Message> {
-  const list = listReceived({ bySender: false, descending: false });
-  return readAll((last: Awaited<ReturnType<typeof list>>[number] | undefined, limit) =>
-    list(ctx, { recipientId, senderId: undefined, since: undefined, after: last && Number(last.mtime), limit }),
+  return readAll((last: MessageRow | undefined, limit) =>
+    listReceived(ctx, { recipientId, after: Number(last?.mtime ?? 0), limit }),
   );
 }
 
-/** Every message an account has sent that its recipient still has, oldest first. */
+/** Every message an account has sent that its recipient still has, oldest first; what was withheld from him is among them. */
 export async function* sentMessages(ctx: ExportCtx, senderId: string): AsyncGenerator<SentMessage> {
   let after = FIRST;
   for (;;) {

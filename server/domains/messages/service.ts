@@ -4,6 +4,7 @@ import { parseId } from "../../kernel/ids.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
 import { callerAccount } from "../accounts/index.js";
+import { countersMoved } from "../counters/index.js";
 import { messageAdded } from "./events.js";
 import * as store from "./store.js";
 import type { MessageRow } from "./store-row.js";
@@ -11,6 +12,7 @@ import type { MessageRow } from "./store-row.js";
 /** A message as its parties see it. */
 export type Message = Omit<MessageRow, "mtime">;
 
+/** Sends a message. Somebody who is blocked is answered as anybody else; whoever blocked him gets nothing. */
 export async function sendMessage(ctx: Ctx, input: { recipientId: string; text: string }): Promise<Message> {
   const senderId = callerAccount(ctx);
   const recipientId = input.recipientId === "me" ? senderId : parseId(input.recipientId);
@@ -24,18 +26,20 @@ export async function sendMessage(ctx: Ctx, input: { recipientId: string; text: 
     at,
     atMs: at.getTime(),
     eventId: ctx.ids.next(),
-    topics: [accountTopic(recipientId), accountTopic(senderId)],
+    recipientTopic: accountTopic(recipientId),
+    senderTopic: accountTopic(senderId),
     eventType: "message.add",
     actorId: senderId,
     eventData: messageAdded(message),
   }).catch((error) => {
-    // The recipient was there when the statement began, and was deleted while it waited.
+    // What is withheld belongs to its sender, who was deleted just now: whoever is not there writes to nobody.
     if (error instanceof ConstraintError && error.kind === "foreign_key") throw noRecipient();
     throw error;
   });
 
   if (sent.recipient === null) throw noRecipient();
   if (sent.createdAt === null) return repeated(ctx, senderId);
+  countersMoved(ctx, recipientId);
   ctx.afterCommit(() => ctx.events.wake());
   return { ...message, createdAt: sent.createdAt, readAt: null };
 }

@@ -1,6 +1,14 @@
 import { sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
-import { messages } from "./schema.js";
+import { messages, withheldMessages } from "./schema.js";
+import { columns, type MessageRow } from "./store-row.js";
+
+/** A page of received messages in the order of their arrival, of senders who are blocked too. */
+export const listReceived = statement<{ recipientId: string; after: number; limit: number }, MessageRow>(
+  (p) => sql`select ${columns} from ${messages}
+    where recipient_id = ${p.recipientId}::uuid and mtime > ${p.after}::bigint
+    order by mtime limit ${p.limit}::int`,
+);
 
 /** A message as its sender knows it, and how far the table was looked through for it. */
 export interface SentRow {
@@ -14,17 +22,25 @@ export interface SentRow {
 
 /**
  * What an account has sent among the next `count` messages after an id, and the last of those. There is no index by sender, which
- * every send would pay for; so the table is looked through, a bounded part in each statement.
+ * every send would pay for; so the table is looked through, a bounded part in each statement. What was withheld from its
+ * recipient, which has one, stands among the others.
  */
 export const listSent = statement<{ senderId: string; after: string; count: number }, SentRow>(
   (p) => sql`with looked as (
-      select id, sender_id = ${p.senderId}::uuid as own from ${messages} where id > ${p.after}::uuid
+      (select id, sender_id = ${p.senderId}::uuid as own from ${messages} where id > ${p.after}::uuid
+        order by id limit ${p.count}::int)
+      union all
+      (select id, true from ${withheldMessages} where sender_id = ${p.senderId}::uuid and id > ${p.after}::uuid
+        order by id limit ${p.count}::int)
       order by id limit ${p.count}::int
     ), kept as (
       select id, own from looked where own or id = (select id from looked order by id desc limit 1)
     )
-    select k.id, k.own, case when k.own then m.recipient_id end as recipient_id, case when k.own then m.text end as text,
-      case when k.own then m.created_at end as created_at
-    from kept k join ${messages} m on m.id = k.id
+    select k.id, k.own, m.recipient_id, m.text, m.created_at
+    from kept k left join lateral (
+      select recipient_id, text, created_at from ${messages} where id = k.id
+      union all
+      select recipient_id, text, created_at from ${withheldMessages} where id = k.id
+    ) m on k.own
     order by k.id`,
 );

@@ -8,7 +8,7 @@ import {
   statement,
 } from "../../platform/db/index.js";
 import { messages } from "./schema.js";
-import { columns, type MessageRow } from "./store-row.js";
+import { columns, isShown, type MessageRow } from "./store-row.js";
 
 /** The columns that lists of received messages are filtered by. */
 export const COLUMNS: Columns<MessageRow> = {
@@ -37,13 +37,15 @@ interface Shape {
 const MAX = sql.raw("9223372036854775807");
 
 function page({ bySender, descending }: Shape, p: Parameters<MessagePage>, where: SQL): SQL {
-  const onlySender = bySender ? sql`and sender_id = ${p.senderId}::uuid` : sql``;
+  const recipientId = sql`${p.recipientId}::uuid`;
+  const senderId = bySender ? sql`${p.senderId}::uuid` : sql`sender_id`;
+  const onlySender = bySender ? sql`and sender_id = ${senderId}` : sql``;
   const beyond = descending
     ? sql`mtime < coalesce(${p.after}::bigint, ${MAX})`
     : sql`mtime > coalesce(${p.after}::bigint, 0)`;
   return sql`select ${columns} from ${messages}
-    where recipient_id = ${p.recipientId}::uuid ${onlySender} and mtime > coalesce(${p.since}::bigint, 0)
-      and ${beyond} and ${where}
+    where recipient_id = ${recipientId} ${onlySender} and mtime > coalesce(${p.since}::bigint, 0)
+      and ${beyond} and ${where} and ${isShown(recipientId, senderId)}
     order by mtime ${descending ? sql`desc` : sql`asc`} limit ${p.limit}::int`;
 }
 
@@ -60,7 +62,7 @@ const PAGES = {
   },
 };
 
-/** A page of received messages in the order of their arrival, or the reverse. */
+/** A page of received messages in the order of their arrival, or the reverse, without those of senders who are blocked. */
 export function listReceived({ bySender, descending }: Shape): Statement<MessagePage, MessageRow> {
   return PAGES[bySender ? "bySender" : "all"][descending ? "descending" : "ascending"];
 }

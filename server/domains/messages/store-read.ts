@@ -1,8 +1,8 @@
-import { sql } from "drizzle-orm";
-import { statement } from "../../platform/db/index.js";
+import { type SQL, sql } from "drizzle-orm";
+import { type Parameters, statement } from "../../platform/db/index.js";
 import { increment } from "../counters/index.js";
 import { messages } from "./schema.js";
-import { columns, type MessageRow } from "./store-row.js";
+import { columns, isShown, type MessageRow } from "./store-row.js";
 
 // Who locks several messages takes them in the order of their arrival, and the counters after them: nobody waits in a ring.
 
@@ -34,10 +34,16 @@ export interface UnreadPage {
   limit: number;
 }
 
+/** What the statements below look for; nothing of a sender who is blocked. */
+function isUnread(p: Pick<Parameters<UnreadPage>, "recipientId">): SQL {
+  const recipientId = sql`${p.recipientId}::uuid`;
+  return sql`recipient_id = ${recipientId} and read_at is null and ${isShown(recipientId, sql`sender_id`)}`;
+}
+
 /** A page of unread messages in the order of their arrival. */
 export const listUnread = statement<UnreadPage, MessageRow>(
   (p) => sql`select ${columns} from ${messages}
-    where recipient_id = ${p.recipientId}::uuid and read_at is null and mtime > coalesce(${p.after}::bigint, 0)
+    where ${isUnread(p)} and mtime > coalesce(${p.after}::bigint, 0)
     order by mtime limit ${p.limit}::int`,
 );
 
@@ -45,7 +51,7 @@ export const listUnread = statement<UnreadPage, MessageRow>(
 export const takeUnread = statement<UnreadPage & { at: Date; atMs: number }, MessageRow & { more: boolean }>(
   (p) => sql`with picked as (
       select id from ${messages}
-      where recipient_id = ${p.recipientId}::uuid and read_at is null and mtime > coalesce(${p.after}::bigint, 0)
+      where ${isUnread(p)} and mtime > coalesce(${p.after}::bigint, 0)
       order by mtime limit ${p.limit}::int for update
     ), marked as (
       update ${messages} set read_at = ${p.at}::timestamptz where id in (select id from picked) returning ${columns}
@@ -57,9 +63,7 @@ export const takeUnread = statement<UnreadPage & { at: Date; atMs: number }, Mes
       amount: sql`amount`,
     })})
     select ${columns}, exists (
-      select 1 from ${messages} later
-      where later.recipient_id = ${p.recipientId}::uuid and later.read_at is null
-        and later.mtime > (select max(mtime) from marked)
+      select 1 from ${messages} where ${isUnread(p)} and mtime > (select max(marked.mtime) from marked)
     ) as more
     from marked order by mtime`,
 );

@@ -1,4 +1,5 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
+import { isBlocked } from "../blocks/index.js";
 
 export interface MessageRow {
   id: string;
@@ -11,3 +12,11 @@ export interface MessageRow {
 }
 
 export const columns = sql`id, sender_id, recipient_id, mtime, text, created_at, read_at`;
+
+/**
+ * Whether a recipient's lists show what a sender has sent. Each row is asked on its way (`is not true`): a join, which `not` would
+ * become, goes through all whom the recipient has blocked for each, or sorts a whole inbox for a page of it.
+ */
+export function isShown(recipientId: SQL, senderId: SQL): SQL {
+  return sql`${isBlocked(recipientId, senderId)} is not true`;
+}
