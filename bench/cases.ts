@@ -96,7 +96,8 @@ function http1({ port, pid }: Server, inFlight: number, requests: string[]): Tar
   return { protocol: "http1", port, pid, inFlight, requests };
 }
 
-function post(path: string, token: string, body: object): string {
+/** A whole request of HTTP/1.1 with a JSON body. */
+export function post(path: string, token: string, body: object): string {
   const text = JSON.stringify(body);
   return `${head("POST", path, token)}content-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
 }

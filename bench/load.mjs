@@ -19,20 +19,23 @@ process.on("message", async (slice) => {
 });
 process.on("disconnect", () => process.exit());
 
-async function run({ protocol, port, pid, databasePid, inFlight, ms, requests }) {
+async function run({ protocol, port, pid, databasePid, inFlight, ms, requests, once }) {
   const connect = protocol === "grpc" ? connectGrpc : connectHttp1;
   const callers = await connect(port, inFlight);
   const state = { running: true, measuring: false, latencies: [], error: undefined };
-  const workers = callers.map((call, index) => work(call, state, requests, index));
+  const take = once ? eachOnce(requests) : undefined;
+  const workers = callers.map((call, index) => work(call, state, take ?? inTurn(requests, index)));
   await sleep(RUN_IN_MS);
   const began = performance.now();
   const before = cpuSeconds(pid);
   const databaseBefore = databasePid && databaseSeconds(databasePid);
+  const callersBefore = cpuSeconds(process.pid);
   state.measuring = true;
   await sleep(ms);
   state.measuring = false;
   const used = cpuSeconds(pid) - before;
   const databaseUsed = databasePid && databaseSeconds(databasePid) - databaseBefore;
+  const callersUsed = cpuSeconds(process.pid) - callersBefore;
   const seconds = (performance.now() - began) / 1000;
   state.running = false;
   await Promise.all(workers);
@@ -45,18 +48,35 @@ async function run({ protocol, port, pid, databasePid, inFlight, ms, requests })
     cpuUs: (used / sorted.length) * 1e6,
     ...(databasePid && { databaseCpuUs: (databaseUsed / sorted.length) * 1e6 }),
     busy: used / seconds,
+    callersBusy: callersUsed / seconds,
     rps: sorted.length / seconds,
     p50: at(0.5),
     p99: at(0.99),
   };
 }
 
-/** One caller: the next request as soon as the answer is there. Each starts elsewhere in the list. */
-async function work(call, state, requests, index) {
+/** All requests again and again. Each caller starts elsewhere in the list. */
+function inTurn(requests, index) {
+  let next = index * 7;
+  return () => requests[next++ % requests.length];
+}
+
+/** Each request once, whichever caller takes it. */
+function eachOnce(requests) {
+  let next = 0;
+  return () => {
+    if (next === requests.length) throw new Error(`a slice has no more than ${next} requests`);
+    return requests[next++];
+  };
+}
+
+/** One caller: the next request as soon as the answer is there. */
+async function work(call, state, take) {
   try {
-    for (let next = index * 7; state.running; next++) {
+    while (state.running) {
+      const request = take();
       const began = performance.now();
-      await call(requests[next % requests.length]);
+      await call(request);
       if (state.measuring) state.latencies.push(performance.now() - began);
     }
   } catch (error) {

@@ -13,6 +13,8 @@ export interface Target {
   readonly inFlight: number;
   /** Whole requests as text, or calls of gRPC; asked in turn. */
   readonly requests: readonly unknown[];
+  /** Asks each of them once instead, for calls that are another thing when they are repeated. */
+  readonly once?: boolean;
 }
 
 /** What one slice saw. Times in milliseconds, processor time in microseconds a request. */
@@ -20,8 +22,9 @@ export interface Slice {
   requests: number;
   cpuUs: number;
   databaseCpuUs?: number;
-  /** Processors the server kept busy. */
+  /** Processors the server kept busy, and the callers. */
   busy: number;
+  callersBusy: number;
   rps: number;
   p50: number;
   p99: number;

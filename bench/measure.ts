@@ -94,7 +94,8 @@ function side(slices: Slice[]): Side {
   };
 }
 
-function spread(values: number[]): Spread {
+/** The median of some values, with the least and the greatest. */
+export function spread(values: number[]): Spread {
   const sorted = values.map((value) => Math.round(value * 1000) / 1000).sort((a, b) => a - b);
   const middle = sorted.length / 2;
   const median = (sorted[Math.floor(middle - 0.5)]! + sorted[Math.floor(middle)]!) / 2;

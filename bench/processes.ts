@@ -83,6 +83,23 @@ export function databaseMiB(postmaster: number): number {
   return [postmaster, ...children].reduce<number>((sum, pid) => sum + proportionalMiB(pid), 0);
 }
 
+/** What a PostgreSQL server has used of the processors, in seconds: all its processes but those that have ended. */
+export function databaseSeconds(postmaster: number): number {
+  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "latin1").trim().split(" ");
+  return children.reduce((sum, pid) => sum + processorSeconds(pid), 0);
+}
+
+/** The kernel counts exactly and shows hundredths; 0 for a process that has ended. */
+function processorSeconds(pid: string): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0;
+  }
+}
+
 /** 0 for a process that has ended, as workers of the database do at any time. */
 function proportionalMiB(pid: number | string): number {
   try {

@@ -3,12 +3,14 @@ import { cronFaults } from "./cron.js";
 import { jobFaults } from "./jobs.js";
 import { poisonFaults } from "./poison.js";
 import { realtimeFaults } from "./realtime.js";
+import { socialFaults } from "./social.js";
 
 const USAGE = `npm run faults -- NAME [--seed N]
   realtime   50,000 events to 200 clients over two nodes while NATS stops, is wiped, lines break and a node dies
   jobs       10,000 jobs and 100 kill -9 of two workers, on PostgreSQL, then on NATS that stops, is wiped and cut off;
              then 2,000 jobs with 1 % poison, in processes and in threads
-  cron       500 ticks of a second over three nodes, one killed or paused just then`;
+  cron       500 ticks of a second over three nodes, one killed or paused just then
+  social     5,000 operations of the social graph and a kill -9 of the server or its database in the middle, ten times`;
 
 const { values, positionals } = parseArgs({ options: { seed: { type: "string" } }, allowPositionals: true });
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
@@ -21,6 +23,7 @@ const RUNS: Readonly<Record<string, readonly Run[]>> = {
   realtime: [realtime],
   jobs: [() => jobs("postgres"), () => jobs("nats"), () => poison("process"), () => poison("thread")],
   cron: [cron],
+  social: [social],
 };
 
 const runs = RUNS[positionals[0] ?? ""];
@@ -62,4 +65,10 @@ async function cron(): ReturnType<Run> {
   const verdict = await cronFaults({ seed, ticks: 500, every: [2, 6], pauseMs: [3_000, 30_000] }, tell);
   const { ticks, fired, firedTwice, done, effects } = verdict;
   return [verdict, fired === ticks && firedTwice === 0 && done === ticks && effects === ticks];
+}
+
+async function social(): ReturnType<Run> {
+  const plan = { seed, rounds: 10, operations: 5_000, accounts: 16, databaseEvery: 3 };
+  const verdict = await socialFaults(plan, tell);
+  return [verdict, verdict.complaints.length === 0 && verdict.unanswered > 0];
 }

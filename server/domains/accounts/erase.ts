@@ -4,7 +4,7 @@ import { FinalError } from "../../kernel/final-error.js";
 import { parseId } from "../../kernel/ids.js";
 import type { JsonObject } from "../../kernel/jobs.js";
 import { OWN_QUEUE } from "../../kernel/tidying.js";
-import { accountTopic } from "../../platform/events/index.js";
+import { accountTopic, withheldTopic } from "../../platform/events/index.js";
 import * as store from "./store.js";
 
 const NAME = "backstay.accounts.erase";
@@ -49,5 +49,5 @@ async function eraseRest(ctx: JobCtx, accountId: string): Promise<void> {
     await ctx.erase(Object.assign(Object.create(ctx) as JobCtx, tx), accountId);
   });
   for (const effect of effects) effect();
-  await ctx.events.forget(accountTopic(accountId));
+  for (const topic of [accountTopic(accountId), withheldTopic(accountId)]) await ctx.events.forget(topic);
 }

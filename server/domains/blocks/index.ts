@@ -2,7 +2,7 @@ import { goesWithAccount, type Manifest } from "../../manifest.js";
 import { exportBlocks } from "./handler-export.js";
 
 export { blockAccount, listBlocked, unblockAccount } from "./service.js";
-export { isBlocked } from "./store.js";
+export { heardAt, isBlocked } from "./store.js";
 export { toBlocked } from "./wire.js";
 
 export const blocksDomain: Manifest = {

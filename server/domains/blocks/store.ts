@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
+import { withheldTopic } from "../../platform/events/index.js";
 import { blocks } from "./schema.js";
 
 /** Somebody who is blocked, and since when. */
@@ -16,6 +17,12 @@ export function isBlocked(by: SQL, whom: SQL): SQL {
   // By their own names, a caller's `account_id` would be taken for the one of this table.
   return sql`exists (select 1 from (select account_id as blocker, peer_id as blocked from ${blocks}) block
     where blocker = ${by} and blocked = ${whom})`;
+}
+
+/** A piece of a larger statement: where it is told what an account does, which is not heard there while `hides` holds. */
+export function heardAt(topic: SQL, hides: SQL, actorId: SQL): SQL {
+  const id = sql`replace(${actorId}::uuid::text, '-', '')`;
+  return sql`case when ${hides} then ${sql.raw(`'${withheldTopic("")}'`)} || ${id} else ${topic} end`;
 }
 
 /** Blocks an account, unless it is blocked already. Breaks a foreign key where there is no such account. */

@@ -4,11 +4,11 @@ import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import type { JsonObject } from "../../kernel/jobs.js";
 import { ConstraintError, findKeys, replayedResource, retried } from "../../platform/db/index.js";
-import { accountTopic } from "../../platform/events/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { countersMoved } from "../counters/index.js";
 import { beginInvite } from "./invite.js";
 import { checkProperties, tooLarge } from "./properties.js";
+import { putGathered } from "./put-gathered.js";
 import * as store from "./store-put.js";
 import type { ConnectionRow } from "./store-row.js";
 
@@ -42,31 +42,26 @@ export async function putConnection(ctx: Ctx, input: PutConnectionInput): Promis
     properties,
     at: ctx.clock.now(),
     eventId: ctx.ids.next(),
-    topics: [accountTopic(peerId)],
   };
-  const write = input.createOnly ? create : replace;
-  const put = await retried(() => write(ctx, connection)).catch(rethrowRefused);
+  const write = input.createOnly ? create : putGathered;
+  const put = await write(ctx, connection).catch(rethrowRefused);
 
   if (put.peer === null) throw noPeer();
   if (put.createdAt === null) return repeated(ctx, connection);
   if (put.isNew) countersMoved(ctx, accountId);
   // What is withheld from him is remembered with his counters.
   if (put.isNew || put.isShown) countersMoved(ctx, peerId);
-  if (!put.isHidden) ctx.afterCommit(() => ctx.events.wake());
+  ctx.afterCommit(() => ctx.events.wake());
   const { createdAt, connected } = put;
   return { connection: { peerId, type, properties, createdAt, updatedAt: put.updatedAt! }, connected };
 }
 
-async function replace(ctx: Ctx, connection: store.NewConnection): Promise<store.Put> {
-  return (await store.putConnection(ctx, connection))[0]!;
-}
-
 async function create(ctx: Ctx, connection: store.NewConnection): Promise<store.Put> {
   const { idempotency } = ctx;
-  if (idempotency === undefined) return (await store.createConnection(ctx, connection))[0]!;
+  if (idempotency === undefined) return (await retried(() => store.createConnection(ctx, connection)))[0]!;
   const { scope, key, hash: requestHash } = idempotency;
-  const resourceId = connection.id;
-  return (await store.createConnectionOnce(ctx, { ...connection, scope, key, requestHash, resourceId }))[0]!;
+  const once = { ...connection, scope, key, requestHash, resourceId: connection.id };
+  return (await retried(() => store.createConnectionOnce(ctx, once)))[0]!;
 }
 
 /** What a create answers that found a connection, or its key used: what it made when it was sent before. */

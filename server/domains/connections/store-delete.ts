@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { type Parameters, type Statement, statement } from "../../platform/db/index.js";
 import { recordFrom } from "../../platform/events/index.js";
 import { existingAccount } from "../accounts/index.js";
-import { isBlocked } from "../blocks/index.js";
+import { heardAt, isBlocked } from "../blocks/index.js";
 import { moveDerived, moveWithheld } from "../counters/index.js";
 import { connections } from "./schema.js";
 import { connectionJson, topicOf } from "./store-event.js";
@@ -54,8 +54,8 @@ const picked = (p: Parameters<Which>, asked: SQL) => sql`select account_id, type
   where account_id = ${p.accountId}::uuid and ${asked} order by account_id, type, peer_id`;
 
 /**
- * Deletes the connections of `from`, which are locked, and what goes with them: counters, and one event for each peer who has seen
- * it and listens. A peer whose account is gone has no counters, and no ears.
+ * Deletes the connections of `from`, which are locked, and what goes with them: counters, and one event for each peer, who
+ * hears it if he has seen it and listens. A peer whose account is gone has no counters, and no ears.
  */
 function deletion(from: SQL, p: Parameters<Telling>): SQL {
   const derived = moveDerived(sql`
@@ -67,11 +67,15 @@ function deletion(from: SQL, p: Parameters<Telling>): SQL {
     from gone where is_there and reference_id is null`);
   const told = recordFrom(
     sql`(select row_number() over (order by type, peer_id) as place, gone.* from gone
-        where is_there and reference_id is not null and not ${isBlocked(sql`gone.peer_id`, sql`gone.account_id`)}) seen
+        where is_there) known
       join unnest(${p.eventIds}::uuid[]) with ordinality as event (event_id, place) using (place)`,
     {
       eventId: sql`event_id`,
-      topics: sql`array[${topicOf(sql`peer_id`)}]`,
+      topics: sql`array[${heardAt(
+        topicOf(sql`peer_id`),
+        sql`reference_id is null or ${isBlocked(sql`known.peer_id`, sql`known.account_id`)}`,
+        sql`account_id`,
+      )}]`,
       eventType: sql`'connection.del'`,
       actorId: sql`account_id`,
       eventData: connectionJson({

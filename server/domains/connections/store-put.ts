@@ -3,14 +3,14 @@ import type { JsonObject } from "../../kernel/jobs.js";
 import { claimKey, type KeyInput, type Parameters, statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
 import { accounts } from "../accounts/index.js";
-import { isBlocked } from "../blocks/index.js";
-import { moveDerived, moveWithheld } from "../counters/index.js";
+import { heardAt, isBlocked } from "../blocks/index.js";
+import { moveEach, moveWithheld } from "../counters/index.js";
 import { connections } from "./schema.js";
-import { connectionJson } from "./store-event.js";
+import { connectionJson, topicOf } from "./store-event.js";
 import type { ConnectionRow } from "./store-row.js";
 
 /** A connection to make, with the ids it has and its event has if they are made. */
-export interface NewConnection extends Pick<NewEvent, "eventId" | "topics" | "at"> {
+export interface NewConnection extends Pick<NewEvent, "eventId" | "at"> {
   id: string;
   accountId: string;
   type: string;
@@ -26,8 +26,6 @@ export interface Put {
   /** Whether it was made, and whether the peer sees it since now. */
   isNew: boolean | null;
   isShown: boolean | null;
-  /** Whether the peer has blocked the owner, and so is not told. */
-  isHidden: boolean;
   /** Whether the peer has made such a connection that the owner may see. */
   connected: boolean;
 }
@@ -49,11 +47,48 @@ const inserted = (p: Parameters<NewConnection>, from: SQL) => sql`insert into ${
 const outcome = (p: Parameters<NewConnection>) => sql`returning c.*, c.id = ${p.id}::uuid as is_new,
   coalesce(c.reference_id = ${p.id}::uuid, false) as is_shown`;
 
-const isConnected = (p: Parameters<Pick<NewConnection, "accountId" | "type" | "peerId">>) => sql`exists (
-    select 1 from ${connections} other
-    where other.account_id = ${p.peerId}::uuid and other.type = ${p.type}::text and other.peer_id = ${p.accountId}::uuid
-      and other.reference_id is not null
-  ) and not ${isBlocked(sql`${p.accountId}::uuid`, sql`${p.peerId}::uuid`)}`;
+/** A condition: whether the peer has made such a connection that the account may see. */
+export function isConnected(accountId: SQL, type: SQL, peerId: SQL): SQL {
+  return sql`exists (
+      select 1 from ${connections} other
+      where other.account_id = ${peerId} and other.type = ${type} and other.peer_id = ${accountId}
+        and other.reference_id is not null
+    ) and not ${isBlocked(accountId, peerId)}`;
+}
+
+const isConnectedTo = (p: Parameters<Pick<NewConnection, "accountId" | "type" | "peerId">>) =>
+  isConnected(sql`${p.accountId}::uuid`, sql`${p.type}::text`, sql`${p.peerId}::uuid`);
+
+/** What a put does to the connection `c` that is there: while the peer blocks, he keeps what he saw. */
+export const replacing = sql`on conflict (account_id, type, peer_id) do update set
+    reference_id = coalesce(c.reference_id, excluded.reference_id),
+    properties = excluded.properties,
+    updated_at = greatest(c.updated_at, excluded.updated_at),
+    peer_properties = case when excluded.reference_id is null and c.reference_id is not null
+      then coalesce(c.peer_properties, c.properties) end,
+    peer_updated_at = case when excluded.reference_id is null and c.reference_id is not null
+      then coalesce(c.peer_updated_at, c.updated_at) end`;
+
+/** What the peer is told, of a row of `put`. */
+export const toldType = sql`case when is_shown then 'connection.add' else 'connection.update' end`;
+export const toldData = connectionJson({
+  peerId: sql`put.account_id`,
+  type: sql`put.type`,
+  properties: sql`put.properties`,
+  createdAt: sql`put.created_at`,
+  updatedAt: sql`put.updated_at`,
+});
+
+/** The counters that the rows of `put` move: made, and received; each is of another counter when there is one row. */
+export const moves = sql`
+  select account_id, type || '0' as name, 1 as amount from put where is_new
+  union all
+  select peer_id, type || '1', 1 from put where is_shown`;
+
+/** What they count in secret. */
+export const withheldMoves = sql`
+  select peer_id as account_id, account_id as viewer_id, type || '1' as name, case when is_new then 1 else -1 end as amount
+  from put where is_new <> is_shown`;
 
 /**
  * What follows from the row of `put`:
@@ -68,47 +103,24 @@ const isConnected = (p: Parameters<Pick<NewConnection, "accountId" | "type" | "p
  * | there, and withheld    | yes                  | no         |           |           |          |        |
  */
 function following(p: Parameters<NewConnection>): SQL {
-  const derived = moveDerived(sql`
-    select account_id, type || '0' as name, 1 as amount from put where is_new
-    union all
-    select peer_id, type || '1', 1 from put where is_shown`);
-  const withheld = moveWithheld(sql`
-    select peer_id as account_id, account_id as viewer_id, type || '1' as name, case when is_new then 1 else -1 end as amount
-    from put where is_new <> is_shown`);
-  const told = recordFrom(sql`put, peer where not peer.hides`, {
+  const told = recordFrom(sql`put, peer`, {
     eventId: p.eventId,
-    topics: p.topics,
-    eventType: sql`case when is_shown then 'connection.add' else 'connection.update' end`,
+    topics: sql`array[${heardAt(topicOf(sql`put.peer_id`), sql`peer.hides`, p.accountId)}]`,
+    eventType: toldType,
     actorId: p.accountId,
-    eventData: connectionJson({
-      peerId: sql`put.account_id`,
-      type: sql`put.type`,
-      properties: sql`put.properties`,
-      createdAt: sql`put.created_at`,
-      updatedAt: sql`put.updated_at`,
-    }),
+    eventData: toldData,
     at: p.at,
   });
-  return sql`derived as (${derived}), withheld as (${withheld}), told as (${told})
-    select peer.id as peer, put.created_at, put.updated_at, put.is_new, put.is_shown, coalesce(peer.hides, false) as is_hidden,
-      ${isConnected(p)} as connected
+  return sql`derived as (${moveEach(moves)}), withheld as (${moveWithheld(withheldMoves)}), told as (${told})
+    select peer.id as peer, put.created_at, put.updated_at, put.is_new, put.is_shown,
+      ${isConnectedTo(p)} as connected
     from (select 1) as once left join peer on true left join put on true`;
 }
 
-/** Makes a connection, or replaces the properties of the one that is there. While the peer blocks, he keeps what he saw. */
+/** Makes a connection, or replaces the properties of the one that is there. */
 export const putConnection = statement<NewConnection, Put>(
-  (p) => sql`with peer as (${peerOf(p)}), put as (
-      ${inserted(p, sql`peer`)}
-      on conflict (account_id, type, peer_id) do update set
-        reference_id = coalesce(c.reference_id, excluded.reference_id),
-        properties = excluded.properties,
-        updated_at = greatest(c.updated_at, excluded.updated_at),
-        peer_properties = case when excluded.reference_id is null and c.reference_id is not null
-          then coalesce(c.peer_properties, c.properties) end,
-        peer_updated_at = case when excluded.reference_id is null and c.reference_id is not null
-          then coalesce(c.peer_updated_at, c.updated_at) end
-      ${outcome(p)}
-    ), ${following(p)}`,
+  (p) =>
+    sql`with peer as (${peerOf(p)}), put as (${inserted(p, sql`peer`)} ${replacing} ${outcome(p)}), ${following(p)}`,
 );
 
 /** Makes a connection where there is none. */
@@ -138,6 +150,6 @@ export const findMade = statement<
 >(
   (
     p,
-  ) => sql`select peer_id, type, properties, created_at, updated_at, ${isConnected(p)} as connected from ${connections}
+  ) => sql`select peer_id, type, properties, created_at, updated_at, ${isConnectedTo(p)} as connected from ${connections}
     where account_id = ${p.accountId}::uuid and type = ${p.type}::text and peer_id = ${p.peerId}::uuid and id = ${p.id}::uuid`,
 );

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
 import { recordFrom } from "../../platform/events/index.js";
-import { isBlocked } from "../blocks/index.js";
+import { heardAt, isBlocked } from "../blocks/index.js";
 import { connections } from "./schema.js";
 import { connectionJson, topicOf } from "./store-event.js";
 import type { ConnectionRow } from "./store-row.js";
@@ -93,10 +93,10 @@ export const updateConnection = statement<ConnectionUpdate, UpdatedConnection>((
       where c.account_id = v.account_id and c.type = v.type and c.peer_id = v.peer_id
       returning v.own, v.open, v.shown, v.made, v.made_at, v.seen, v.seen_at, c.type, c.created_at
     ), notices as (
-      select ${p.peerEventId}::uuid as event_id, ${topicOf(peer)} as topic,
+      select ${p.peerEventId}::uuid as event_id, ${heardAt(topicOf(peer), sql`not (shown and open)`, caller)} as topic,
         case when own then ${connectionJson({ ...seen, peerId: caller })} else ${connectionJson({ ...made, peerId: caller })} end
           as data
-      from changed where shown and open
+      from changed
       union all
       select ${p.ownEventId}::uuid, ${topicOf(caller)}, ${connectionJson({ ...seen, peerId: peer })}
       from changed where not own

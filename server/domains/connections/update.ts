@@ -2,7 +2,7 @@ import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import type { JsonObject } from "../../kernel/jobs.js";
-import { ConstraintError } from "../../platform/db/index.js";
+import { ConstraintError, retried } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { checkProperties } from "./properties.js";
 import type { ConnectionRow } from "./store-row.js";
@@ -31,18 +31,17 @@ export async function updateConnection(ctx: Ctx, input: UpdateConnectionInput): 
   const peerId = parseId(input.peerId);
   if (peerId === undefined) throw noConnection();
 
-  const [updated] = await store
-    .updateConnection(ctx, {
-      ...change,
-      callerId,
-      type: input.type,
-      peerId,
-      answer: answerOf(change),
-      at: ctx.clock.now(),
-      peerEventId: ctx.ids.next(),
-      ownEventId: ctx.ids.next(),
-    })
-    .catch(rethrowTooLarge);
+  const update = {
+    ...change,
+    callerId,
+    type: input.type,
+    peerId,
+    answer: answerOf(change),
+    at: ctx.clock.now(),
+    peerEventId: ctx.ids.next(),
+    ownEventId: ctx.ids.next(),
+  };
+  const [updated] = await retried(() => store.updateConnection(ctx, update)).catch(rethrowTooLarge);
   if (updated === undefined) throw noConnection();
   if (updated.refused) throw new DomainError("INVITE_STATE", undefined, { field: `${FIELD}.state` });
   if (updated.told) ctx.afterCommit(() => ctx.events.wake());

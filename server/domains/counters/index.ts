@@ -5,7 +5,7 @@ import { counterHandler } from "./handler.js";
 
 export { countersMoved, countersOfAllMoved } from "./rows.js";
 export { decrement, increment } from "./store.js";
-export { incrementWithheld, moveDerived, moveWithheld } from "./store-derived.js";
+export { incrementWithheld, moveDerived, moveEach, moveWithheld } from "./store-derived.js";
 export { holdCounters, takeDerived } from "./store-erase.js";
 
 export const countersDomain: Manifest = {

@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { claimKey, type KeyInput, type Parameters, statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
 import { existingAccount } from "../accounts/index.js";
-import { isBlocked } from "../blocks/index.js";
+import { heardAt, isBlocked } from "../blocks/index.js";
 import { counters, withheldCounts } from "./schema.js";
 
 /** Counters of an account, and what to add to each. */
@@ -75,7 +75,7 @@ export const raiseOwnOnce = statement<Raise & KeyInput, Raised>(
   (p) => sql`with ${target(p)}, ${claimed(p)}, ${own(sql`claimed`, p)}`,
 );
 
-/** Raises counters and tells of it; who is blocked has it counted for himself alone, and nobody is told. */
+/** Raises counters and tells of it; who is blocked has it counted for himself alone, and nobody hears of it. */
 function others(from: SQL, p: Parameters<RaiseOthers>): SQL {
   const accountId = sql`${p.accountId}::uuid`;
   const viewerId = sql`${p.actorId}::uuid`;
@@ -85,10 +85,12 @@ function others(from: SQL, p: Parameters<RaiseOthers>): SQL {
   const ownPart = sql`coalesce((select value from ${withheldCounts} part
     where part.account_id = ${accountId} and part.viewer_id = ${viewerId} and part.name = one.name), 0)`;
   const eventData = sql`(${p.eventData}::jsonb
-    || jsonb_build_object('counters', (select jsonb_object_agg(name, value::text) from raised)))`;
-  const { eventId, topics, eventType, actorId, at } = p;
+    || jsonb_build_object('counters', (select coalesce(jsonb_object_agg(name, value::text), '{}') from raised)))`;
+  const { eventId, eventType, actorId, at } = p;
+  const topics = sql`array[${heardAt(sql`(${p.topics}::text[])[1]`, isWithheld, viewerId)}]`;
   const event = { eventId, topics, eventType, actorId, at, eventData };
-  const somethingMoved = sql`(select from raised join given using (name) where amount <> 0 limit 1) as moved`;
+  const somethingMoved = sql`(select from (select name from raised union all select name from kept) as done join given using (name)
+    where amount <> 0 limit 1) as moved`;
   return sql`free as (select from ${from} where not ${isWithheld}),
     blocked as (select from ${from} where ${isWithheld}),
     ${raised(sql`free`, p)},

@@ -1,5 +1,5 @@
 import type { Manifest } from "../../manifest.js";
-import { accountTopic, eraseTopic } from "../../platform/events/index.js";
+import { accountTopic, eraseTopic, withheldTopic } from "../../platform/events/index.js";
 import { erasePresence } from "./erase-presence.js";
 import { eventHandler } from "./handler.js";
 import { exportEvents } from "./handler-export.js";
@@ -15,6 +15,7 @@ export const eventsDomain: Manifest = {
   services: [eventHandler],
   erase: async (ctx, accountId) => {
     await eraseTopic(ctx, { topic: accountTopic(accountId) });
+    await eraseTopic(ctx, { topic: withheldTopic(accountId) });
     await erasePresence(ctx, accountId);
   },
   export: exportEvents,

@@ -1,7 +1,6 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
-import { retried } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { countersMoved } from "../counters/index.js";
 import * as store from "./store-delete.js";
@@ -17,8 +16,7 @@ export interface DeleteMessagesInput {
 /** Deletes received messages; answers how many. */
 export async function deleteMessages(ctx: Ctx, input: DeleteMessagesInput): Promise<number> {
   const recipientId = callerAccount(ctx);
-  // It may meet the deletion of this very account, which holds its counters before its messages.
-  const deleted = await retried(() => deleteThose(ctx, recipientId, input));
+  const deleted = await deleteThose(ctx, recipientId, input);
   if (deleted > 0) countersMoved(ctx, recipientId);
   return deleted;
 }

@@ -1,7 +1,7 @@
 import type { Ctx } from "../../context.js";
 import { parseId } from "../../kernel/ids.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
-import { conditionsOf, type Filter, filtersKey, readPage, retried } from "../../platform/db/index.js";
+import { conditionsOf, type Filter, filtersKey, readPage } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { countersMoved } from "../counters/index.js";
 import type { Message } from "./service.js";
@@ -76,8 +76,7 @@ export async function listUnread(ctx: Ctx, input: ListUnreadInput): Promise<Mess
     return { messages: rows, nextPageToken: tokenAfter(next) };
   }
   const at = ctx.clock.now();
-  // It may meet the deletion of this very account, which holds its counters before its messages.
-  const messages = await retried(() => takeUnread(ctx, { recipientId, after, limit, at, atMs: at.getTime() }));
+  const messages = await takeUnread(ctx, { recipientId, after, limit, at, atMs: at.getTime() });
   if (messages.length > 0) countersMoved(ctx, recipientId);
   const last = messages.at(-1);
   return { messages, nextPageToken: tokenAfter(last?.more ? last : undefined) };

@@ -1,7 +1,6 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
-import { retried } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { countersMoved } from "../counters/index.js";
 import type { Message } from "./service.js";
@@ -19,8 +18,7 @@ export async function markRead(ctx: Ctx, input: MarkReadInput): Promise<Message>
   const recipientId = callerAccount(ctx);
   const id = await resolve(ctx, recipientId, input);
   const at = ctx.clock.now();
-  // It may meet the deletion of this very account, which holds its counters before its messages.
-  const [marked] = await retried(() => store.markRead(ctx, { id, recipientId, at, atMs: at.getTime() }));
+  const [marked] = await store.markRead(ctx, { id, recipientId, at, atMs: at.getTime() });
   if (marked !== undefined) {
     countersMoved(ctx, recipientId);
     return marked;

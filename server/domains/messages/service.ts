@@ -1,7 +1,7 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
-import { ConstraintError, replayedResource } from "../../platform/db/index.js";
+import { ConstraintError, replayedResource, retried } from "../../platform/db/index.js";
 import { accountTopic } from "../../platform/events/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { countersMoved } from "../counters/index.js";
@@ -46,9 +46,13 @@ export async function sendMessage(ctx: Ctx, input: { recipientId: string; text: 
 
 async function insertOnce(ctx: Ctx, message: store.NewMessage): Promise<store.Sent> {
   const { idempotency } = ctx;
-  if (idempotency === undefined) return (await store.insertMessage(ctx, message))[0]!;
-  const { scope, key, hash: requestHash } = idempotency;
-  return (await store.insertMessageOnce(ctx, { ...message, scope, key, requestHash, resourceId: message.id }))[0]!;
+  const insert = () => {
+    if (idempotency === undefined) return store.insertMessage(ctx, message);
+    const { scope, key, hash: requestHash } = idempotency;
+    return store.insertMessageOnce(ctx, { ...message, scope, key, requestHash, resourceId: message.id });
+  };
+  // What is withheld holds its sender's account at last: it may meet the deletion of that.
+  return (await retried(insert))[0]!;
 }
 
 async function repeated(ctx: Ctx, senderId: string): Promise<Message> {

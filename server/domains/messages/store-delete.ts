@@ -2,14 +2,15 @@ import { type SQL, sql } from "drizzle-orm";
 import { type Parameters, statement } from "../../platform/db/index.js";
 import { decrement } from "../counters/index.js";
 import { messages } from "./schema.js";
+import { heldRecipient } from "./store-row.js";
 
 interface Recipient {
   recipientId: string;
 }
 
 /**
- * Deletes, and takes off the counters what is gone. The rows are locked in the order of their arrival and the counters by
- * name, as everyone does who locks several.
+ * Deletes, and takes off the counters what is gone. The account is held first, then the rows in the order of their arrival and the
+ * counters by name, as everyone does who locks several.
  */
 function deletion<Which extends object>(which: (p: Parameters<Which>) => SQL) {
   return statement<Recipient & Which, { deleted: bigint }>((p) => {
@@ -21,8 +22,8 @@ function deletion<Which extends object>(which: (p: Parameters<Which>) => SQL) {
       accountId,
       amount: sql`read`,
     });
-    return sql`with picked as (
-        select id from ${messages} where recipient_id = ${accountId} and ${which(p)} order by mtime for update
+    return sql`with recipient as (${heldRecipient(p.recipientId)}), picked as (
+        select id from ${messages} where recipient_id = (select id from recipient) and ${which(p)} order by mtime for update
       ), gone as (
         delete from ${messages} where id in (select id from picked) returning read_at
       ), total as (select count(*) as deleted, count(read_at) as read from gone),

@@ -2,9 +2,10 @@ import { type SQL, sql } from "drizzle-orm";
 import { type Parameters, statement } from "../../platform/db/index.js";
 import { increment } from "../counters/index.js";
 import { messages } from "./schema.js";
-import { columns, isShown, type MessageRow } from "./store-row.js";
+import { columns, heldRecipient, isShown, type MessageRow } from "./store-row.js";
 
-// Who locks several messages takes them in the order of their arrival, and the counters after them: nobody waits in a ring.
+// Who locks several messages takes the account first, then them in the order of their arrival, and the counters after them: nobody
+// waits in a ring.
 
 /** A message of one recipient. */
 export const findReceived = statement<{ id: string; recipientId: string }, MessageRow>(
@@ -19,9 +20,9 @@ export const findAtPlace = statement<{ recipientId: string; senderId: string; mt
 
 /** Marks a received message read and counts it, the first time only; returns it then. */
 export const markRead = statement<{ id: string; recipientId: string; at: Date; atMs: number }, MessageRow>(
-  (p) => sql`with marked as (
+  (p) => sql`with recipient as (${heldRecipient(p.recipientId)}), marked as (
       update ${messages} set read_at = ${p.at}::timestamptz
-      where id = ${p.id}::uuid and recipient_id = ${p.recipientId}::uuid and read_at is null
+      where id = ${p.id}::uuid and recipient_id = (select id from recipient) and read_at is null
       returning ${columns}
     ), counted as (${increment("msg_read", { from: sql`marked`, accountId: sql`recipient_id`, now: p.atMs })})
     select ${columns} from marked`,
@@ -49,9 +50,9 @@ export const listUnread = statement<UnreadPage, MessageRow>(
 
 /** The same, marked read and counted; `more` tells whether others come after it. */
 export const takeUnread = statement<UnreadPage & { at: Date; atMs: number }, MessageRow & { more: boolean }>(
-  (p) => sql`with picked as (
+  (p) => sql`with recipient as (${heldRecipient(p.recipientId)}), picked as (
       select id from ${messages}
-      where ${isUnread(p)} and mtime > coalesce(${p.after}::bigint, 0)
+      where exists (select 1 from recipient) and ${isUnread(p)} and mtime > coalesce(${p.after}::bigint, 0)
       order by mtime limit ${p.limit}::int for update
     ), marked as (
       update ${messages} set read_at = ${p.at}::timestamptz where id in (select id from picked) returning ${columns}

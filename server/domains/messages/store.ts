@@ -1,11 +1,10 @@
 import { type SQL, sql } from "drizzle-orm";
 import { claimKey, type KeyInput, type Parameters, statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
-import { existingAccount } from "../accounts/index.js";
-import { isBlocked } from "../blocks/index.js";
+import { heardAt, isBlocked } from "../blocks/index.js";
 import { increment, incrementWithheld } from "../counters/index.js";
 import { messages, withheldMessages } from "./schema.js";
-import type { MessageRow } from "./store-row.js";
+import { heldRecipient, type MessageRow } from "./store-row.js";
 
 export interface NewMessage extends Omit<NewEvent, "topics"> {
   id: string;
@@ -30,12 +29,9 @@ const createTime = sql`jsonb_build_object('createTime',
   to_char(to_timestamp(mtime / 1000) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
   || case when mtime % 1000 = 0 then 'Z' else '.' || lpad((mtime % 1000)::text, 3, '0') || 'Z' end)`;
 
-/**
- * Whom a message goes to, and whether he gets it. His account is held before his counter is, as who deletes it does: the message
- * would hold it at last, and the two would wait for each other.
- */
+/** Whom a message goes to, and whether he gets it. */
 function addressee(p: Parameters<NewMessage>): SQL {
-  return sql`recipient as (${existingAccount(p.recipientId)} for key share), addressee as (
+  return sql`recipient as (${heldRecipient(p.recipientId)}), addressee as (
       select id, ${isBlocked(sql`id`, sql`${p.senderId}::uuid`)} as withheld from recipient
     )`;
 }
@@ -44,14 +40,13 @@ function addressee(p: Parameters<NewMessage>): SQL {
  * Counter, message and event in one statement; `gate` is the row that lets them happen.
  *
  * A message that is withheld draws its place as any other, so that its time is as theirs: later than those before it, and no
- * other message's. It is counted for its sender alone, and told to nobody else.
+ * other message's. It is counted for its sender alone, and nobody else hears of it.
  */
 function send(gate: SQL, p: Parameters<NewMessage>): SQL {
   const { eventId, eventType, actorId, at } = p;
   const told = {
     eventId,
-    topics: sql`(case when withheld then array[${p.senderTopic}::text]
-      else array[${p.recipientTopic}::text, ${p.senderTopic}::text] end)`,
+    topics: sql`array[${heardAt(sql`${p.recipientTopic}::text`, sql`withheld`, p.senderId)}, ${p.senderTopic}::text]`,
     eventType,
     actorId,
     at,

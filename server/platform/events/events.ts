@@ -51,3 +51,11 @@ export interface EventLog {
 export function accountTopic(accountId: string): string {
   return `account/${accountId}`;
 }
+
+/**
+ * Where an event of an account stands that whom it concerns is not to hear of, so that the log moves on by as much as if he did: who
+ * counts places learns nothing. It is the server's own, which administrators alone may follow.
+ */
+export function withheldTopic(actorId: string): string {
+  return `system/withheld/${actorId}`;
+}

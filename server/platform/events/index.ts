@@ -1,4 +1,4 @@
-export { accountTopic, type EventLog, type LoggedEvent } from "./events.js";
+export { accountTopic, type EventLog, type LoggedEvent, withheldTopic } from "./events.js";
 export { type EventPruner, eventPruner } from "./prune.js";
 export { toLoggedEvent } from "./relay.js";
 export {

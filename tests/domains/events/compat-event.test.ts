@@ -16,6 +16,8 @@ describe("an event as the predecessor writes it", () => {
     ["the kind of a connection", "connection.add", { peerId: "x", type: "like" }, "like"],
     ["the kind of a connection that is gone", "connection.del", { peerId: "x", type: "follow" }, "follow"],
     ["empty of a connection without one", "connection.add", {}, ""],
+    ["what was remembered", "history.add", { id: "x", type: "visit", data: { type: "other" } }, "visit"],
+    ["empty of what was remembered without one", "history.add", { id: "x", data: { type: "other" } }, ""],
     ["the names of the counters that rose", "counter.incr", { deltas: { ping: "1", like0: "2" } }, "ping,like0"],
     ["empty of any other event", "account.update", { changed: ["name"], type: "x" }, ""],
   ])("its type is %s", (_, type, data, expected) => {

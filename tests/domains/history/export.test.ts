@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { exportedOf } from "../exported.js";
 import { bearer, openDatabase } from "../support.js";
 
 let backstay: TestBackstay;
@@ -9,12 +10,8 @@ beforeAll(async () => {
 afterAll(() => backstay.stop());
 
 /** What an export says of one's history. */
-async function exported(token: string) {
-  const headers = { ...bearer(token), accept: "application/x-ndjson" };
-  const response = await fetch(`${backstay.url}/v1/accounts/me:export`, { headers });
-  const lines = (await response.text()).split("\n").filter((line) => line !== "");
-  return lines.map((line) => JSON.parse(line)).filter(({ domain }) => domain === "history");
-}
+const exported = async (token: string) =>
+  (await exportedOf(backstay, token)).filter(({ domain }) => domain === "history");
 
 it("an account's export has its history as its list shows it, and nobody else's", async () => {
   const [ada, ben] = [await backstay.signUp(), await backstay.signUp()];

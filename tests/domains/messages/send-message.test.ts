@@ -71,6 +71,25 @@ describe("the recipient", () => {
     expect(await refused(send(ben.id))).toEqual(noRecipient);
   });
 
+  it("gets messages until the account is deleted, and from then on is not there", async () => {
+    for (const _ of upTo(5)) {
+      const recipient = await backstay.signUp();
+      const sendUntilRefused = async () => {
+        for (;;) {
+          const reason = await send(recipient.id).then(
+            () => undefined,
+            (error: { reason: string }) => error.reason,
+          );
+          if (reason !== undefined) return reason;
+        }
+      };
+      const refusals = upTo(8).map(sendUntilRefused);
+      await send(recipient.id);
+      await recipient.client.accounts.deleteAccount({ id: "me" });
+      expect(new Set(await Promise.all(refusals))).toEqual(new Set(["RECIPIENT_NOT_FOUND"]));
+    }
+  });
+
   it("is not oneself, by id, with dashes or by me", async () => {
     const dashed = ada.id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
     for (const id of [ada.id, dashed, "me"]) {

@@ -688,9 +688,10 @@ export const AccountService: GenService<{
     output: typeof BatchGetAccountsResponseSchema;
   },
   /**
-   * Lists accounts, oldest first, as GetAccount shows each. Everyone else's public fields alone can be read, filtered and
-   * sorted by: id, name, alias, create_time, update_time; administrators use every field. A filter on `roles` looks at each
-   * role (`eq`, `contains`, `in`: one of them is); roles cannot be sorted by.
+   * Lists accounts, oldest first, as GetAccount shows each, without those the caller has blocked; an administrator's list is
+   * administration, and leaves out nobody. Everyone else's public fields alone can be read, filtered and sorted by: id, name,
+   * alias, create_time, update_time; administrators use every field. A filter on `roles` looks at each role (`eq`, `contains`,
+   * `in`: one of them is); roles cannot be sorted by.
    * Errors: PERMISSION_DENIED `COLUMN_FORBIDDEN` for a column that is not public; INVALID_ARGUMENT `UNKNOWN_COLUMN`,
    * `INVALID_FILTER`, `INVALID_PATTERN`, and `INVALID_PAGE_TOKEN` for a token that is not of this very query.
    *

@@ -397,7 +397,8 @@ export const DeleteMessagesResponseSchema: GenMessage<DeleteMessagesResponse> = 
 export const MessageService: GenService<{
   /**
    * Sends a message. The recipient's counter `msg_count` and the event `message.add` (to the recipient's streams and to
-   * the sender's other devices) commit with it.
+   * the sender's other devices) commit with it. To somebody who has blocked the sender it is answered the same, and neither
+   * arrives, nor is counted or told there: it stands in what the sender has sent, and nowhere else.
    * Errors: NOT_FOUND `RECIPIENT_NOT_FOUND`; INVALID_ARGUMENT `MESSAGE_TO_SELF`, or for text out of bounds.
    *
    * @generated from rpc backstay.messages.v1.MessageService.SendMessage
@@ -408,7 +409,8 @@ export const MessageService: GenService<{
     output: typeof SendMessageResponseSchema;
   },
   /**
-   * Lists the messages the caller received, in the order they arrived.
+   * Lists the messages the caller received, in the order they arrived, without those of senders he has blocked: they are there
+   * again when the block is lifted.
    * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query, `UNKNOWN_COLUMN`,
    * `INVALID_FILTER`, `INVALID_PATTERN`.
    *
@@ -421,7 +423,7 @@ export const MessageService: GenService<{
   },
   /**
    * Lists the messages the caller received and has not read, oldest first, and marks them read when asked to: in the same
-   * commit, each counted in `msg_read` once.
+   * commit, each counted in `msg_read` once. Those of senders the caller has blocked are left out, and stay unread.
    * Errors: INVALID_ARGUMENT `INVALID_PAGE_TOKEN` for a token that is not of this very query.
    *
    * @generated from rpc backstay.messages.v1.MessageService.ListUnread

@@ -1,0 +1,54 @@
+import { sql } from "drizzle-orm";
+import { statement } from "../../platform/db/index.js";
+import { recordFrom } from "../../platform/events/index.js";
+import { accounts } from "../accounts/index.js";
+import { heardAt, isBlocked } from "../blocks/index.js";
+import { moveDerived, moveWithheld } from "../counters/index.js";
+import { connections } from "./schema.js";
+import { topicOf } from "./store-event.js";
+import { isConnected, moves, type Put, replacing, toldData, toldType, withheldMoves } from "./store-put.js";
+
+/** Connections of several accounts to one peer, none of them twice. Lists of the same length: one place in each is one of them. */
+export interface NewConnections {
+  peerId: string;
+  accountIds: string[];
+  types: string[];
+  ids: string[];
+  eventIds: string[];
+  /** JSON of each. */
+  properties: string[];
+  times: string[];
+}
+
+/** Makes or replaces them, each as `putConnection` does, and answers what became of each by its id. */
+export const putConnections = statement<NewConnections, Put & { id: string }>(
+  (p) => sql`with given as (
+      select g.*, peer.id as peer_id, coalesce(${isBlocked(sql`peer.id`, sql`g.account_id`)}, false) as hides
+      from unnest(${p.accountIds}::uuid[], ${p.types}::text[], ${p.ids}::uuid[], ${p.eventIds}::uuid[],
+          ${p.properties}::text[], ${p.times}::text[]) as g (account_id, type, id, event_id, properties, at)
+        left join ${accounts} peer on peer.id = ${p.peerId}::uuid
+    ), made as (
+      insert into ${connections} as c
+        (account_id, type, peer_id, id, reference_id, properties, created_at, updated_at)
+      select account_id, type, peer_id, id, case when not hides then id end, properties::jsonb, at::timestamptz, at::timestamptz
+      from given where peer_id is not null
+      order by account_id, type
+      ${replacing}
+      returning c.*
+    ), put as (
+      select made.*, event_id, at, hides, made.id = given.id as is_new, coalesce(made.reference_id = given.id, false) as is_shown,
+        given.id as given_id
+      from made join given using (account_id, type, peer_id)
+    ), derived as (${moveDerived(moves)}), withheld as (${moveWithheld(withheldMoves)}),
+    told as (${recordFrom(sql`put`, {
+      eventId: sql`event_id`,
+      topics: sql`array[${heardAt(topicOf(sql`peer_id`), sql`hides`, sql`account_id`)}]`,
+      eventType: toldType,
+      actorId: sql`account_id`,
+      eventData: toldData,
+      at: sql`at`,
+    })})
+    select given.id, given.peer_id as peer, put.created_at, put.updated_at, put.is_new, put.is_shown,
+      ${isConnected(sql`given.account_id`, sql`given.type`, sql`given.peer_id`)} as connected
+    from given left join put on put.given_id = given.id`,
+);
