@@ -14,8 +14,8 @@ export interface GatheringOptions<Input, Output> {
   readonly most: number;
   /** What an input is about: two of the same never go together. */
   readonly about: (input: Input) => string;
-  /** Does several, and answers in their order. Where it fails each is done alone, so that it has an answer or a failure of its own. */
-  readonly together: (inputs: readonly Input[]) => Promise<readonly Output[]>;
+  /** Does several, and answers in their order. What it leaves out is done alone; all is where it fails, so that each fails for itself. */
+  readonly together: (inputs: readonly Input[]) => Promise<readonly (Output | undefined)[]>;
 }
 
 interface Waiting<Input, Output> {
@@ -50,8 +50,8 @@ export function gathering<Input, Output>(options: GatheringOptions<Input, Output
     const [first, ...others] = group;
     if (others.length === 0) return first!.answer(goAlone(key, line, first!.alone));
     line.underWay++;
-    const outputs = await together(group.map(({ input }) => input)).catch(() => undefined);
-    for (const [n, { answer, alone }] of group.entries()) answer(outputs === undefined ? alone() : outputs[n]!);
+    const outputs = await together(group.map(({ input }) => input)).catch(() => []);
+    for (const [n, { answer, alone }] of group.entries()) answer(outputs[n] ?? alone());
     leave(key, line);
   };
 

@@ -86,6 +86,19 @@ describe.each(["/connection/add", "/connection/put"])("%s", (path) => {
     expect((await get(backstay, `${path}?id=${ben.id}&type=like`)).status).toBe(401);
   });
 
+  it("names what is refused of its properties", async () => {
+    const refusal = async (properties: Record<string, string>) =>
+      (await post(backstay, path, new URLSearchParams({ id: ben.id, type: "like", ...properties }), ann)).json;
+    expect(await refusal({ a: "x".repeat(4_097) })).toEqual({
+      status: 400,
+      message: "properties: at most 4 KiB as JSON",
+    });
+    expect(await refusal({ a: "\0" })).toEqual({
+      status: 400,
+      message: "properties: Text contains a NUL character.",
+    });
+  });
+
   it("keeps what a client adds for itself, but neither its signature nor a time", async () => {
     const url = `${backstay.url}${path}?id=${ben.id}&type=like&state=new&mtime=1&_session=0`;
     const signed = `${url}&bk-signature=${encodeURIComponent(signature(ann, { method: "GET", url }))}`;
@@ -106,6 +119,17 @@ describe("/connection/update", () => {
     expect(posted.json).toMatchObject({ a: "1", c: "5" });
     expect(await countersOf(ann)).toMatchObject({ follow0: 1 });
     expect(await countersOf(ben)).toMatchObject({ follow1: 1 });
+  });
+
+  it("names what is refused of its properties", async () => {
+    await get(backstay, `/connection/put?id=${ben.id}&type=follow&a=1`, ann);
+    const refusal = async (properties: object) =>
+      (await post(backstay, "/connection/update", { id: ben.id, type: "follow", ...properties }, ann)).json.message;
+    expect(await refusal({ b: "x".repeat(4_097) })).toBe("properties: at most 4 KiB as JSON");
+    const big = "x".repeat(3_900);
+    await post(backstay, "/connection/update", { id: ben.id, type: "follow", b: big }, ann);
+    await post(backstay, "/connection/update", { id: ben.id, type: "follow", c: big }, ann);
+    expect(await refusal({ d: big })).toBe("properties: at most 8 KiB as JSON with those that stay");
   });
 
   it("answers an invite, as the manual shows it: the invited one does, and once", async () => {
@@ -244,6 +268,9 @@ describe("/connection/get", () => {
     await get(backstay, `/connection/update?id=${peers[0]}&type=like&n=9`, ann);
     expect(await newerThan(rows[2].mtime)).toEqual([peers[0]]);
     expect((await get(backstay, "/connection/get?mtime=yesterday", ann)).status).toBe(400);
+    // What is later than every time there is is none.
+    expect(await newerThan(999_999_999_999_999)).toEqual([]);
+    expect(await newerThan(253_402_300_799_999, "&_desc=1")).toEqual([]);
   });
 
   it("is for who is signed in", async () => {

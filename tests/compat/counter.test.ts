@@ -88,21 +88,37 @@ describe("/counter/incr", () => {
     expect(await unread()).toHaveLength(50);
   });
 
-  it("raises other columns in the same call; when one is refused nothing is done", async () => {
+  it("with msg_read takes no other column, and no wish to be done once: it is done in several steps", async () => {
     await write(2);
-    expect((await get(backstay, "/counter/incr?msg_read=1&ping=2", ben)).json).toEqual({
-      id: ben.id,
-      ping: 2,
-      msg_read: 1,
-    });
-    for (const refused of ["msg_read=1&ping=many", "msg_read=1&nosuch=1", "msg_read=1&like0=1"]) {
-      expect((await get(backstay, `/counter/incr?${refused}`, ben)).status).toBe(400);
+    for (const more of ["ping=2", "ping=0", "nosuch=1", "like0=1", "ping=many"]) {
+      for (const text of [`msg_read=1&${more}`, `${more}&msg_read=1&id=${ben.id}`]) {
+        const { json } = await get(backstay, `/counter/incr?${text}`, ben);
+        expect(json).toEqual({ status: 400, message: expect.stringMatching(/msg_read stands alone/) });
+      }
     }
-    for (const refused of ["msg_read=0&ping=1", "msg_read=-1&ping=1", "msg_read=10001&ping=1", "msg_read=x&ping=1"]) {
-      const { json } = await get(backstay, `/counter/incr?${refused}`, ben);
+    for (const headers of [{ "idempotency-key": "once" }, { "idempotency-key": "twice" }]) {
+      const { json } = await get(backstay, "/counter/incr?msg_read=1", ben, headers);
+      expect(json).toEqual({ status: 400, message: expect.stringMatching(/idempotency-key.*several steps/) });
+    }
+    for (const refused of ["0", "-1", "10001", "x", "1.5"]) {
+      const { json } = await get(backstay, `/counter/incr?msg_read=${refused}`, ben);
       expect(json).toEqual({ status: 400, message: expect.stringContaining("msg_read") });
     }
-    expect(await own(ben)).toMatchObject({ ping: 2, msg_read: 1 });
+    expect(await own(ben)).toMatchObject({ ping: 0, msg_read: 0 });
+    expect(await unread()).toHaveLength(2);
+  });
+
+  it("adds once by an idempotency-key", async () => {
+    const once = { "idempotency-key": "once" };
+    expect((await get(backstay, "/counter/incr?ping=2", ben, once)).json).toEqual({ id: ben.id, ping: 2 });
+    expect((await get(backstay, "/counter/incr?ping=2", ben, once)).json).toEqual({ id: ben.id, ping: 2 });
+  });
+
+  it("names the column that is out of bounds, and no other", async () => {
+    const messageOf = async (text: string) => (await get(backstay, `/counter/incr?${text}`, ann)).json.message;
+    expect(await messageOf("ping=9007199254740992")).toMatch(/^ping: must be /);
+    expect(await messageOf(`${"x".repeat(65)}=1&ping=1`)).toMatch(/^x{64}…: must be at most 64 characters/);
+    expect(await messageOf(`${Array.from({ length: 65 }, (_, i) => `c${i}=1`).join("&")}`)).toMatch(/^counter: /);
   });
 
   it("refuses derived, unknown and private columns, and what is no number", async () => {
@@ -126,17 +142,17 @@ describe("/counter/incr", () => {
     const using = async (...scopes: string[]) => bearer((await makeKey(backstay, reader.token, { scopes })).key);
     const counters = await using("counters:write", "counters:read");
     expect((await get(backstay, "/counter/incr?ping=1", undefined, counters)).json).toMatchObject({ ping: 1 });
-    expect((await get(backstay, "/counter/incr?ping=1&msg_read=1", undefined, counters)).status).toBe(403);
+    expect((await get(backstay, "/counter/incr?msg_read=1", undefined, counters)).status).toBe(403);
     expect((await get(backstay, "/counter/get", undefined, counters)).json).toMatchObject({ ping: 1 });
     const both = await using("counters:write", "counters:read", "messages:write");
-    expect((await get(backstay, "/counter/incr?ping=1&msg_read=1", undefined, both)).json).toMatchObject({ ping: 2 });
+    expect((await get(backstay, "/counter/incr?msg_read=1", undefined, both)).json).toMatchObject({ msg_read: 0 });
   });
 
   it("does so by rules of the installation too", async () => {
     const strict = await startBackstay({ "access.deny": "MessageService/ListUnread" });
     try {
       const cid = await addAccount(strict);
-      expect((await get(strict, "/counter/incr?ping=1&msg_read=1", cid)).status).toBe(403);
+      expect((await get(strict, "/counter/incr?msg_read=1", cid)).status).toBe(403);
       expect((await get(strict, "/counter/incr?ping=1", cid)).json).toMatchObject({ ping: 1 });
     } finally {
       await strict.stop();
@@ -144,7 +160,7 @@ describe("/counter/incr", () => {
     const quiet = await startBackstay({ "access.disable": "messages" });
     try {
       const cid = await addAccount(quiet);
-      expect((await get(quiet, "/counter/incr?ping=1&msg_read=1", cid)).status).toBe(404);
+      expect((await get(quiet, "/counter/incr?msg_read=1", cid)).status).toBe(404);
       expect((await get(quiet, "/counter/incr?ping=1", cid)).json).toMatchObject({ ping: 1 });
     } finally {
       await quiet.stop();

@@ -63,6 +63,17 @@ describe("/history/add", () => {
     expect(reply).toMatchObject({ status: 400, json: { status: 400 } });
     expect((await all()).data).toEqual([]);
   });
+
+  it.each([
+    ["levels", `{"data":${"[".repeat(33)}${"]".repeat(33)}}`, "data: at most 32 levels deep"],
+    ["size", `{"data":"${"x".repeat(65_537)}"}`, "data: at most 64 KiB of JSON"],
+    ["a NUL", '{"data":{"a":"\\u0000"}}', "data: Text contains a NUL character."],
+    ["a NUL in the type", '{"type":"\\u0000"}', "type: Text contains a NUL character."],
+    ["half a character", '{"data":["a\\ud800"]}', "data: Text is not valid UTF-8."],
+  ])("names the parameter that is refused: %s", async (_, body, message) => {
+    const { json } = await post(backstay, "/history/add", body, ann, { "content-type": "application/json" });
+    expect(json).toEqual({ status: 400, message });
+  });
 });
 
 describe("/history/get", () => {

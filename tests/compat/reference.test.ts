@@ -58,6 +58,8 @@ it("takes mtime by itself as newer than, like the other lists", async () => {
     ids(await get(backstay, `/reference/get?type=invite&mtime=${mtime}`, star));
   expect(await newerThan(rows[0]!.mtime - 1)).toEqual(fanIds());
   expect(await newerThan(rows[2]!.mtime)).toEqual([]);
+  expect(await newerThan(999_999_999_999_999)).toEqual([]);
+  expect(await newerThan(0)).toEqual(fanIds());
 });
 
 it("works the same way as /connection/get: one by id, pages, details, columns, conditions", async () => {

@@ -24,7 +24,7 @@ function workOf(options: { abreast?: number; most?: number; fails?: boolean } = 
     together: async (inputs) => {
       await under(inputs.join("+"));
       if (options.fails) throw new Error("not together");
-      return inputs.map((input) => input.toUpperCase());
+      return inputs.map((input) => (input.startsWith("left") ? undefined : input.toUpperCase()));
     },
   });
   return {
@@ -99,6 +99,14 @@ describe("what comes of one key", () => {
     for (const _ of [1, 2, 3, 4, 5]) await end();
     expect((await all).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
     expect(done).toEqual(["x", "a+bad+c", "a", "bad", "c"]);
+  });
+
+  it("is done alone where together leaves it out", async () => {
+    const { run, end, done } = workOf();
+    const all = Promise.all(["x", "a", "left", "c"].map((input) => run(input)));
+    for (const _ of [1, 2, 3]) await end();
+    expect(await all).toEqual(["X", "A", "LEFT", "C"]);
+    expect(done).toEqual(["x", "a+left+c", "left"]);
   });
 
   it("goes on after one that failed alone", async () => {

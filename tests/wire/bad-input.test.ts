@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import type { DescMethodUnary, JsonObject } from "@bufbuild/protobuf";
+import { create, type DescMethodUnary, type JsonObject, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
@@ -71,6 +71,9 @@ const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
 const many = (count: number): JsonObject =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`counter_${i}`, "1"]));
 const NOBODY: Expected = { code: "not_found", reason: "ACCOUNT_NOT_FOUND", fields: ["peerId"] };
+
+/** Lists of what is newer than a time. */
+const LISTS = [listMessages, listHistory, listConnections, listReferences];
 
 type Case = [name: string, make: () => Attempt, expected: Expected];
 
@@ -315,21 +318,29 @@ const CASES: Case[] = [
   [
     "a counter whose name has 65 characters",
     () => asAda(putCounters, { counters: { ["x".repeat(65)]: "1" } }),
-    { code: "invalid_argument", reason: "INVALID_FIELD" },
+    invalid("INVALID_FIELD", `counters["${"x".repeat(64)}…"]`),
+  ],
+  [
+    "counters whose names have 10,000 characters",
+    () =>
+      asAda(putCounters, {
+        counters: Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`${"x".repeat(10_000)}${i}`, "1"])),
+      }),
+    invalid("INVALID_FIELD", ...Array(64).fill(`counters["${"x".repeat(64)}…"]`)),
   ],
   ["65 counters", () => asAda(putCounters, { counters: many(65) }), invalid("INVALID_FIELD", "counters")],
   ["no counter", () => asAda(incrementCounters, {}), invalid("INVALID_FIELD", "deltas")],
   [
     "a delta beyond what JSON can count",
     () => asAda(incrementCounters, { deltas: { ping: "9007199254740992" } }),
-    invalid("INVALID_FIELD", "deltas"),
+    invalid("INVALID_FIELD", 'deltas["ping"]'),
   ],
   ["a delta beyond all whole numbers", () => deltas('{"ping":"9223372036854775808"}'), invalid("WRONG_TYPE", "deltas")],
   ["a delta that is a fraction", () => deltas('{"ping":0.5}'), invalid("WRONG_TYPE", "deltas")],
   [
     "deltas that lead out of the whole numbers, in two steps",
     () => asAda(putCounters, { counters: { ping: "-9007199254740992" } }),
-    invalid("INVALID_FIELD", "counters"),
+    invalid("INVALID_FIELD", 'counters["ping"]'),
   ],
   ["history of 33 levels", () => asAda(appendHistory, { data: levels(33) }), invalid("INVALID_FIELD", "data")],
   [
@@ -448,11 +459,15 @@ const CASES: Case[] = [
     () => inJson(listMessages, '{"since":"yesterday"}', ada.token),
     invalid("WRONG_TYPE", "since"),
   ],
-  [
-    "a date beyond the years",
-    () => inJson(listMessages, '{"since":"+10000-01-01T00:00:00Z"}', ada.token),
-    invalid("WRONG_TYPE", "since"),
-  ],
+  ...LISTS.flatMap((list) =>
+    ["+10000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "0000-12-31T23:59:59Z", "-0001-01-01T00:00:00Z"].map(
+      (since): Case => [
+        `a date beyond the years, ${since}, in ${list.name}`,
+        () => inJson(list, JSON.stringify({ since }), ada.token),
+        invalid("WRONG_TYPE", "since"),
+      ],
+    ),
+  ),
   ["text that is not JSON", () => inJson(sendMessage, "recipientId=x", ada.token), invalid("MALFORMED_BODY")],
   [
     "JSON that breaks off",
@@ -495,6 +510,15 @@ const CASES: Case[] = [
     }),
     invalid("WRONG_TYPE", "since"),
   ],
+  ...LISTS.flatMap((list) =>
+    [-62_135_596_801n, 253_402_300_800n].map(
+      (seconds): Case => [
+        `a time ${seconds} s after 1970 in ${list.name}`,
+        () => ({ method: list, token: ada.token, binary: sinceSeconds(list, seconds) }),
+        invalid("WRONG_TYPE", "since"),
+      ],
+    ),
+  ),
 
   [
     "a gzip that inflates to 100 MB",
@@ -537,6 +561,23 @@ it.each(CASES)("%s is refused in the same words at every door", async (_, make, 
   }
 });
 
+describe("the first times and the last are none of this", () => {
+  const EARLY = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z"];
+  const LATE = ["9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999999999Z"];
+  const asked = LISTS.flatMap((list) =>
+    [...EARLY, ...LATE].flatMap((since) => [false, true].map((descending) => ({ list, since, descending }))),
+  );
+
+  it.each(asked)("$list.name since $since, descending: $descending", async ({ list, since, descending }) => {
+    for (const door of DOORS) {
+      const made = asAda(list, { since, descending });
+      if (!door.takes(made)) continue;
+      const { code, http, text } = await door.call(backstay.url, made);
+      expect({ code, http }, `${door.name} ${text}`).toEqual({ code: "", http: 200 });
+    }
+  });
+});
+
 describe("the table", () => {
   it("has a door for every case, and all doors for what all can carry", () => {
     const reached = new Map(CASES.map(([name, make]) => [name, DOORS.filter((door) => door.takes(make())).length]));
@@ -555,6 +596,11 @@ it("the log of all this has no stack: none of it was a surprise", () => {
 function tampered(token: string): string {
   const at = token.length - 10;
   return token.slice(0, at) + (token[at] === "A" ? "B" : "A") + token.slice(at + 1);
+}
+
+/** A request for what is newer than a time that JSON cannot write. */
+function sinceSeconds({ input }: DescMethodUnary, seconds: bigint): Uint8Array {
+  return toBinary(input, create(input, { since: { seconds } } as MessageInitShape<typeof input>));
 }
 
 let inflated: Buffer | undefined;

@@ -47,7 +47,7 @@ export function listAccounts(ctx: Pick<Ctx, "db">, page: AccountPage): Promise<P
       ? sql`true`
       : sql`(${key}, a.id) ${page.descending ? sql`<` : sql`>`} (${after.place}::${type}, ${after.id}::uuid)`;
   const reader = page.withoutBlockedBy;
-  const shown = reader === undefined ? sql`true` : sql`${isBlocked(sql`${reader}::uuid`, sql`a.id`)} is not true`;
+  const shown = reader === undefined ? sql`true` : sql`not ${isBlocked(sql`${reader}::uuid`, sql`a.id`)}`;
   return runSql<PlacedAccount>(
     ctx,
     sql`select ${columns}, ${place} as place

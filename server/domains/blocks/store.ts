@@ -12,11 +12,14 @@ export interface BlockedRow {
 /**
  * A condition in a larger statement: whether `by` has blocked `whom`. Every path that joins two people asks it: what one does
  * towards somebody who has blocked him is done for himself alone, and lists leave out whom their reader has blocked.
+ *
+ * It is one step in the index for each row that is asked about, and true or false: as a bare `exists`, the planner might make a join
+ * of it, which reads all whom one has blocked, or sorts a whole list for a page of it.
  */
 export function isBlocked(by: SQL, whom: SQL): SQL {
   // By their own names, a caller's `account_id` would be taken for the one of this table.
-  return sql`exists (select 1 from (select account_id as blocker, peer_id as blocked from ${blocks}) block
-    where blocker = ${by} and blocked = ${whom})`;
+  return sql`(select exists (select 1 from (select account_id as blocker, peer_id as blocked from ${blocks}) block
+    where blocker = ${by} and blocked = ${whom}))`;
 }
 
 /** A piece of a larger statement: where it is told what an account does, which is not heard there while `hides` holds. */

@@ -36,7 +36,10 @@ function gatheringOf(database: Database): Gathering<store.NewConnection, store.P
   return made;
 }
 
-async function putTogether(database: Database, connections: readonly store.NewConnection[]): Promise<store.Put[]> {
+async function putTogether(
+  database: Database,
+  connections: readonly store.NewConnection[],
+): Promise<(store.Put | undefined)[]> {
   const rows = await putConnections(
     { db: database },
     {
@@ -50,5 +53,5 @@ async function putTogether(database: Database, connections: readonly store.NewCo
     },
   );
   const byId = new Map(rows.map(({ id, ...put }) => [id, put]));
-  return connections.map(({ id }) => byId.get(id)!);
+  return connections.map(({ id }) => byId.get(id));
 }

@@ -37,6 +37,9 @@ export const connections = backstay.table(
     index("connections_withheld").on(t.peerId).where(sql`reference_id is null`),
     check("connections_type", sql`${t.type} ~ '^[a-z][a-z0-9_]{0,31}$'`),
     check("connections_of_two", sql`${t.accountId} <> ${t.peerId}`),
-    check("connections_properties_size", sql`octet_length(${t.properties}::text) <= 8192`),
+    check(
+      "connections_properties_size",
+      sql`octet_length(${t.properties}::text) + coalesce(octet_length(${t.peerProperties}::text), 0) <= 16384`,
+    ),
   ],
 );

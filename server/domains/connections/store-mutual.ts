@@ -27,11 +27,11 @@ export const listMutual = statement<MutualPage, { accountId: string | null }>(
       select mine.peer_id from ${connections} mine
       where mine.account_id = ${p.accountId}::uuid and mine.type = ${p.type}::text
         and mine.peer_id > coalesce(${p.after}::uuid, '00000000-0000-0000-0000-000000000000')
-        and not (select ${isBlocked(sql`${p.accountId}::uuid`, sql`${p.peerId}::uuid`)})
+        and not ${isBlocked(sql`${p.accountId}::uuid`, sql`${p.peerId}::uuid`)}
         and (select exists (
           select 1 from ${connections} theirs
           where theirs.account_id = ${p.peerId}::uuid and theirs.type = ${p.type}::text and theirs.peer_id = mine.peer_id))
-        and not (select ${isBlocked(sql`${p.accountId}::uuid`, sql`mine.peer_id`)})
+        and not ${isBlocked(sql`${p.accountId}::uuid`, sql`mine.peer_id`)}
       order by mine.peer_id limit ${p.limit}::int
     ) found on true
     order by found.peer_id`,

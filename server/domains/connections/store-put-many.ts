@@ -20,13 +20,19 @@ export interface NewConnections {
   times: string[];
 }
 
-/** Makes or replaces them, each as `putConnection` does, and answers what became of each by its id. */
+/**
+ * Makes or replaces them, each as `putConnection` does, and answers what became of each by its id. It leaves out whom it would have to
+ * wait for because his account is being deleted, or changed: the others are not to wait for him, while they hold the peer's counters.
+ */
 export const putConnections = statement<NewConnections, Put & { id: string }>(
-  (p) => sql`with given as (
-      select g.*, peer.id as peer_id, coalesce(${isBlocked(sql`peer.id`, sql`g.account_id`)}, false) as hides
+  (p) => sql`with free as (
+      select id from ${accounts} where id = any(${p.accountIds}::uuid[]) for key share skip locked
+    ), given as (
+      select g.*, peer.id as peer_id, ${isBlocked(sql`peer.id`, sql`g.account_id`)} as hides
       from unnest(${p.accountIds}::uuid[], ${p.types}::text[], ${p.ids}::uuid[], ${p.eventIds}::uuid[],
           ${p.properties}::text[], ${p.times}::text[]) as g (account_id, type, id, event_id, properties, at)
         left join ${accounts} peer on peer.id = ${p.peerId}::uuid
+      where g.account_id in (select id from free)
     ), made as (
       insert into ${connections} as c
         (account_id, type, peer_id, id, reference_id, properties, created_at, updated_at)

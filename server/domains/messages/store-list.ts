@@ -7,8 +7,9 @@ import {
   type Statement,
   statement,
 } from "../../platform/db/index.js";
+import { isBlocked } from "../blocks/index.js";
 import { messages } from "./schema.js";
-import { columns, isShown, type MessageRow } from "./store-row.js";
+import { columns, type MessageRow } from "./store-row.js";
 
 /** The columns that lists of received messages are filtered by. */
 export const COLUMNS: Columns<MessageRow> = {
@@ -45,7 +46,7 @@ function page({ bySender, descending }: Shape, p: Parameters<MessagePage>, where
     : sql`mtime > coalesce(${p.after}::bigint, 0)`;
   return sql`select ${columns} from ${messages}
     where recipient_id = ${recipientId} ${onlySender} and mtime > coalesce(${p.since}::bigint, 0)
-      and ${beyond} and ${where} and ${isShown(recipientId, senderId)}
+      and ${beyond} and ${where} and not ${isBlocked(recipientId, senderId)}
     order by mtime ${descending ? sql`desc` : sql`asc`} limit ${p.limit}::int`;
 }
 

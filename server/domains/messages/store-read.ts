@@ -1,8 +1,9 @@
 import { type SQL, sql } from "drizzle-orm";
 import { type Parameters, statement } from "../../platform/db/index.js";
+import { isBlocked } from "../blocks/index.js";
 import { increment } from "../counters/index.js";
 import { messages } from "./schema.js";
-import { columns, heldRecipient, isShown, type MessageRow } from "./store-row.js";
+import { columns, heldRecipient, type MessageRow } from "./store-row.js";
 
 // Who locks several messages takes the account first, then them in the order of their arrival, and the counters after them: nobody
 // waits in a ring.
@@ -38,7 +39,7 @@ export interface UnreadPage {
 /** What the statements below look for; nothing of a sender who is blocked. */
 function isUnread(p: Pick<Parameters<UnreadPage>, "recipientId">): SQL {
   const recipientId = sql`${p.recipientId}::uuid`;
-  return sql`recipient_id = ${recipientId} and read_at is null and ${isShown(recipientId, sql`sender_id`)}`;
+  return sql`recipient_id = ${recipientId} and read_at is null and not ${isBlocked(recipientId, sql`sender_id`)}`;
 }
 
 /** A page of unread messages in the order of their arrival. */

@@ -1,6 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
 import { existingAccount } from "../accounts/index.js";
-import { isBlocked } from "../blocks/index.js";
 
 export interface MessageRow {
   id: string;
@@ -20,12 +19,4 @@ export const columns = sql`id, sender_id, recipient_id, mtime, text, created_at,
  */
 export function heldRecipient(recipientId: SQL): SQL {
   return sql`${existingAccount(recipientId)} for key share`;
-}
-
-/**
- * Whether a recipient's lists show what a sender has sent. Each row is asked on its way (`is not true`): a join, which `not` would
- * become, goes through all whom the recipient has blocked for each, or sorts a whole inbox for a page of it.
- */
-export function isShown(recipientId: SQL, senderId: SQL): SQL {
-  return sql`${isBlocked(recipientId, senderId)} is not true`;
 }

@@ -94,6 +94,22 @@ it("one of them who puts twice has what he said last", async () => {
   expect(await audit(database())).toEqual([]);
 });
 
+it("nobody waits for one of them whose account is held by somebody", async () => {
+  const [held, ...others] = people as [Person, ...Person[]];
+  const sql = database();
+  let late: Promise<unknown> | undefined;
+  await sql.begin(async (tx) => {
+    await tx`select 1 from backstay.accounts where id = ${held.id} for update`;
+    const asked = await allAtOnce(() => people.map((one) => like(one)));
+    late = asked[0]!;
+    late.catch(() => {});
+    // The lock ends with the transaction: whoever waited for it would not be answered here.
+    await Promise.all(asked.slice(1));
+  });
+  await late;
+  expect(await countersOf(sql, ada.id)).toEqual({ like1: 2 + 1 + others.length });
+});
+
 it("one of them whose account goes meanwhile fails alone", async () => {
   const [gone, ...others] = people as [Person, ...Person[]];
   const asked = await allAtOnce(

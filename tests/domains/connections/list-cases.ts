@@ -129,6 +129,24 @@ export function describeList(side: Side): ListHouse {
       expect(await names({ since: second(7) })).toEqual(["in time"]);
       expect(await names({ since: second(4) })).toEqual(["behind", "in time"]);
     });
+
+    it("may be any time there is, from the first to the last", async () => {
+      const [peerId] = await house.put(named("a", { at: second(1) }), named("b", { at: second(2) }));
+      for (const descending of DIRECTIONS) {
+        for (const since of ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00Z"]) {
+          expect(await names({ since, descending })).toEqual(descending ? ["b", "a"] : ["a", "b"]);
+          expect(await names({ since, descending, peerId, type: "like" })).toEqual(["a"]);
+        }
+        for (const since of [
+          "9999-12-31T23:59:59.998Z",
+          "9999-12-31T23:59:59.999Z",
+          "9999-12-31T23:59:59.999999999Z",
+        ]) {
+          expect(await house.page({ since, descending })).toEqual({});
+          expect(await house.page({ since, descending, peerId, details: true })).toEqual({});
+        }
+      }
+    });
   });
 
   describe("a filter", () => {

@@ -195,7 +195,7 @@ describe("refused is", () => {
     expect(await curlRefused(backstay, PATH, { deltas }, ada.token)).toEqual({
       code: "invalid_argument",
       reason: "INVALID_FIELD",
-      fields: ["deltas"],
+      fields: ['deltas["ping"]'],
     });
     expect(await shown(ada)).toEqual(NOTHING);
   });

@@ -19,7 +19,7 @@ CREATE TABLE "backstay"."connections" (
 	CONSTRAINT "connections_account_id_type_peer_id_pk" PRIMARY KEY("account_id","type","peer_id"),
 	CONSTRAINT "connections_type" CHECK ("backstay"."connections"."type" ~ '^[a-z][a-z0-9_]{0,31}$'),
 	CONSTRAINT "connections_of_two" CHECK ("backstay"."connections"."account_id" <> "backstay"."connections"."peer_id"),
-	CONSTRAINT "connections_properties_size" CHECK (octet_length("backstay"."connections"."properties"::text) <= 8192)
+	CONSTRAINT "connections_properties_size" CHECK (octet_length("backstay"."connections"."properties"::text) + coalesce(octet_length("backstay"."connections"."peer_properties"::text), 0) <= 16384)
 );
 --> statement-breakpoint
 CREATE TABLE "backstay"."history" (
@@ -53,7 +53,6 @@ ALTER TABLE "backstay"."blocks" ADD CONSTRAINT "blocks_account_id_accounts_id_fk
 ALTER TABLE "backstay"."blocks" ADD CONSTRAINT "blocks_peer_id_accounts_id_fk" FOREIGN KEY ("peer_id") REFERENCES "backstay"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "backstay"."history" ADD CONSTRAINT "history_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "backstay"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "backstay"."withheld_counts" ADD CONSTRAINT "withheld_counts_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "backstay"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "backstay"."withheld_counts" ADD CONSTRAINT "withheld_counts_viewer_id_accounts_id_fk" FOREIGN KEY ("viewer_id") REFERENCES "backstay"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "backstay"."withheld_messages" ADD CONSTRAINT "withheld_messages_sender_id_accounts_id_fk" FOREIGN KEY ("sender_id") REFERENCES "backstay"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "backstay"."withheld_messages" ADD CONSTRAINT "withheld_messages_recipient_id_accounts_id_fk" FOREIGN KEY ("recipient_id") REFERENCES "backstay"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "blocks_created_at" ON "backstay"."blocks" USING btree ("account_id","created_at","peer_id");--> statement-breakpoint
