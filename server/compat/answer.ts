@@ -15,13 +15,14 @@ const PARAMETERS: readonly [field: RegExp, parameter: string][] = [
   [/^recipientId(?=:)/, "id"],
   [/^(connection\.)?peerId(?=:)/, "id"],
   [/^accountId(?=:)/, "id"],
-  [/^(deltas|counters)(\["\w*"\])?(?=:)/, "counter"],
+  [/^(deltas|counters)(?=:)/, "counter"],
   [/^senderId(?=:)/, "sender"],
   [/^text(?=:)/, "msg"],
   [/^new(?=:)/, "secret"],
   [/^afterCursor(?=:)/, "cursor"],
   [/^(account|connection)\.(?=\w+:)/, ""],
   [/\bcolumn roles\b/, "column type"],
+  [/^(?:deltas|counters)\["(.*?)"\](?=:)/, "$1"],
 ];
 
 /** Answers 200 with JSON. */

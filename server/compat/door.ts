@@ -108,19 +108,18 @@ export function createCompatDoor(
   };
 
   const run = async (call: Call, { spelling }: CompatRule, given: Given): Promise<unknown> => {
-    const others = spelling.besides?.methods(given) ?? [];
-    const askOther = others.length === 0 ? undefined : await admitOthers(call, others);
-    const reply = spelling.reply(await askOwn(call, spelling, given), given);
-    return askOther === undefined ? reply : { ...(reply as object), ...(await spelling.besides!.run(given, askOther)) };
+    const instead = spelling.instead?.(given);
+    if (instead === undefined) return spelling.reply(await askOwn(call, spelling, given), given);
+    if (call.idempotencyKey !== undefined) throw cannotBeOnce();
+    return instead.run(await admitOthers(call, instead.methods));
   };
 
-  /** What the path's own RPC answers; nothing where it is not asked. */
+  /** What the path's own RPC answers. */
   const askOwn = async (call: Call, spelling: CompatRule["spelling"], given: Given): Promise<Message> => {
     const { input, output } = call.method;
     const ask = async (request: object, aside: boolean) =>
       pipeline.invoke(call, create(input, request as Record<string, unknown>), aside);
     const request = spelling.ask(given);
-    if (request === undefined) return create(output);
     if (spelling.rows === undefined) return ask(request, false);
     const skipped = await skipRows((before) => ask(before, true), request, spelling.rows, given);
     if ("request" in skipped) return ask(skipped.request, false);
@@ -225,6 +224,12 @@ async function bodyParameters(req: Request, body: Buffer, spelling: CompatRule["
 /** Whether a page that is not of this server sent the request. */
 function isElsewhere(req: Request): boolean {
   return isForeign(req as CallRequest, () => false);
+}
+
+function cannotBeOnce(): DomainError {
+  const message =
+    "The header idempotency-key cannot be used for what is done in several steps: a repeat would do more.";
+  return new DomainError("INVALID_HEADER", message);
 }
 
 function refuseSecretsInUrl(query: Parameters, { secrets }: CompatRule["spelling"], options: CompatOptions): void {

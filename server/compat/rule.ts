@@ -18,8 +18,8 @@ export interface CompatRule {
 
 /** How a path speaks. */
 export interface Spelling<I extends DescMessage, O extends DescMessage> {
-  /** The RPC's request; undefined when only something `besides` is asked for. Throws DomainError for parameters that make none. */
-  ask(given: Given): MessageInitShape<I> | undefined;
+  /** The RPC's request. Throws DomainError for parameters that make none. */
+  ask(given: Given): MessageInitShape<I>;
   /** What the path answers, as JSON. */
   reply(answer: MessageShape<O>, given: Given): unknown;
   /** Parameters that do not belong into a URL. */
@@ -34,15 +34,16 @@ export interface Spelling<I extends DescMessage, O extends DescMessage> {
   readonly rows?: string;
   /** Parameters that are any JSON value where a JSON body gives them, and text elsewhere. */
   readonly free?: readonly string[];
-  readonly besides?: Besides;
+  /** What is done in the place of the RPC, for parameters that it has no words for. Throws DomainError. */
+  readonly instead?: (given: Given) => Instead | undefined;
 }
 
-/** What a path does by other RPCs, after its own. */
-export interface Besides {
-  /** What this request needs of them: before anything is done, its caller must have the right to each. Throws DomainError. */
-  methods(given: Given): readonly DescMethodUnary[];
-  /** Does it, and answers the columns that the reply has besides; called only when there are such methods. */
-  run(given: Given, ask: Ask): Promise<object>;
+/** What a path does by other RPCs. It is done in several steps, each of which stays done. */
+export interface Instead {
+  /** What it calls: before anything is done, the caller must have the right to each. */
+  readonly methods: readonly DescMethodUnary[];
+  /** Does it, and answers what the path answers. */
+  run(ask: Ask): Promise<unknown>;
 }
 
 /** Calls an RPC as the caller of the path. */

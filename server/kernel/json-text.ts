@@ -1,4 +1,4 @@
-import { DomainError } from "./errors.js";
+import { fieldError } from "./field-error.js";
 
 /** Readers of binary messages stop at 100 levels, and count two or three for each of JSON's. */
 const MOST_LEVELS = 32;
@@ -20,8 +20,8 @@ export function hasEscapedHalf(json: string): boolean {
 
 /** Throws NUL_IN_TEXT, INVALID_UTF8 for JSON with text that the database does not take. */
 export function checkText(json: string, field: string): void {
-  if (hasEscapedNul(json)) throw new DomainError("NUL_IN_TEXT", undefined, { field });
-  if (hasEscapedHalf(json)) throw new DomainError("INVALID_UTF8", undefined, { field });
+  if (hasEscapedNul(json)) throw fieldError("NUL_IN_TEXT", field);
+  if (hasEscapedHalf(json)) throw fieldError("INVALID_UTF8", field);
 }
 
 /** Throws INVALID_FIELD for JSON of more than `most` levels, or than every reader can take; the outermost object is the first. */
@@ -30,7 +30,7 @@ export function checkDepth(json: string, field: string, most = MOST_LEVELS): voi
   for (const [token] of json.matchAll(TOKEN)) {
     if (token === "{" || token === "[") level++;
     else if (token === "}" || token === "]") level--;
-    if (level > most) throw new DomainError("INVALID_FIELD", `at most ${most} levels deep`, { field });
+    if (level > most) throw fieldError("INVALID_FIELD", field, `at most ${most} levels deep`);
   }
 }
 

@@ -2,7 +2,10 @@ import { type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc, type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { DomainError, type FieldViolation } from "../kernel/errors.js";
+import { fieldError } from "../kernel/field-error.js";
 import { hasEscapedNul } from "../kernel/json-text.js";
+
+const MOST_OF_KEY = 64;
 
 const patterns = new Map<string, RegExp>();
 
@@ -25,7 +28,7 @@ const validator = createValidator({ regexMatch });
  */
 export function checkShape(schema: DescMessage, message: Message): void {
   const fault = findFault(schema, message as unknown as Record<string, unknown>);
-  if (fault !== undefined) throw new DomainError(fault.reason, undefined, { field: fault.field });
+  if (fault !== undefined) throw fieldError(fault.reason, fault.field);
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw result.error;
@@ -43,9 +46,16 @@ function toFieldViolation(violation: Violation): FieldViolation {
   let field = "";
   for (const step of violation.field) {
     if (step.kind === "list_sub") field += `[${step.index}]`;
+    else if (step.kind === "map_sub") field += `[${keyText(step.key)}]`;
     else if (step.kind === "field") field += `${field && "."}${step.jsonName}`;
   }
   return { field, description: violation.message };
+}
+
+/** A map's key as a path shows it. One that is too long for its map is not repeated whole: answers have bounds as well. */
+function keyText(key: unknown): string {
+  if (typeof key !== "string") return String(key);
+  return JSON.stringify(key.length > MOST_OF_KEY ? `${key.slice(0, MOST_OF_KEY)}…` : key);
 }
 
 interface Fault {

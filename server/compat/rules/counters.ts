@@ -29,13 +29,20 @@ function valuesOf(given: Given): Record<string, bigint> {
   return Object.fromEntries(names.map((name) => [name, given.integer(name)]));
 }
 
-/** How many messages a request marks read; undefined when it does not speak of the caller's own. Throws INVALID_FIELD. */
-function toRead(given: Given): number | undefined {
-  if (!given.isOwn("id") || !given.has(READ)) return undefined;
+/** How many messages a request marks read. Throws INVALID_FIELD. */
+function toRead(given: Given): number {
   const count = given.integer(READ);
+  if (given.columns.some((name) => name !== "id" && name !== READ)) {
+    throw refused(`${READ} stands alone: messages are marked in several steps, counters raised in one.`);
+  }
   if (count >= 1n && count <= MOST_READ) return Number(count);
-  const message = `The parameter ${READ} must be from 1 to ${MOST_READ}: as many messages are marked read, the oldest first.`;
-  throw new DomainError("INVALID_FIELD", message, { field: READ });
+  throw refused(
+    `The parameter ${READ} must be from 1 to ${MOST_READ}: as many messages are marked read, the oldest first.`,
+  );
+}
+
+function refused(message: string): DomainError {
+  return new DomainError("INVALID_FIELD", message, { field: READ });
 }
 
 /** Marks the oldest messages that are unread, as many as there are at most. */
@@ -67,24 +74,21 @@ export const counterRules: readonly CompatRule[] = [
   compatRule("/counter/incr", CounterService.method.incrementCounters, {
     ask: (given) => {
       const deltas = valuesOf(given);
-      const reads = toRead(given) !== undefined;
-      if (reads) delete deltas[READ];
-      if (Object.keys(deltas).length === 0) {
-        if (reads) return undefined;
-        throw new DomainError("INVALID_FIELD", "Give a counter to raise, such as ping.");
-      }
-      return { accountId: given.text("id"), deltas };
+      if (Object.keys(deltas).length > 0) return { accountId: given.text("id"), deltas };
+      throw new DomainError("INVALID_FIELD", "Give a counter to raise, such as ping.");
     },
     reply: ({ counters }, given) => counterRecord(ownerOf(given), counters),
-    // After the counters, which may be refused: then no message is marked either.
-    besides: {
-      methods: (given) =>
-        toRead(given) === undefined ? [] : [MessageService.method.listUnread, CounterService.method.getCounters],
-      async run(given, ask) {
-        await markRead(toRead(given)!, ask);
-        const { counters } = await ask(CounterService.method.getCounters, {});
-        return { [READ]: Number(counters[READ]) };
-      },
+    instead: (given) => {
+      if (!given.isOwn("id") || !given.has(READ)) return undefined;
+      const count = toRead(given);
+      return {
+        methods: [MessageService.method.listUnread, CounterService.method.getCounters],
+        async run(ask) {
+          await markRead(count, ask);
+          const { counters } = await ask(CounterService.method.getCounters, {});
+          return counterRecord(given.callerId, { [READ]: counters[READ]! });
+        },
+      };
     },
   }),
 ];

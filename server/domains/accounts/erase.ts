@@ -1,9 +1,7 @@
 import type { EraseCtx, JobCtx } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
+import { erasing } from "../../kernel/erasing.js";
 import { FinalError } from "../../kernel/final-error.js";
-import { parseId } from "../../kernel/ids.js";
-import type { JsonObject } from "../../kernel/jobs.js";
-import { OWN_QUEUE } from "../../kernel/tidying.js";
 import { accountTopic, withheldTopic } from "../../platform/events/index.js";
 import * as store from "./store.js";
 
@@ -11,27 +9,11 @@ const NAME = "backstay.accounts.erase";
 
 /** Transactions that wrote something of the account while it was deleted are over by then, in milliseconds. */
 const AFTERWARDS = 60_000;
-const MOST_BACKOFF = 600_000;
 /** Nobody asks for it, and it is the server that tells of it. */
 const ITSELF: Caller = { kind: "operator", roles: ["admin"] };
 
-/**
- * Erases what the transaction that deleted an account could not: what NATS keeps of it, and what others were writing meanwhile.
- * It can be done any number of times, and is tried until it succeeds, for a month.
- */
-export const eraseJob = {
-  name: NAME,
-  queue: OWN_QUEUE,
-  maxAttempts: 4_500,
-  timeoutMs: undefined,
-  concurrency: undefined,
-  backoffMs: (attempt: number) => Math.min(1_000 * 2 ** Math.min(attempt, 20), MOST_BACKOFF),
-  check: async (args: JsonObject) => {
-    const isId = typeof args.accountId === "string" && parseId(args.accountId) === args.accountId;
-    return isId ? { args } : { issues: [{ path: "accountId", message: "must be the id of a deleted account" }] };
-  },
-  run: (args: JsonObject, ctx: JobCtx) => eraseRest(ctx, args.accountId as string),
-};
+/** Erases what the transaction that deleted an account could not: what NATS keeps of it, and what others were writing meanwhile. */
+export const eraseJob = erasing(NAME, eraseRest);
 
 /** Has the rest of an account erased: at once, and again when whoever was writing for it has ended. */
 export async function submitErase(ctx: EraseCtx, accountId: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Ctx } from "../../context.js";
-import { type Column, type Columns, runSql } from "../../platform/db/index.js";
+import { type Column, type Columns, exactly, runSql } from "../../platform/db/index.js";
 import { isBlocked } from "../blocks/index.js";
 import { accounts } from "./schema.js";
 import { type AccountRow, columns, login } from "./store.js";
@@ -62,12 +62,7 @@ export function listAccounts(ctx: Pick<Ctx, "db">, page: AccountPage): Promise<P
 function ordering({ holds, sql: column }: Column<AccountRow>): { key: SQL; place: SQL; type: SQL } {
   switch (holds) {
     case "time":
-      // The driver would cut a time to the millisecond.
-      return {
-        key: column,
-        place: sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
-        type: sql.raw("text::timestamptz"),
-      };
+      return { key: column, place: exactly(column), type: sql.raw("text::timestamptz") };
     case "id":
       return { key: column, place: sql`replace(${column}::text, '-', '')`, type: sql.raw("uuid") };
     default:

@@ -135,6 +135,15 @@ export const updateAccount = statement<Change, { id: string; lastWayIn: boolean;
     from held`,
 );
 
+/**
+ * Has the transaction's statements wait for a lock for a moment only, and then fail by LockTimeoutError: less than the second after
+ * which the database looks for rings of who wait for each other, and breaks one at whomever it likes. The moment is each time
+ * another one, so that of two who would give way to each other one goes on.
+ */
+export const waitBriefly = statement<object, never>(
+  () => sql`select set_config('lock_timeout', (200 + floor(300 * random()))::text, true)`,
+);
+
 /** Holds an account that is to be deleted: who would write a row that references it waits, and finds it gone. */
 export const lockAccount = statement<{ id: string }, { id: string }>(
   (p) => sql`select id from ${accounts} where id = ${p.id}::uuid for update`,

@@ -2,6 +2,7 @@ import type { Ctx, EraseCtx, JobCtx } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { tidying } from "../../kernel/tidying.js";
+import { type Db, retried } from "../../platform/db/index.js";
 import { type AccountRow, callerAccount, makeAnonymous, removeAccount, upgradeToLogin } from "../accounts/index.js";
 import { openSignIn, type SignedIn } from "./open-sign-in.js";
 import { findUnreachable, holdUnreachable } from "./store-anonymous.js";
@@ -49,11 +50,13 @@ export const forgetAnonymous = tidying<JobCtx>("backstay.auth.forget_anonymous",
 });
 
 async function forget(ctx: JobCtx, which: { id: string; before: Date; at: Date }): Promise<void> {
-  const effects: (() => void)[] = [];
-  await ctx.database.transaction(async (db) => {
+  const remove = async (db: Db) => {
+    const effects: (() => void)[] = [];
     const own = { db, caller: ITSELF, afterCommit: (effect: () => void) => void effects.push(effect) };
     const tx: EraseCtx = Object.assign(Object.create(ctx) as JobCtx, own);
     if ((await holdUnreachable(tx, which)).length > 0) await removeAccount(tx, which.id);
-  });
+    return effects;
+  };
+  const effects = await retried(() => ctx.database.transaction(remove));
   for (const effect of effects) effect();
 }

@@ -2,7 +2,7 @@ import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
-import { ConstraintError, readPage } from "../../platform/db/index.js";
+import { ConstraintError, readPage, retried } from "../../platform/db/index.js";
 import * as store from "./store.js";
 
 /** One account, and the id of another as a request has it. */
@@ -17,7 +17,8 @@ export async function blockAccount(ctx: Ctx, input: BlockInput): Promise<void> {
   const peerId = input.peerId === "me" ? accountId : parseId(input.peerId);
   if (peerId === accountId) throw new DomainError("CONNECTION_TO_SELF", undefined, { field: "peerId" });
   if (peerId === undefined) throw noPeer();
-  await store.insertBlock(ctx, { accountId, peerId, at: ctx.clock.now() }).catch((error) => {
+  const block = { accountId, peerId, at: ctx.clock.now() };
+  await retried(() => store.insertBlock(ctx, block)).catch((error) => {
     if (error instanceof ConstraintError && error.kind === "foreign_key") throw noPeer();
     throw error;
   });
@@ -27,7 +28,7 @@ export async function blockAccount(ctx: Ctx, input: BlockInput): Promise<void> {
 export async function unblockAccount(ctx: Ctx, { accountId, peerId: text }: BlockInput): Promise<void> {
   const peerId = parseId(text);
   // An id that can name nobody is not blocked.
-  if (peerId !== undefined) await store.deleteBlock(ctx, { accountId, peerId });
+  if (peerId !== undefined) await retried(() => store.deleteBlock(ctx, { accountId, peerId }));
 }
 
 export interface ListBlockedInput {
@@ -49,13 +50,11 @@ export async function listBlocked(
   { accountId, pageSize, pageToken }: ListBlockedInput,
 ): Promise<BlockedList> {
   const query = { list: "blocks", accountId };
-  const [at, afterId] = (decodePageToken(ctx.key, query, pageToken) ?? []) as [number?, string?];
-  const afterAt = at === undefined ? undefined : new Date(at);
-  const { rows, next } = await readPage<store.BlockedRow>(pageSize || DEFAULT_PAGE, [], (_, limit) =>
-    store.listBlocked(ctx, { accountId, afterAt, afterId, limit }),
+  const [afterPlace, afterId] = (decodePageToken(ctx.key, query, pageToken) ?? []) as [string?, string?];
+  const { rows, next } = await readPage<store.ListedBlock>(pageSize || DEFAULT_PAGE, [], (_, limit) =>
+    store.listBlocked(ctx, { accountId, afterPlace, afterId, limit }),
   );
-  const nextPageToken =
-    next === undefined ? "" : encodePageToken(ctx.key, query, [next.createdAt.getTime(), next.peerId]);
+  const nextPageToken = next === undefined ? "" : encodePageToken(ctx.key, query, [next.place, next.peerId]);
   return { blocks: rows, nextPageToken };
 }
 

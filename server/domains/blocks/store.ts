@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import { statement } from "../../platform/db/index.js";
+import { exactly, statement } from "../../platform/db/index.js";
 import { withheldTopic } from "../../platform/events/index.js";
 import { blocks } from "./schema.js";
 
@@ -7,6 +7,11 @@ import { blocks } from "./schema.js";
 export interface BlockedRow {
   peerId: string;
   createdAt: Date;
+}
+
+/** The same with that time to the microsecond: where it stands in the list. */
+export interface ListedBlock extends BlockedRow {
+  place: string;
 }
 
 /**
@@ -42,16 +47,16 @@ export const deleteBlock = statement<{ accountId: string; peerId: string }, neve
 
 export interface BlockedPage {
   accountId: string;
-  /** The time and the id of the last one of the page before. */
-  afterAt: Date | undefined;
+  /** The place and the id of the last one of the page before. */
+  afterPlace: string | undefined;
   afterId: string | undefined;
   limit: number;
 }
 
 /** A page of whom an account has blocked: who was blocked first comes first. */
-export const listBlocked = statement<BlockedPage, BlockedRow>(
-  (p) => sql`select peer_id, created_at from ${blocks}
+export const listBlocked = statement<BlockedPage, ListedBlock>(
+  (p) => sql`select peer_id, created_at, ${exactly(sql`created_at`)} as place from ${blocks}
     where account_id = ${p.accountId}::uuid and (created_at, peer_id) >
-      (coalesce(${p.afterAt}::timestamptz, '-infinity'), coalesce(${p.afterId}::uuid, '00000000-0000-0000-0000-000000000000'))
+      (coalesce(${p.afterPlace}::text::timestamptz, '-infinity'), coalesce(${p.afterId}::uuid, '00000000-0000-0000-0000-000000000000'))
     order by created_at, peer_id limit ${p.limit}::int`,
 );

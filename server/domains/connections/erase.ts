@@ -1,29 +1,27 @@
 import type { EraseCtx } from "../../context.js";
-import { countersOfAllMoved, holdCounters } from "../counters/index.js";
+import { countersOfAllMoved, endCounting } from "../counters/index.js";
+import { eraseFound } from "./erase-found.js";
 import { submitErase } from "./jobs.js";
-import { eraseBatch } from "./store-erase.js";
+import { BATCH, findSome } from "./store-erase.js";
 
-/** Connections, more or less, that are erased together with an account; a job erases the others. */
-const TOGETHER = 10_000;
-
-/** Erases what an account has made and received, with what that was counted by; nobody is told, as nobody is there. */
+/**
+ * Erases what an account has made and received, with what that was counted by; nobody is told, as nobody is there.
+ *
+ * Where that is much a job does it: a transaction that went through others' counters batch by batch would meet another one that does
+ * the same in another order.
+ */
 export async function eraseConnections(ctx: EraseCtx, accountId: string): Promise<void> {
-  let others = await eraseSome(ctx, accountId, TOGETHER);
-  if (others.length < TOGETHER) {
-    // Whoever was connecting to it holds one of its counters until that is seen here; and after this nobody can take one.
-    await holdCounters(ctx, { accountId });
-    others = others.concat(await eraseSome(ctx, accountId, TOGETHER));
-  }
-  countersOfAllMoved(ctx, others);
-  if (others.length >= TOGETHER) await submitErase(ctx, accountId);
+  const before = await eraseFew(ctx, accountId);
+  // Whoever was connecting to it holds one of its counters until that is seen here; and after this nobody can take one.
+  await endCounting(ctx, accountId);
+  const since = before && (await eraseFew(ctx, accountId));
+  if (since === undefined) await submitErase(ctx, accountId);
+  countersOfAllMoved(ctx, [...(before ?? []), ...(since ?? [])]);
 }
 
-/** Erases until nothing is left, or more than `most` are gone; answers the other account of each. */
-async function eraseSome(ctx: EraseCtx, accountId: string, most: number): Promise<string[]> {
-  const others: string[] = [];
-  for (;;) {
-    const rows = await eraseBatch(ctx, { accountId });
-    for (const { otherId } of rows) others.push(otherId);
-    if (rows.length === 0 || others.length >= most) return others;
-  }
+/** Erases all that is seen, if it is no more than a batch; answers the other account of each. */
+async function eraseFew(ctx: EraseCtx, accountId: string): Promise<string[] | undefined> {
+  const found = await findSome(ctx, { accountId });
+  if (found.length === 0) return [];
+  return found.length < BATCH ? eraseFound(ctx, accountId, found) : undefined;
 }

@@ -1,6 +1,6 @@
 import type { ExportCtx } from "../../context.js";
 import { readAll } from "../../platform/db/index.js";
-import { listMade, listReceived } from "./store-export.js";
+import { type ExportedConnection, listMade, listReceived } from "./store-export.js";
 import type { ConnectionRow } from "./store-row.js";
 
 /** Every connection an account has made, by type. */
@@ -14,11 +14,11 @@ export function receivedConnections(ctx: ExportCtx, accountId: string): AsyncIte
 }
 
 function readSide(ctx: ExportCtx, accountId: string, list: typeof listMade): AsyncIterable<ConnectionRow> {
-  return readAll((last: ConnectionRow | undefined, limit) =>
+  return readAll((last: ExportedConnection | undefined, limit) =>
     list(ctx, {
       accountId,
       afterType: last?.type,
-      afterAt: last?.createdAt,
+      afterPlace: last?.place,
       afterPeer: last?.peerId,
       limit,
     }),

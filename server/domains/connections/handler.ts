@@ -1,4 +1,5 @@
 import { ConnectionService } from "#gen/backstay/connections/v1/connections_pb.js";
+import { fromTimestamp } from "../../kernel/timestamp.js";
 import { serve } from "../../manifest.js";
 import { callerAccount } from "../accounts/index.js";
 import { blockAccount, listBlocked, toBlocked, unblockAccount } from "../blocks/index.js";
@@ -7,7 +8,7 @@ import { listConnections, listReferences } from "./list.js";
 import { listMutual } from "./mutual.js";
 import { putConnection } from "./put.js";
 import { updateConnection } from "./update.js";
-import { fromTimestamp, toConnection } from "./wire.js";
+import { toConnection } from "./wire.js";
 
 export const connectionHandler = serve(ConnectionService, {
   async putConnection(request, ctx) {

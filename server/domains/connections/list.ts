@@ -8,6 +8,8 @@ import type { ConnectionRow } from "./store-row.js";
 
 const DEFAULT_PAGE = 50;
 const PROPERTY = "properties.";
+/** The last that times have, those of the database and of messages. */
+const LAST_YEAR = 9_999;
 
 export interface ListConnectionsInput {
   /** Empty is all. */
@@ -54,8 +56,12 @@ async function list(ctx: Ctx, side: store.Side, input: ListConnectionsInput): Pr
   const token = decodePageToken(ctx.key, query, input.pageToken) as [string, string, string] | undefined;
   const first = token && { place: token[0], peerId: token[1], type: token[2] };
   const peerId = input.peerId === "" ? undefined : parseId(input.peerId);
-  // An id that can name nobody has no connections.
-  if (input.peerId !== "" && peerId === undefined) return { connections: [], nextPageToken: "" };
+  // Our times are in milliseconds: what is later than one of them is not before the next.
+  const from = since && new Date(since.getTime() + 1);
+  // An id that can name nobody has no connections, and nothing is later than the last of all times.
+  const namesNobody = input.peerId !== "" && peerId === undefined;
+  const isPastAll = from !== undefined && from.getUTCFullYear() > LAST_YEAR;
+  if (namesNobody || isPastAll) return { connections: [], nextPageToken: "" };
 
   const shape = {
     side,
@@ -65,8 +71,6 @@ async function list(ctx: Ctx, side: store.Side, input: ListConnectionsInput): Pr
     descending,
   };
   const read = filters.length === 0 ? store.listAll(shape) : store.listMatching(shape, conditions.where);
-  // Our times are in milliseconds: what is later than one of them is not before the next.
-  const from = since && new Date(since.getTime() + 1);
   const { rows, next } = await readPage<store.ListedConnection>(
     input.pageSize || DEFAULT_PAGE,
     conditions.tests,

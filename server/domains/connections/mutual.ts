@@ -2,7 +2,6 @@ import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
-import { readPage } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
 import * as store from "./store-mutual.js";
 
@@ -29,11 +28,14 @@ export async function listMutual(ctx: Ctx, input: ListMutualInput): Promise<Mutu
   const query = { list: "mutual", accountId, peerId, type };
   const [after] = (decodePageToken(ctx.key, query, input.pageToken) ?? []) as [string?];
 
-  const { rows, next } = await readPage<string>(input.pageSize || DEFAULT_PAGE, [], async (_, limit) => {
-    const found = await store.listMutual(ctx, { accountId, peerId, type, after, limit });
-    if (found.length === 0) throw noPeer();
-    return found.map((row) => row.accountId).filter((id) => id !== null);
-  });
+  const size = input.pageSize || DEFAULT_PAGE;
+  const compared = await store.listMutual(ctx, { accountId, peerId, type, after, limit: size + 1 });
+  if (compared.length === 0) throw noPeer();
+  const shared = compared.filter(({ isMutual }) => isMutual).map((row) => row.accountId!);
+  const rows = shared.slice(0, size);
+  const last = compared.at(-1)!;
+  // Nothing that was looked at is looked at again, though it may be that none of it was mutual.
+  const next = shared.length > size ? rows.at(-1)! : last.isEnd ? last.accountId! : undefined;
   const nextPageToken = next === undefined ? "" : encodePageToken(ctx.key, query, [next]);
   return { accountIds: rows, nextPageToken };
 }

@@ -1,4 +1,5 @@
-import { DomainError } from "../../kernel/errors.js";
+import type { DomainError } from "../../kernel/errors.js";
+import { fieldError } from "../../kernel/field-error.js";
 import type { JsonObject } from "../../kernel/jobs.js";
 import { checkDepth, checkText, writtenBytes } from "../../kernel/json-text.js";
 
@@ -22,5 +23,5 @@ export function checkProperties(properties: JsonObject | undefined, field: strin
 
 /** What is told of properties that the database finds too large. */
 export function tooLarge(field: string): DomainError {
-  return new DomainError("INVALID_FIELD", "at most 4 KiB as JSON", { field });
+  return fieldError("INVALID_FIELD", field, "at most 4 KiB as JSON");
 }

@@ -39,7 +39,8 @@ export const connections = backstay.table(
     check("connections_of_two", sql`${t.accountId} <> ${t.peerId}`),
     check(
       "connections_properties_size",
-      sql`octet_length(${t.properties}::text) + coalesce(octet_length(${t.peerProperties}::text), 0) <= 16384`,
+      // Each by itself: what the peer still sees takes up no room of the owner's, who could tell that he is blocked.
+      sql`greatest(octet_length(${t.properties}::text), octet_length(${t.peerProperties}::text)) <= 16384`,
     ),
   ],
 );

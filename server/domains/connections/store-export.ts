@@ -1,25 +1,30 @@
 import { type SQL, sql } from "drizzle-orm";
-import { statement } from "../../platform/db/index.js";
+import { exactly, statement } from "../../platform/db/index.js";
 import { connections } from "./schema.js";
 import type { ConnectionRow } from "./store-row.js";
 
+/** A connection, and when it was made to the microsecond: where it stands in its side. */
+export interface ExportedConnection extends ConnectionRow {
+  place: string;
+}
+
 export interface ExportPage {
   accountId: string;
-  /** Type, time and peer of the last row of the page before. */
+  /** Type, place and peer of the last row of the page before. */
   afterType: string | undefined;
-  afterAt: Date | undefined;
+  afterPlace: string | undefined;
   afterPeer: string | undefined;
   limit: number;
 }
 
 /** A page of one side, in the order of its index. */
 const page = (side: { account: SQL; peer: SQL; properties: SQL; updatedAt: SQL; shown: SQL }) =>
-  statement<ExportPage, ConnectionRow>(
+  statement<ExportPage, ExportedConnection>(
     (p) => sql`select ${side.peer} as peer_id, type, ${side.properties} as properties, created_at,
-        ${side.updatedAt} as updated_at
+        ${side.updatedAt} as updated_at, ${exactly(sql`created_at`)} as place
       from ${connections}
       where ${side.account} = ${p.accountId}::uuid and ${side.shown} and (type, created_at, ${side.peer}) >
-        (coalesce(${p.afterType}::text, ''), coalesce(${p.afterAt}::timestamptz, '-infinity'),
+        (coalesce(${p.afterType}::text, ''), coalesce(${p.afterPlace}::text::timestamptz, '-infinity'),
           coalesce(${p.afterPeer}::uuid, '00000000-0000-0000-0000-000000000000'))
       order by type, created_at, ${side.peer} limit ${p.limit}::int`,
   );

@@ -2,6 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import {
   type Column,
   type Columns,
+  exactly,
   type Parameters,
   parametersOf,
   runSql,
@@ -85,7 +86,7 @@ export function propertyColumn(side: Side, key: string): Column<ListedConnection
   };
 }
 
-const PLACE = sql`to_char(found.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place`;
+const PLACE = sql`${exactly(sql`found.created_at`)} as place`;
 const TEXTS = sql`(select json_object_agg(key, value) from jsonb_each_text(found.properties)) as texts`;
 
 /** The first rows of each type, and of those the first: a million of one type do not stand before three of another. */

@@ -13,26 +13,47 @@ export interface MutualPage {
   limit: number;
 }
 
+/** One of the first account's connections that the page has looked at. */
+export interface Compared {
+  /** Null where there is none left to look at, and nothing else is answered. */
+  accountId: string | null;
+  /** Whether both have it, and the first has not blocked it. */
+  isMutual: boolean | null;
+  /** Whether it is the last that the page looks at, and there may be more. */
+  isEnd: boolean | null;
+}
+
+/** The most of the first account's connections that a page looks at. */
+const MOST = sql.raw("5000");
+
 /**
  * A page of the accounts that two have a connection to, by id, without whom the first has blocked; nobody, when that is the
- * second. No row when there is no such peer, one of null when they have none in common.
+ * second. It ends where it has looked at very many, with the last of them, mutual or not. No row when there is no such peer.
  *
  * It walks along the first one's connections and looks each up among the peer's, so it costs who asks as much as he has made.
  * Those that an account withholds from itself, having blocked the peer, are among them: by leaving them out the list would
  * tell that it has.
+ *
+ * The orders and the limits within leave the planner one index to walk along, that of the primary key, however little it knows.
  */
-export const listMutual = statement<MutualPage, { accountId: string | null }>(
-  (p) => sql`select found.peer_id as account_id
+export const listMutual = statement<MutualPage, Compared>(
+  (p) => sql`select found.peer_id as account_id, found.is_mutual, found.is_end
     from (${existingAccount(p.peerId)}) peer left join lateral (
-      select mine.peer_id from ${connections} mine
-      where mine.account_id = ${p.accountId}::uuid and mine.type = ${p.type}::text
-        and mine.peer_id > coalesce(${p.after}::uuid, '00000000-0000-0000-0000-000000000000')
-        and not ${isBlocked(sql`${p.accountId}::uuid`, sql`${p.peerId}::uuid`)}
-        and (select exists (
-          select 1 from ${connections} theirs
-          where theirs.account_id = ${p.peerId}::uuid and theirs.type = ${p.type}::text and theirs.peer_id = mine.peer_id))
-        and not ${isBlocked(sql`${p.accountId}::uuid`, sql`mine.peer_id`)}
-      order by mine.peer_id limit ${p.limit}::int
+      select * from (
+        select mine.peer_id, mine.place = ${MOST} as is_end, coalesce((
+            select theirs.peer_id = mine.peer_id from ${connections} theirs
+            where theirs.account_id = ${p.peerId}::uuid and theirs.type = ${p.type}::text and theirs.peer_id >= mine.peer_id
+            order by theirs.peer_id limit 1), false)
+          and not ${isBlocked(sql`${p.accountId}::uuid`, sql`mine.peer_id`)} as is_mutual
+        from (
+          select c.peer_id, row_number() over (order by c.peer_id) as place from ${connections} c
+          where c.account_id = ${p.accountId}::uuid and c.type = ${p.type}::text
+            and c.peer_id > coalesce(${p.after}::uuid, '00000000-0000-0000-0000-000000000000')
+            and not ${isBlocked(sql`${p.accountId}::uuid`, sql`${p.peerId}::uuid`)}
+          order by c.peer_id limit (select ${MOST})
+        ) mine order by mine.peer_id offset 0
+      ) looked where is_mutual or is_end
+      order by peer_id limit (select ${p.limit}::int)
     ) found on true
     order by found.peer_id`,
 );

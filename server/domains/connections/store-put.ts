@@ -70,7 +70,7 @@ export const replacing = sql`on conflict (account_id, type, peer_id) do update s
       then coalesce(c.peer_updated_at, c.updated_at) end`;
 
 /** What the peer is told, of a row of `put`. */
-export const toldType = sql`case when is_shown then 'connection.add' else 'connection.update' end`;
+export const toldType = sql`case when is_new or is_shown then 'connection.add' else 'connection.update' end`;
 export const toldData = connectionJson({
   peerId: sql`put.account_id`,
   type: sql`put.type`,

@@ -21,6 +21,9 @@ export interface ConnectionUpdate {
   ownEventId: string;
 }
 
+/** The most bytes that a view has: what the table takes. */
+const MOST = sql.raw("16384");
+
 /** The connection as the caller sees it now, unless it is not for him to change so; and whether anybody is told. */
 export interface UpdatedConnection extends ConnectionRow {
   refused: boolean;
@@ -34,7 +37,8 @@ export interface UpdatedConnection extends ConnectionRow {
  * Owner and peer have each a view of it, which are one while they are the same. The change is made in each view that it reaches:
  * while the peer has blocked the caller, in the caller's own. So views that came apart stay so, and neither ever shows what was
  * withheld from it, until the owner puts the connection anew. The state that an owner says of an invite is the one that he sees; his
- * peer may see another, which stays.
+ * peer may see another, which stays. So does a view of the peer's that has no room for the change: to refuse it would tell the owner
+ * that his peer sees more than he does himself.
  */
 export const updateConnection = statement<ConnectionUpdate, UpdatedConnection>((p) => {
   const caller = sql`${p.callerId}::uuid`;
@@ -79,7 +83,8 @@ export const updateConnection = statement<ConnectionUpdate, UpdatedConnection>((
       select account_id, type, peer_id, own, open,
         case when own or open then ${edited(sql`properties`)} else properties end as made,
         case when own or open then greatest(updated_at, ${p.at}::timestamptz) else updated_at end as made_at,
-        case when not own or open then ${edited(sql`seen`)} else seen end as seen,
+        case when not own or (open and octet_length(${edited(sql`seen`)}::text) <= ${MOST}) then ${edited(sql`seen`)} else seen end
+          as seen,
         case when not own or open then greatest(seen_at, ${p.at}::timestamptz) else seen_at end as seen_at,
         reference_id is not null as shown
       from decided where not refused

@@ -1,5 +1,6 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
+import { fieldError } from "../../kernel/field-error.js";
 import { parseId } from "../../kernel/ids.js";
 import type { JsonObject } from "../../kernel/jobs.js";
 import { ConstraintError, retried } from "../../platform/db/index.js";
@@ -86,7 +87,11 @@ function answerOf({ given, removed }: Change): string | undefined {
 
 function rethrowTooLarge(error: unknown): never {
   if (error instanceof ConstraintError && error.constraint === "connections_properties_size") {
-    throw new DomainError("INVALID_FIELD", "at most 8 KiB as JSON with those that stay", { field: FIELD });
+    throw fieldError(
+      "INVALID_FIELD",
+      FIELD,
+      "at most 16 KiB as JSON with those that stay, as the database writes them",
+    );
   }
   throw error;
 }

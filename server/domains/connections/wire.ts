@@ -1,5 +1,5 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
-import { type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ConnectionSchema, type Connection as WireConnection } from "#gen/backstay/connections/v1/connections_pb.js";
 import { toAccount } from "../accounts/index.js";
 import type { ConnectionRow } from "./store-row.js";
@@ -14,9 +14,4 @@ export function toConnection(row: ConnectionRow): WireConnection {
   wire.updateTime = timestampFromDate(row.updatedAt);
   if (row.account !== undefined) wire.account = toAccount({ account: row.account, whole: false });
   return wire;
-}
-
-/** A time in whole milliseconds; what is finer is left off. */
-export function fromTimestamp({ seconds, nanos }: Timestamp): Date {
-  return new Date(Number(seconds) * 1_000 + Math.floor(nanos / 1e6));
 }

@@ -5,7 +5,8 @@ import { counters, withheldCounts } from "./schema.js";
 /**
  * A piece of a larger statement: moves derived counters like `moveDerived`, where they are there, for somebody who goes. It waits
  * for the first slot and makes none: nothing is inserted that would wait for the row of an account, whose owner may be going
- * just as well and wait for this one.
+ * just as well and wait for this one. It moves what is there when the statement begins: the rows that are counted are to be locked
+ * before, as who writes such a row makes its counters by the same statement.
  */
 export function takeDerived(from: SQL): SQL {
   return sql`update ${counters} counter set value = counter.value + moved.amount
@@ -18,13 +19,17 @@ export function takeDerived(from: SQL): SQL {
     where counter.account_id = moved.account_id and counter.name = moved.name and counter.slot = 0`;
 }
 
-/** Holds all that counts for an account, or is counted of it in secret: who was moving any of that is done, and nobody begins. */
+/** Holds an account's counters, and what is counted of it for those it has blocked. */
 export const holdCounters = statement<{ accountId: string }, { held: bigint }>(
   (p) => sql`with held as (
       select 1 from ${counters} where account_id = ${p.accountId}::uuid order by name, slot for update
     ), withheld as (
-      select 1 from ${withheldCounts} where account_id = ${p.accountId}::uuid or viewer_id = ${p.accountId}::uuid
-      order by account_id, viewer_id, name for update
+      select 1 from ${withheldCounts} where account_id = ${p.accountId}::uuid order by viewer_id, name for update
     )
     select (select count(*) from held) + (select count(*) from withheld) as held`,
+);
+
+/** Erases what an account did to counters of those who have blocked it. */
+export const eraseWithheldBy = statement<{ accountId: string }, never>(
+  (p) => sql`delete from ${withheldCounts} where viewer_id = ${p.accountId}::uuid`,
 );

@@ -4,15 +4,23 @@ import { existingAccount } from "../accounts/index.js";
 import { counters, withheldCounts } from "./schema.js";
 import { type CounterRow, markerOf } from "./store-read.js";
 
-/** Whether a row's counter follows nothing: of those that do, connections' names end in 0 or 1, and no others' do. */
-const isFree = sql`(name !~ '[01]$' and name not in ('msg_count', 'msg_read'))`;
+export interface CounterPut {
+  accountId: string;
+  /** Those that are given, and their values as text. */
+  names: string[];
+  values: string[];
+  /** All that may be given. */
+  free: string[];
+}
 
 /**
- * Gives counters their values and makes the others that follow nothing 0, locking them all in the order of their names; what was
- * withheld of them is replaced too. Returns all of the account's counters; no row when there is no such account.
+ * Gives counters their values and makes the others that might have been given 0, locking them all in the order of their names; what
+ * was withheld of them is replaced too. Those that nobody declares now keep what they have. Returns all of the account's counters; no
+ * row when there is no such account.
  */
-export const putCounters = statement<{ accountId: string; names: string[]; values: string[] }, CounterRow>(
-  (p) => sql`with target as (${existingAccount(p.accountId)}),
+export const putCounters = statement<CounterPut, CounterRow>((p) => {
+  const isFree = sql`name = any(${p.free}::text[])`;
+  return sql`with target as (${existingAccount(p.accountId)}),
     given as (
       select name, value::bigint as value from unnest(${p.names}::text[], ${p.values}::text[]) as one (name, value)
     ), wanted as (
@@ -33,5 +41,5 @@ export const putCounters = statement<{ accountId: string; names: string[]; value
     select name, value, null from put
     union all
     select name, sum(value)::bigint, null from ${counters}
-    where account_id = (select id from target) and not ${isFree} group by name`,
-);
+    where account_id = (select id from target) and not ${isFree} group by name`;
+});

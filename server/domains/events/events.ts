@@ -1,4 +1,5 @@
 import type { Ports } from "../../context.js";
+import { toTimestampJson } from "../../kernel/timestamp.js";
 import { accountTopic } from "../../platform/events/index.js";
 import type { PlaceRow } from "./store-presence.js";
 
@@ -13,11 +14,8 @@ export function tellPresence(
 ): void {
   for (const { topic, accountId, since, data } of rows) {
     if (topic === accountTopic(accountId)) continue;
-    const presence = {
-      accountId,
-      since: since.toISOString().replace(".000Z", "Z"),
-      ...(data !== null && { data: JSON.parse(data) }),
-    };
+    const said = data !== null && { data: JSON.parse(data) };
+    const presence = { accountId, since: toTimestampJson(since), ...said };
     events.tell({
       topic,
       id: ids.next(),

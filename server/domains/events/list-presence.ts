@@ -31,8 +31,8 @@ export interface PresencePage {
 }
 
 /**
- * Who is in a topic, or who of some accounts is there at all. Of a topic those are left out whom the caller has blocked; of accounts
- * also those who have blocked him: they may be away as well.
+ * Who is in a topic, or who of some accounts is there at all. Those are left out whom the caller has blocked; of accounts also those
+ * who have blocked him, and may be away as well, unless they are in a topic, which would show them.
  */
 export async function listPresence(ctx: Ctx, input: ListPresenceInput): Promise<PresencePage> {
   if ((input.topic === "") === (input.accountIds.length === 0)) {

@@ -169,17 +169,24 @@ export const listTopic = statement<
     group by p.account_id order by p.account_id limit ${p.limit}::int`,
 );
 
-/** Who of some pairs of topic and account is there, by account id, but whom the reader has blocked, and who has blocked him. */
+/**
+ * Who of some pairs of topic and account is there, by account id, but whom the reader has blocked; and but who has blocked him, as
+ * long as that one is nowhere else: lists of topics show her to him, and he is not to find that this one does not.
+ */
 export const findPlaces = statement<
   Reader & { topics: string[]; accountIds: string[]; grace: number },
   Omit<PlaceRow, "topic">
 >((p) => {
   const readerId = sql`${p.readerId}::uuid`;
-  const accountId = sql`p.account_id`;
+  const accountId = sql`asked.account_id`;
+  const isElsewhere = sql`exists (
+    select 1 from ${presences} p left join ${nodes} n on n.id = p.node_id
+    where p.account_id = ${accountId} and p.topic <> asked.topic and ${isPresent(p.grace)})`;
   return sql`select p.account_id, min(p.since) as since, null as data
     from unnest(${p.topics}::text[], ${p.accountIds}::uuid[]) as asked (topic, account_id)
     join ${presences} p using (topic, account_id) left join ${nodes} n on n.id = p.node_id
-    where ${isPresent(p.grace)} and not ${isBlocked(readerId, accountId)} and not ${isBlocked(accountId, readerId)}
+    where ${isPresent(p.grace)} and not ${isBlocked(readerId, accountId)}
+      and (not ${isBlocked(accountId, readerId)} or ${isElsewhere})
     group by p.account_id order by p.account_id`;
 });
 

@@ -1,3 +1,4 @@
+import { toTimestampJson } from "../../kernel/timestamp.js";
 import type { Entry } from "./service.js";
 
 /** What `history.add` carries: the proto JSON of backstay.history.v1.HistoryEntry. */
@@ -6,6 +7,6 @@ export function entryAdded({ id, type, data, createdAt }: Entry): object {
     id,
     ...(type !== "" && { type }),
     ...(data !== null && { data: JSON.parse(data) }),
-    createTime: createdAt.toISOString().replace(".000Z", "Z"),
+    createTime: toTimestampJson(createdAt),
   };
 }

@@ -1,18 +1,18 @@
 import type { ExportCtx } from "../../context.js";
 import { readAll } from "../../platform/db/index.js";
 import type { Entry } from "./service.js";
-import { listEntries } from "./store-list.js";
+import { listEntries, type PlacedEntry } from "./store-list.js";
 
 const list = listEntries({ ofType: false, descending: false });
 
 /** Every entry of an account's history, oldest first. */
 export function exportedEntries(ctx: ExportCtx, accountId: string): AsyncIterable<Entry> {
-  return readAll((last: Entry | undefined, limit) =>
+  return readAll((last: PlacedEntry | undefined, limit) =>
     list(ctx, {
       accountId,
       type: undefined,
       since: undefined,
-      afterTime: last?.createdAt,
+      afterPlace: last?.place,
       afterId: last?.id,
       limit,
     }),

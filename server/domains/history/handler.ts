@@ -1,8 +1,9 @@
 import { HistoryService } from "#gen/backstay/history/v1/history_pb.js";
+import { fromTimestamp } from "../../kernel/timestamp.js";
 import { serve } from "../../manifest.js";
 import { listHistory } from "./list.js";
 import { appendHistory } from "./service.js";
-import { fromTimestamp, fromValue, toEntry } from "./wire.js";
+import { fromValue, toEntry } from "./wire.js";
 
 export const historyHandler = serve(HistoryService, {
   async appendHistory(request, ctx) {

@@ -33,17 +33,21 @@ export async function listHistory(
     descending,
     filters: filtersKey(filters),
   };
-  const token = decodePageToken(ctx.key, query, input.pageToken);
-  const first = token && { createdAt: new Date(token[0]!), id: token[1] as string };
+  const token = decodePageToken(ctx.key, query, input.pageToken) as [string, string] | undefined;
+  const first = token && { place: token[0], id: token[1] };
 
   const shape = { ofType: type !== "", descending };
   const list = filters.length === 0 ? store.listEntries(shape) : store.listMatching(shape, conditions.where);
-  const { rows, next } = await readPage<Entry>(input.pageSize || DEFAULT_PAGE, conditions.tests, (last, limit) => {
-    const after = last ?? first;
-    return list(ctx, { accountId, type, since, afterTime: after?.createdAt, afterId: after?.id, limit });
-  });
+  const { rows, next } = await readPage<store.PlacedEntry>(
+    input.pageSize || DEFAULT_PAGE,
+    conditions.tests,
+    (last, limit) => {
+      const after = last ?? first;
+      return list(ctx, { accountId, type, since, afterPlace: after?.place, afterId: after?.id, limit });
+    },
+  );
   return {
     entries: rows,
-    nextPageToken: next === undefined ? "" : encodePageToken(ctx.key, query, [next.createdAt.getTime(), next.id]),
+    nextPageToken: next === undefined ? "" : encodePageToken(ctx.key, query, [next.place, next.id]),
   };
 }

@@ -1,5 +1,6 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
+import { fieldError } from "../../kernel/field-error.js";
 import { idAt, timeOf } from "../../kernel/ids.js";
 import { checkDepth, checkText, writtenBytes } from "../../kernel/json-text.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
@@ -68,7 +69,7 @@ function toText(data: unknown): string | null {
   const text = JSON.stringify(data);
   checkText(text, "data");
   if (writtenBytes(data, text) > MOST_BYTES) {
-    throw new DomainError("INVALID_FIELD", "at most 64 KiB of JSON", { field: "data" });
+    throw fieldError("INVALID_FIELD", "data", "at most 64 KiB of JSON");
   }
   checkDepth(text, "data");
   return text;

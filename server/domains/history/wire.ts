@@ -1,7 +1,7 @@
 import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { type Timestamp, timestampFromDate, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { timestampFromDate, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type HistoryEntry, HistoryEntrySchema } from "#gen/backstay/history/v1/history_pb.js";
-import { DomainError } from "../../kernel/errors.js";
+import { fieldError } from "../../kernel/field-error.js";
 import type { Entry } from "./service.js";
 
 /** An entry on the wire. */
@@ -16,11 +16,6 @@ export function fromValue(value: Value): JsonValue {
   try {
     return toJson(ValueSchema, value);
   } catch {
-    throw new DomainError("INVALID_FIELD", "not a value of JSON", { field: "data" });
+    throw fieldError("INVALID_FIELD", "data", "not a value of JSON");
   }
-}
-
-/** A time in whole milliseconds; what is finer is left off. */
-export function fromTimestamp({ seconds, nanos }: Timestamp): Date {
-  return new Date(Number(seconds) * 1_000 + Math.floor(nanos / 1e6));
 }

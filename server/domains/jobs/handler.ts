@@ -1,4 +1,5 @@
 import { JobService } from "#gen/backstay/jobs/v1/jobs_pb.js";
+import { fromTimestamp } from "../../kernel/timestamp.js";
 import { serve } from "../../manifest.js";
 import { listCrons, pauseCron, resumeCron, runCron } from "./crons.js";
 import { listJobs } from "./list.js";
@@ -8,7 +9,7 @@ import { cancelJob, getJob, retryJob } from "./service.js";
 import { submitJob, submitJobs } from "./submit.js";
 import { watchJob } from "./watch.js";
 import { toCron, toJob, toQueue, toSubmitted } from "./wire.js";
-import { fromTimestamp, toNewJob } from "./wire-request.js";
+import { toNewJob } from "./wire-request.js";
 
 export const jobHandler = serve(JobService, {
   async submitJob(request, ctx) {

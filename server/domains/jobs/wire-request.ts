@@ -30,11 +30,6 @@ export function toNewJob(request: SubmitJobRequest): NewJob {
   };
 }
 
-/** A time in whole milliseconds; what is finer is left off. */
-export function fromTimestamp(time: Timestamp): Date {
-  return new Date(milliseconds(time, Math.floor));
-}
-
 function milliseconds({ seconds, nanos }: Timestamp | Duration, round: (value: number) => number): number {
   return Number(seconds) * 1_000 + round(nanos / 1e6);
 }

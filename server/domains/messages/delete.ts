@@ -13,38 +13,41 @@ export interface DeleteMessagesInput {
   createTime: Date | undefined;
 }
 
+const NOTHING: store.Deleted = { deleted: 0n, moved: false };
+
 /** Deletes received messages; answers how many. */
 export async function deleteMessages(ctx: Ctx, input: DeleteMessagesInput): Promise<number> {
   const recipientId = callerAccount(ctx);
-  const deleted = await deleteThose(ctx, recipientId, input);
-  if (deleted > 0) countersMoved(ctx, recipientId);
-  return deleted;
+  const { deleted, moved } = await deleteThose(ctx, recipientId, input);
+  if (moved) countersMoved(ctx, recipientId);
+  return Number(deleted);
 }
 
-async function deleteThose(ctx: Ctx, recipientId: string, input: DeleteMessagesInput): Promise<number> {
+async function deleteThose(ctx: Ctx, recipientId: string, input: DeleteMessagesInput): Promise<store.Deleted> {
   const { senderId: sender, createTime } = input;
   const asked = input.id === "" ? input.ids : [...input.ids, input.id];
   if (asked.length === 0) return deleteBy(ctx, recipientId, sender, createTime?.getTime());
   if (sender !== "") throw invalid("senderId", "Ids stand beside no other condition.");
   if (createTime !== undefined) throw invalid("createTime", "Ids stand beside no other condition.");
   const ids = asked.map(parseId).filter((id) => id !== undefined);
-  return ids.length === 0 ? 0 : count(await store.deleteByIds(ctx, { recipientId, ids }));
+  return ids.length === 0 ? NOTHING : (await store.deleteByIds(ctx, { recipientId, ids }))[0]!;
 }
 
-async function deleteBy(ctx: Ctx, recipientId: string, sender: string, mtime: number | undefined): Promise<number> {
+async function deleteBy(
+  ctx: Ctx,
+  recipientId: string,
+  sender: string,
+  mtime: number | undefined,
+): Promise<store.Deleted> {
   if (sender === "") {
     if (mtime === undefined) throw invalid("ids", "Nothing says which messages to delete.");
-    return count(await store.deleteByTime(ctx, { recipientId, mtime }));
+    return (await store.deleteByTime(ctx, { recipientId, mtime }))[0]!;
   }
   const senderId = parseId(sender);
   // A sender's id that can name nobody has sent nothing.
-  if (senderId === undefined) return 0;
-  if (mtime === undefined) return count(await store.deleteBySender(ctx, { recipientId, senderId }));
-  return count(await store.deleteBySenderAndTime(ctx, { recipientId, senderId, mtime }));
-}
-
-function count([gone]: { deleted: bigint }[]): number {
-  return Number(gone!.deleted);
+  if (senderId === undefined) return NOTHING;
+  if (mtime === undefined) return (await store.deleteBySender(ctx, { recipientId, senderId }))[0]!;
+  return (await store.deleteBySenderAndTime(ctx, { recipientId, senderId, mtime }))[0]!;
 }
 
 function invalid(field: string, message: string): DomainError {

@@ -1,10 +1,11 @@
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
+import { fromTimestamp } from "../../kernel/timestamp.js";
 import { serve } from "../../manifest.js";
 import { deleteMessages } from "./delete.js";
 import { listMessages, listUnread } from "./list.js";
 import { markRead } from "./mark-read.js";
 import { sendMessage } from "./service.js";
-import { fromTimestamp, toMessage } from "./wire.js";
+import { toMessage } from "./wire.js";
 
 export const messageHandler = serve(MessageService, {
   async sendMessage(request, ctx) {

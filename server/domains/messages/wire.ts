@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { MessageSchema, type Message as WireMessage } from "#gen/backstay/messages/v1/messages_pb.js";
 import type { Message } from "./service.js";
 
@@ -13,9 +13,4 @@ export function toMessage(message: Message): WireMessage {
   wire.createTime = timestampFromDate(message.createdAt);
   if (message.readAt !== null) wire.readTime = timestampFromDate(message.readAt);
   return wire;
-}
-
-/** A time in whole milliseconds. What is finer is left off: rounded up, it would hide what came in that millisecond. */
-export function fromTimestamp({ seconds, nanos }: Timestamp): Date {
-  return new Date(Number(seconds) * 1_000 + Math.floor(nanos / 1e6));
 }

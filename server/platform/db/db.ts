@@ -1,3 +1,5 @@
+import { DomainError } from "../../kernel/errors.js";
+
 /** Whether a text comes again and again, or is of one call only. */
 export type Use = "prepared" | "once";
 
@@ -36,4 +38,11 @@ export class ConstraintError extends Error {
 /** A transaction met others at the same rows and was rolled back; doing it again may work. */
 export class ConflictError extends Error {
   override readonly name = "ConflictError";
+}
+
+/** A statement waited for a lock as long as it may. Whoever asked for it is told that the database took too long. */
+export class LockTimeoutError extends DomainError {
+  constructor(cause: unknown) {
+    super("QUERY_TIMEOUT", undefined, { cause });
+  }
 }

@@ -1,5 +1,5 @@
 import { DomainError } from "../../kernel/errors.js";
-import { ConflictError, ConstraintError } from "./db.js";
+import { ConflictError, ConstraintError, LockTimeoutError } from "./db.js";
 
 interface DriverError {
   code?: string;
@@ -38,6 +38,7 @@ export function translate(error: unknown): unknown {
   if (UNREACHABLE.has(code) || AWAY.has(code) || code.startsWith("08")) {
     return new DomainError("DATABASE_UNAVAILABLE", undefined, { retryAfterMs: 500, cause: error });
   }
-  if (code === "57014" || code === "55P03") return new DomainError("QUERY_TIMEOUT", undefined, { cause: error });
+  if (code === "55P03") return new LockTimeoutError(error);
+  if (code === "57014") return new DomainError("QUERY_TIMEOUT", undefined, { cause: error });
   return error;
 }

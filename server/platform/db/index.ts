@@ -1,6 +1,6 @@
 export { PRUNE_BATCH, pruneAll } from "./batches.js";
-export { backstay, bytes, id, moment } from "./columns.js";
-export { ConflictError, ConstraintError, type Database, type Db } from "./db.js";
+export { backstay, bytes, exactly, id, moment } from "./columns.js";
+export { ConflictError, ConstraintError, type Database, type Db, LockTimeoutError } from "./db.js";
 export { parametersOf, runSql } from "./dynamic.js";
 export {
   type Column,

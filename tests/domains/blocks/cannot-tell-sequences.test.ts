@@ -3,7 +3,7 @@ import { afterAll, beforeAll, it } from "vitest";
 import * as houses from "./house.js";
 import { type Body, type House, step } from "./house.js";
 import type { Pair } from "./twins.js";
-import { views } from "./views.js";
+import { exported, views } from "./views.js";
 
 /** Sequences that are tried; what has failed is told as small as it gets within a minute. */
 const RUNS = 12;
@@ -12,10 +12,10 @@ let house: House;
 beforeAll(async () => {
   house = await houses.startHouse();
 });
-afterAll(() => house.backstay.stop());
+afterAll(() => house.stop());
 
 /** Something that happens: `me` is compared, the peer does the same in both pairs, and the block is of one pair alone. */
-type Deed = { by: "me" | "peer"; rpc: string; body: Body } | { stands: boolean };
+type Deed = { by: "me" | "peer"; rpc: string; body: Body; key?: string } | { stands: boolean };
 
 const type = fc.constantFrom("like", "follow", "invite");
 const by = fc.constantFrom("me" as const, "peer" as const);
@@ -69,10 +69,21 @@ const send = by.map(
     body: (pair: Pair) => ({ recipientId: towards(by, pair), text: "Hello" }),
   }),
 );
-const deeds = fc.array(fc.oneof(block, put, put, create, update, update, remove, increment, reset, send), {
-  minLength: 8,
-  maxLength: 30,
+const once = fc.constant<Deed>({
+  by: "me",
+  rpc: "MessageService.SendMessage",
+  body: ({ peer }: Pair) => ({ recipientId: peer.id, text: "Once" }),
+  key: "once",
 });
+const forget = by.map(
+  (by): Deed => ({
+    by,
+    rpc: "MessageService.DeleteMessages",
+    body: (pair: Pair) => ({ senderId: towards(by, pair) }),
+  }),
+);
+const any = fc.oneof(block, put, put, create, update, update, remove, increment, reset, send, once, forget);
+const deeds = fc.array(any, { minLength: 8, maxLength: 30 });
 
 it("somebody who is blocked cannot tell by whatever happens, in whatever order, while blocks come and go", async () => {
   const property = fc.asyncProperty(deeds, async (all) => {
@@ -83,11 +94,11 @@ it("somebody who is blocked cannot tell by whatever happens, in whatever order, 
       if ("stands" in deed) {
         const { connections } = peer.client;
         await (deed.stands ? connections.block({ peerId: me.id }) : connections.unblock({ peerId: me.id }));
-      } else if (deed.by === "me") await houses.compare(house, twins, [step(deed.rpc, deed.body)]);
+      } else if (deed.by === "me") await houses.compare(house, twins, [step(deed.rpc, deed.body, deed)]);
       else await houses.meanwhile(house, twins, "peer", deed.rpc, deed.body);
       await houses.compare(house, twins, views.slice(0, 3));
     }
-    await houses.compare(house, twins, [...views, ...heard]);
+    await houses.compare(house, twins, [...views, exported, ...heard]);
   });
   await fc.assert(property, { numRuns: RUNS, interruptAfterTimeLimit: 60_000 });
 }, 120_000);

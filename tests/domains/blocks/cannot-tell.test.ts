@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { exportedOf } from "../exported.js";
 import { openStream, standingStream } from "../stream.js";
 import { bearer, eventually, upTo } from "../support.js";
 import * as houses from "./house.js";
 import { type Body, methods, request, type Step, step } from "./house.js";
 import { namingAccounts } from "./naming.js";
 import type { Pair } from "./twins.js";
-import { toMe, toPeer, views } from "./views.js";
+import { exported, toMe, toPeer, views } from "./views.js";
 
 /*
  * Ada has blocked Ben. Cleo has nothing against Dan. All else that happens between Ada and Ben happens between Cleo and Dan as
- * well, at the same time of a clock that stands still: Ben and Dan ask the same of the server, and must be answered the same.
+ * well, at the same time of a clock that stands still: Ben and Dan ask the same of the server, and must be answered the same. The log
+ * of events must move on by the same, too: cursors tell.
  */
 
 let house: houses.House;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   house = await houses.startHouse();
   twins = await houses.makeTwins(house);
 });
-afterAll(() => house.backstay.stop());
+afterAll(() => house.stop());
 
 const compare = (steps: readonly Step[]) => houses.compare(house, twins, steps);
 const meanwhile = (who: "peer" | "friend", rpc: string, body: Body) => houses.meanwhile(house, twins, who, rpc, body);
@@ -27,6 +27,7 @@ const meanwhile = (who: "peer" | "friend", rpc: string, body: Body) => houses.me
 const PUT = "ConnectionService.PutConnection";
 const UPDATE = "ConnectionService.UpdateConnection";
 const SEND = "MessageService.SendMessage";
+const LONG = "x".repeat(3_900);
 
 /** All that can be done towards an account. */
 const acts: readonly Step[] = [
@@ -52,6 +53,7 @@ const acts: readonly Step[] = [
     updateMask: "properties.mood",
   })),
   step(UPDATE, (pair) => ({ connection: { ...toPeer(pair), type: "dislike", properties: { x: 1 } } })),
+  step(UPDATE, (pair) => ({ connection: { ...toPeer(pair), type: "essay", properties: { title: "Long" } } })),
   step(UPDATE, (pair) => ({ connection: { ...toPeer(pair), type: "invite", properties: { state: "perhaps" } } })),
   step(UPDATE, (pair) => ({ connection: { ...toPeer(pair), type: "invite", properties: { state: "accepted" } } })),
   step(UPDATE, (pair) => ({ connection: { ...toPeer(pair), type: "invite", properties: { state: "declined" } } })),
@@ -174,6 +176,13 @@ describe("somebody who is blocked cannot tell", () => {
     const early = ["like", "view"].map((type) =>
       step(PUT, (pair) => ({ ...toPeer(pair), type, properties: { n: 1 } })),
     );
+    // As long as it may become: what the other one still sees of it is not to take up room.
+    await compare([
+      step(PUT, (pair) => ({ ...toPeer(pair), type: "essay" })),
+      ...["a", "b", "c", "d"].map((key) =>
+        step(UPDATE, (pair) => ({ connection: { ...toPeer(pair), type: "essay", properties: { [key]: LONG } } })),
+      ),
+    ]);
     await compare([
       ...early,
       step(PUT, ({ friend }) => ({ peerId: friend.id, type: "like" })),
@@ -199,6 +208,10 @@ describe("somebody who is blocked cannot tell", () => {
     }));
     await compare([...views, ...acts, ...readings, ...views]);
 
+    // What she deletes of his is all that he has sent, whether she had it or not.
+    await meanwhile("peer", "MessageService.DeleteMessages", ({ me }) => ({ senderId: me.id }));
+    await compare([...views, exported, ...acts, ...views]);
+
     await blocked.peer.client.connections.unblock({ peerId: blocked.me.id });
     await compare([...views, ...acts, ...views]);
     await compare([step("ConnectionService.DeleteConnections", toPeer), ...views]);
@@ -209,7 +222,7 @@ describe("somebody who is blocked cannot tell", () => {
     await compare([
       ...heard,
       step("EventService.Poll", { afterCursor: "earliest", gather: "0s" }),
-      { rpc: "AccountService.ExportAccount", ask: ({ me }) => exportedOf(house.backstay, me.token) },
+      exported,
       ...inOneRoom,
     ]);
   }, 120_000);

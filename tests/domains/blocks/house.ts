@@ -1,10 +1,13 @@
+import postgres from "postgres";
 import { expect } from "vitest";
 import { declaredCounters } from "../../../server/kernel/counters.js";
 import { declaredTopics } from "../../../server/kernel/declared-topics.js";
+import { decodeCursor } from "../../../server/kernel/event-cursor.js";
 import { generatedDescriptors } from "../../architecture/project.js";
-import { call, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { call, type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { standingStream } from "../stream.js";
-import { bearer, testClock } from "../support.js";
+import { bearer, curl, eventually, keyOf, testClock } from "../support.js";
+import { ownCursors } from "./cursors.js";
 import { methodsOf } from "./naming.js";
 import { makePair, type Pair } from "./twins.js";
 
@@ -15,6 +18,9 @@ export const methods = methodsOf(await generatedDescriptors());
 export interface House {
   readonly backstay: TestBackstay;
   readonly clock: ReturnType<typeof testClock>;
+  /** Whether everything that was done stands in the log. */
+  isQuiet(): Promise<boolean>;
+  stop(): Promise<void>;
 }
 
 export async function startHouse(): Promise<House> {
@@ -26,23 +32,47 @@ export async function startHouse(): Promise<House> {
   const topics = declaredTopics();
   topics.declare("room/{id}", { subscribe: true, publish: true, presence: true });
   const settings = { "events.poll_timeout": "100ms" };
-  return { backstay: await startBackstay(settings, { overrides: { clock, counters, topics } }), clock };
+  const backstay = await startBackstay(settings, { overrides: { clock, counters, topics } });
+  const sql = postgres(backstay.databaseUrl, { max: 1 });
+  const isQuiet = async () => (await sql`select 1 from backstay.outbox limit 1`).length === 0;
+  const stop = async () => {
+    await sql.end({ timeout: 1 });
+    await backstay.stop();
+  };
+  return { backstay, clock, isQuiet, stop };
+}
+
+/** How far the log goes, by the cursor that somebody is given when nothing goes on. */
+export async function headFor(house: House, { token }: Person): Promise<number> {
+  await eventually(5_000, "the log has everything", async () => (await house.isQuiet()) || undefined);
+  const { cursor } = await curl<{ cursor: string }>(
+    house.backstay,
+    "events.v1.EventService/Poll",
+    { wait: "0s" },
+    token,
+  );
+  return decodeCursor(keyOf(house.backstay), cursor).offset;
 }
 
 /** Two pairs of people who differ in one thing: in one of them a peer blocks somebody. */
 export interface Twins {
   readonly blocked: Pair;
   readonly free: Pair;
+  /** How far the log went when it was last looked at. */
+  head: number;
 }
 
 /** Makes them of new people, each pair in the same order. */
-export async function makeTwins({ backstay }: House): Promise<Twins> {
+export async function makeTwins(house: House): Promise<Twins> {
+  const { backstay } = house;
+  const key = keyOf(backstay);
   const [ben, dan] = [await backstay.signUp(), await backstay.signUp()];
   const [ada, cleo] = [await backstay.signUp(), await backstay.signUp()];
   const [eve, fay] = [await backstay.signUp(), await backstay.signUp()];
   return {
-    blocked: makePair({ me: ben, peer: ada, friend: eve }),
-    free: makePair({ me: dan, peer: cleo, friend: fay }),
+    blocked: makePair({ me: ben, peer: ada, friend: eve }, ownCursors(key)),
+    free: makePair({ me: dan, peer: cleo, friend: fay }, ownCursors(key)),
+    head: await headFor(house, ben),
   };
 }
 
@@ -83,23 +113,42 @@ export function step(
   };
 }
 
-/** Puts questions one after the other, each to both at one time, and compares what is answered to the letter. */
-export async function compare(house: House, { blocked, free }: Twins, steps: readonly Step[]): Promise<void> {
+/**
+ * Does something in a pair; answers by how much the log has moved on, which whoever polls it can tell. What moved it unseen since it
+ * was last looked at counts too, and must not be there.
+ */
+async function moving<T>(house: House, twins: Twins, { me, cursors }: Pair, act: () => Promise<T>) {
+  const answer = await act();
+  const from = twins.head;
+  twins.head = await headFor(house, me);
+  cursors.wrote(from, twins.head);
+  return { answer, moved: twins.head - from };
+}
+
+/**
+ * Puts questions one after the other, each to both at one time, and compares what is answered to the letter, and by how much it has
+ * moved the log on.
+ */
+export async function compare(house: House, twins: Twins, steps: readonly Step[]): Promise<void> {
+  const { blocked, free } = twins;
   for (const [n, { rpc, ask }] of steps.entries()) {
     house.clock.advance(1_000);
-    const theirs = free.plain(await ask(free, house));
-    const ours = blocked.plain(await ask(blocked, house));
+    const theirs = free.plain(await moving(house, twins, free, () => ask(free, house)));
+    const ours = blocked.plain(await moving(house, twins, blocked, () => ask(blocked, house)));
     expect(JSON.stringify(ours, null, 1), `${n}: ${rpc}`).toBe(JSON.stringify(theirs, null, 1));
   }
 }
 
-/** What somebody else does in both pairs, and may do; fails when it is refused. */
+/** What somebody else does in both pairs, and may do, which is to move the log on by as much; fails when it is refused. */
 export async function meanwhile(house: House, twins: Twins, who: Role, rpc: string, body: Body): Promise<void> {
   house.clock.advance(1_000);
+  const moves = [];
   for (const pair of [twins.free, twins.blocked]) {
-    const { status, json } = await request(house, pair, who, rpc, body);
-    if (status !== 200) throw new Error(`${rpc} answered ${JSON.stringify(json)}`);
+    const { answer, moved } = await moving(house, twins, pair, () => request(house, pair, who, rpc, body));
+    if (answer.status !== 200) throw new Error(`${rpc} answered ${JSON.stringify(answer.json)}`);
+    moves.push(moved);
   }
+  expect(moves[1], `${rpc} moves the log`).toBe(moves[0]);
 }
 
 /** Opens a stream of each pair's `me`; the questions it answers compare what they have brought since. */

@@ -1,3 +1,4 @@
+import { exportedOf } from "../exported.js";
 import { type Step, step } from "./house.js";
 import type { Pair } from "./twins.js";
 
@@ -28,3 +29,9 @@ export const views: readonly Step[] = [
   step("AccountService.ListAccounts", ({ peer }) => ({ filters: [filter("id", peer.id)] })),
   step("AccountService.ListAccounts", ({ peer }) => ({ filters: [filter("name", `Name of ${peer.login}`)] })),
 ];
+
+/** What is kept of him. */
+export const exported: Step = {
+  rpc: "AccountService.ExportAccount",
+  ask: ({ me }, { backstay }) => exportedOf(backstay, me.token),
+};

@@ -47,9 +47,13 @@ describe("with an account go", () => {
     await setBlock(sql, cleo.id, ada.id);
     await put(ben, ada, "like");
     await put(ada, cleo, "like");
+    await ada.client.counters.incrementCounters({ accountId: cleo.id, deltas: { ping: 3n } });
     expect([await counters(ben), await counters(cleo)]).toEqual([{ like0: 1 }, {}]);
     await remove(ada);
     expect(await rowsOf(ada.id)).toBe(0);
+    const [secret] = await sql`select count(*)::int from backstay.withheld_counts
+      where ${ada.id} in (account_id, viewer_id)`;
+    expect(secret?.count).toBe(0);
     expect([await counters(ben), await counters(cleo)]).toEqual([{}, {}]);
     expect(await differences()).toEqual([]);
   });

@@ -99,3 +99,20 @@ it("tells more than a page of each, each once", async () => {
 function byType(a: { type: string }, b: { type: string }): number {
   return a.type < b.type ? -1 : 1;
 }
+
+it("tells each once, also where an importer wrote many into one millisecond", async () => {
+  const sql = openDatabase(backstay);
+  const ids = await makeAccounts(sql, 250);
+  const at = sql`'2031-01-01'::timestamptz + n * interval '1 microsecond'`;
+  const all = sql`unnest(${ids}::uuid[]) with ordinality as t (id, n)`;
+  await sql`insert into backstay.blocks (account_id, peer_id, created_at) select ${ada.id}, id, ${at} from ${all}`;
+  for (const ends of [sql`${ada.id}::uuid, id`, sql`id, ${ada.id}::uuid`]) {
+    await sql`insert into backstay.connections
+        (account_id, peer_id, type, id, reference_id, properties, created_at, updated_at)
+      select ${ends}, 'like', gen_random_uuid(), gen_random_uuid(), '{}', ${at}, ${at} from ${all}`;
+  }
+  const peers = (records: Exported["record"][]) => records.map(({ peerId }) => peerId);
+  expect(peers(await connections(ada))).toEqual(ids);
+  expect(peers(await references(ada))).toEqual(ids);
+  expect(peers(await blocks(ada))).toEqual(ids);
+});

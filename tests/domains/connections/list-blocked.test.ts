@@ -97,6 +97,19 @@ describe("a page", () => {
     expect(seen.filter((id) => throughout.includes(id))).toEqual(throughout);
   });
 
+  it("tells microseconds apart, as an importer may write them", async () => {
+    const ids = await makeAccounts(openDatabase(backstay), 5);
+    await openDatabase(backstay)`insert into backstay.blocks (account_id, peer_id, created_at)
+      select ${ada.id}, id, '2031-01-01'::timestamptz + n * interval '1 microsecond'
+      from unnest(${ids}::uuid[]) with ordinality as t (id, n)`;
+    const first = await page(ada, { pageSize: 2 });
+    const second = await page(ada, { pageSize: 2, pageToken: first.nextPageToken });
+    const third = await page(ada, { pageSize: 2, pageToken: second.nextPageToken });
+    const shown = [first, second, third].map(({ blocks }) => blocks.map(({ peerId }) => peerId));
+    expect(shown).toEqual([ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
+    expect(third.nextPageToken).toBe("");
+  });
+
   it("is not found by a token that is damaged, of another account, or of another list", async () => {
     await blockMany(3);
     const { nextPageToken } = await page(ada, { pageSize: 1 });

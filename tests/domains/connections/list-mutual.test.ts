@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { listMutual } from "../../../server/domains/connections/store-mutual.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { bearer, openDatabase, operator, refused, upTo } from "../support.js";
-import { insertRows, type Link, newId, toRow } from "./list-house.js";
+import { insertRows, type Link, newId, second, toRow } from "./list-house.js";
 import { touchedBy } from "./list-plans.js";
 
 let backstay: TestBackstay;
@@ -18,7 +18,7 @@ afterAll(() => backstay.stop());
 
 /** Has an account connect to others. */
 async function connect(from: { id: string }, to: readonly string[], link: Link = {}): Promise<void> {
-  const rows = to.map((peerId) => toRow("connections", from.id, { ...link, peerId }));
+  const rows = to.map((peerId, n) => toRow("connections", from.id, { at: second(n), ...link, peerId }));
   await insertRows(openDatabase(backstay), rows);
 }
 
@@ -159,8 +159,8 @@ describe("between people who are blocked", () => {
 it("reads of a peer who has connected to 100,000 only what the caller has too", { timeout: 60_000 }, async () => {
   const sql = openDatabase(backstay);
   await sql`insert into backstay.connections (account_id, peer_id, type, id, reference_id, properties, created_at, updated_at)
-    select ${ben.id}, gen_random_uuid(), 'like', gen_random_uuid(), gen_random_uuid(), '{}', now(), now()
-    from generate_series(1, 100000)`;
+    select ${ben.id}, gen_random_uuid(), 'like', gen_random_uuid(), gen_random_uuid(), '{}', at, at
+    from generate_series(1, 100000) n, lateral (select ${second(0)}::timestamptz + n * interval '1 second') made (at)`;
   const own = ids(30);
   await connect(ada, own);
   const asked = { accountId: ada.id, peerId: ben.id, type: "like", after: undefined, limit: 51 };
@@ -173,4 +173,70 @@ it("reads of a peer who has connected to 100,000 only what the caller has too", 
       expect(touched.pages, JSON.stringify({ mode, known })).toBeLessThan(400);
     }
   }
+});
+
+describe("of a caller who has connected to very many", () => {
+  /** Her connections, and the ids of those that Ben has too: at these places of hers. */
+  const connectMany = async (count: number, shared: number[]) => {
+    const own = ids(count);
+    await connect(ada, own);
+    const both = shared.map((place) => own[place - 1]!);
+    await connect(ben, both);
+    return both;
+  };
+
+  it("a page may have none before the end, and goes on after those it has looked at", async () => {
+    const both = await connectMany(15_001, [10_000, 10_001, 15_001]);
+    const request = { peerId: ben.id, type: "like", pageSize: 2 };
+    const pages = [];
+    for (let pageToken = ""; pages.length < 10; ) {
+      const page = await ada.client.connections.listMutual({ ...request, pageToken });
+      pages.push(page.accountIds);
+      pageToken = page.nextPageToken;
+      if (pageToken === "") break;
+    }
+    // As many as 5,000 of hers each.
+    expect(pages).toEqual([[], both.slice(0, 1), both.slice(1, 2), both.slice(2)]);
+  });
+
+  it("a page is full when there is enough, wherever the looking ends", async () => {
+    const both = await connectMany(5_002, [1, 4_999, 5_000, 5_001, 5_002]);
+    const request = { peerId: ben.id, type: "like" };
+    const first = await ada.client.connections.listMutual({ ...request, pageSize: 2 });
+    expect(first.accountIds).toEqual(both.slice(0, 2));
+    const second = await ada.client.connections.listMutual({
+      ...request,
+      pageSize: 2,
+      pageToken: first.nextPageToken,
+    });
+    expect(second.accountIds).toEqual(both.slice(2, 4));
+    const three = await ada.client.connections.listMutual({ ...request, pageSize: 3 });
+    expect(three.accountIds).toEqual(both.slice(0, 3));
+    const rest = await ada.client.connections.listMutual({ ...request, pageSize: 3, pageToken: three.nextPageToken });
+    expect([rest.accountIds, rest.nextPageToken]).toEqual([both.slice(3), ""]);
+  });
+
+  it("the database looks at so many and no more, and at few where they are found soon", {
+    timeout: 60_000,
+  }, async () => {
+    const sql = openDatabase(backstay);
+    const cleo = await backstay.signUp();
+    await connectMany(20_000, []);
+    const own = await sql`select peer_id from backstay.connections where account_id = ${ada.id}`;
+    await connect(
+      cleo,
+      own.map(({ peer_id }) => peer_id),
+    );
+    const asked = { accountId: ada.id, type: "like", after: undefined, limit: 51 };
+    for (const known of [false, true]) {
+      if (known) await sql`analyze backstay.connections`;
+      for (const mode of ["generic", "custom"] as const) {
+        const none = await touchedBy(sql, mode, listMutual, { ...asked, peerId: ben.id });
+        // A row, and some steps to look it up: of all 20,000 they would be 60,000 and more.
+        expect(none.pages, JSON.stringify({ mode, known })).toBeLessThan(25_000);
+        const all = await touchedBy(sql, mode, listMutual, { ...asked, peerId: cleo.id });
+        expect(all.pages, JSON.stringify({ mode, known })).toBeLessThan(600);
+      }
+    }
+  });
 });

@@ -19,6 +19,8 @@ export type Command<Id = string> = { readonly by: Id } & (
 /** Few of each, so that what one does meets what another did. */
 export const TYPES = ["like", "invite", "view"];
 
+export const LONGEST_STORY = 10;
+
 const type = fc.constantFrom(...TYPES);
 const text = fc.constantFrom("a", "b", "c");
 const amount = fc.constantFrom(-2, 1, 3);
@@ -48,6 +50,17 @@ export function commandOf(accounts: number): fc.Arbitrary<Command<number>> {
   );
 }
 
+type Act = (by: number, to: number, type: string) => Command<number>;
+
+/** What two do to each other about connections of one type: all that a block hides needs several steps in a row to be seen. */
+export function storyOf(accounts: number): fc.Arbitrary<Command<number>[]> {
+  const two = fc.tuple(fc.nat(accounts - 1), fc.integer({ min: 1, max: accounts - 1 }));
+  const acts = fc.array(act, { minLength: 3, maxLength: LONGEST_STORY, size: "max" });
+  return fc
+    .tuple(two, type, acts)
+    .map(([[by, away], kind, all]) => all.map((one) => one(by, (by + away) % accounts, kind)));
+}
+
 /** The same command with accounts named by `nameOf`. */
 export function named(command: Command<number>, nameOf: (number: number) => string): Command {
   const ids: Record<string, string> = {};
@@ -58,6 +71,7 @@ export function named(command: Command<number>, nameOf: (number: number) => stri
 }
 
 const nothing = fc.constant(undefined);
+const blocking = fc.constantFrom("block" as const, "unblock" as const);
 const mostlyNot = fc.nat(5).map((n) => n === 0);
 const value = fc.constantFrom<(string | number)[]>(1, 2, "x");
 const begun: fc.Arbitrary<Properties> = fc.oneof(
@@ -74,5 +88,51 @@ const answer: fc.Arbitrary<Properties> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.constantFrom<Properties[]>({ state: "sent" }, { state: null }, { state: "accepted", a: 1 }),
+  },
+);
+
+const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ properties: begun, createOnly: mostlyNot }).map(
+      (given): Act =>
+        (by, to, kind) => ({ verb: "put", by, to, type: kind, ...given }),
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: changed.map(
+      (properties): Act =>
+        (by, to, kind) => ({ verb: "update", by, to, type: kind, properties, only: undefined }),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: answer.map(
+      (properties): Act =>
+        (by, to) => ({ verb: "update", by: to, to: by, type: "invite", properties, only: undefined }),
+    ),
+  },
+  { weight: 2, arbitrary: fc.constant<Act>((by, to, kind) => ({ verb: "delete", by, to, type: kind })) },
+  {
+    weight: 3,
+    arbitrary: blocking.map(
+      (verb): Act =>
+        (by, to) => ({ verb, by: to, to: by }),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: blocking.map(
+      (verb): Act =>
+        (by, to) => ({ verb, by, to }),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: amount.map(
+      (by): Act =>
+        (who, to) => ({ verb: "increment", by: who, to, amount: by }),
+    ),
   },
 );

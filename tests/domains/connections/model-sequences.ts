@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Graph, type Look } from "./model.js";
 import { auditTables } from "./model-audit.js";
 import { type Actor, perform, viewOf } from "./model-client.js";
-import { type Command, commandOf, named, TYPES } from "./model-commands.js";
+import { type Command, commandOf, LONGEST_STORY, named, storyOf, TYPES } from "./model-commands.js";
 import type { ModelHouse } from "./model-house.js";
 
 const ACCOUNTS = 4;
@@ -25,15 +25,21 @@ const look = fc.record({
   pageSize: fc.integer({ min: 1, max: 4 }),
 });
 
+const around = { afterMs: fc.nat(2), look: fc.option(look, { nil: undefined, freq: 3 }) };
+const single = fc.record({ command: commandOf(ACCOUNTS), ...around }).map((step) => [step]);
+const rests = fc.array(fc.record(around), { minLength: LONGEST_STORY, maxLength: LONGEST_STORY });
+const story = fc
+  .tuple(storyOf(ACCOUNTS), rests)
+  .map(([commands, all]) => commands.map((command, n) => ({ command, ...all[n]! })));
+
 /** Sequences of what accounts do one after the other. */
-export const sequence: fc.Arbitrary<Step[]> = fc.array(
-  fc.record({
-    command: commandOf(ACCOUNTS),
-    afterMs: fc.nat(2),
-    look: fc.option(look, { nil: undefined, freq: 3 }),
-  }),
-  { minLength: 1, maxLength: 40, size: "max" },
-);
+export const sequence: fc.Arbitrary<Step[]> = fc
+  .array(fc.oneof({ weight: 4, arbitrary: single }, { weight: 1, arbitrary: story }), {
+    minLength: 1,
+    maxLength: 25,
+    size: "max",
+  })
+  .map((parts) => parts.flat());
 
 /** Does a sequence to a server and to the model, and throws where one answers, shows or tells anything else than the other. */
 export async function runSequence(house: ModelHouse, steps: readonly Step[]): Promise<void> {

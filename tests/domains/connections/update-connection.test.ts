@@ -3,6 +3,7 @@ import { type Person, startBackstay, type TestBackstay } from "../../support/bac
 import { standingStream } from "../stream.js";
 import { bearer, openDatabase, refused, testClock, upTo } from "../support.js";
 import { callsOf, type UpdateJson } from "./calls.js";
+import { setBlock } from "./support.js";
 
 let backstay: TestBackstay;
 let ada: Person;
@@ -101,12 +102,49 @@ describe("properties", () => {
     }
   });
 
-  it("are at most 8 KiB together", async () => {
+  it("are at most 16 KiB together", async () => {
     const big = "x".repeat(3_900);
     await put(ada, ben, "like", { a: big });
-    await update(ada, like({ b: big }));
-    expect(await refusedCall(ada, "UpdateConnection", like({ c: big }))).toEqual(outOfBounds);
-    expect(await update(ada, like({ a: null, c: big }))).toMatchObject({ properties: { b: big, c: big } });
+    for (const key of ["b", "c", "d"]) await update(ada, like({ [key]: big }));
+    expect(await refusedCall(ada, "UpdateConnection", like({ e: big }))).toEqual(outOfBounds);
+    const changed = await update(ada, like({ a: null, e: big }));
+    expect(changed).toMatchObject({ properties: { b: big, c: big, d: big, e: big } });
+  });
+
+  it("are counted as the database writes them, with a space after each colon and comma", async () => {
+    const numbers = Array.from({ length: 2_000 }, () => 1);
+    await put(ada, ben, "like", { a: numbers });
+    await update(ada, like({ b: numbers }));
+    // Three of them have 12 KiB as they are sent, and 18 KiB there.
+    expect(await refusedCall(ada, "UpdateConnection", like({ c: numbers }))).toEqual(outOfBounds);
+  });
+
+  it("are bounded also where the peer sees others, and the caller cannot tell that he does", async () => {
+    await put(ada, ben, "like");
+    const sql = openDatabase(backstay);
+    const big = "x".repeat(3_600);
+    for (const round of upTo(8)) {
+      const added = { [`k${round}`]: big };
+      expect((await update(ada, like(added))).properties).toEqual(added);
+      await setBlock(sql, ben.id, ada.id);
+      await update(ada, like({ [`k${round}`]: null }));
+      await setBlock(sql, ben.id, ada.id, false);
+    }
+    // What the peer has no room for he does not see.
+    const [reference] = await received(ben);
+    expect(Object.keys(reference!.properties ?? {})).toEqual(["k1", "k2", "k3", "k4"]);
+    await put(ada, ben, "like", { a: 1 });
+    expect((await received(ben))[0]?.properties).toEqual({ a: 1 });
+  });
+
+  it("have as much room while the peer has blocked the caller and goes on seeing what he saw", async () => {
+    const big = "x".repeat(3_900);
+    await put(ada, ben, "like", { a: big });
+    for (const key of ["b", "c", "d"]) await update(ada, like({ [key]: big }));
+    await setBlock(openDatabase(backstay), ben.id, ada.id);
+    const changed = await update(ada, like({ d: null, e: big }));
+    expect(changed).toMatchObject({ properties: { a: big, b: big, c: big, e: big } });
+    expect(await refusedCall(ada, "UpdateConnection", like({ d: big }))).toEqual(outOfBounds);
   });
 
   it("have no text that the database does not take", async () => {
@@ -275,10 +313,10 @@ describe("the event", () => {
 
   it("is not told of what was refused", async () => {
     await put(ada, ben, "like", { a: "x".repeat(4_000) });
-    await update(ada, like({ b: "x".repeat(4_000) }));
-    await refusedCall(ada, "UpdateConnection", like({ c: "x".repeat(4_000) }));
+    for (const key of ["b", "c", "d"]) await update(ada, like({ [key]: "x".repeat(4_000) }));
+    await refusedCall(ada, "UpdateConnection", like({ e: "x".repeat(4_000) }));
     await refusedCall(ada, "UpdateConnection", like({ a: 1 }, "type"));
-    expect(await events(ben)).toHaveLength(2);
+    expect(await events(ben)).toHaveLength(4);
   });
 });
 
@@ -337,10 +375,10 @@ describe("by somebody whom the peer has blocked", () => {
   });
 
   it("is refused as it would be otherwise", async () => {
-    await put(ada, ben, "like", { a: "x".repeat(4_000) });
+    await put(ada, ben, "like", { a: 1 });
     await block(ben, ada);
-    await update(ada, like({ b: "x".repeat(4_000) }));
-    for (const request of [like({ c: "x".repeat(4_000) }), like({ a: 1 }, "type"), like({})]) {
+    for (const key of ["b", "c", "d", "e"]) await update(ada, like({ [key]: "x".repeat(4_000) }));
+    for (const request of [like({ f: "x".repeat(4_000) }), like({ a: 1 }, "type"), like({})]) {
       expect(await refusedCall(ada, "UpdateConnection", request)).toMatchObject({ code: "invalid_argument" });
     }
   });

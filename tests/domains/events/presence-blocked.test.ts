@@ -8,7 +8,7 @@ const topics = declaredTopics();
 topics.declare("room/{id}", { subscribe: true, presence: true });
 
 let backstay: TestBackstay;
-/** Ada blocks Ben; nobody has anything against Cleo. All three are in one room. */
+/** Ada blocks Ben; nobody has anything against Cleo. All three are there. */
 let ada: Person;
 let ben: Person;
 let cleo: Person;
@@ -19,14 +19,25 @@ beforeAll(async () => {
 beforeEach(async () => {
   [ada, ben, cleo] = [await backstay.signUp(), await backstay.signUp(), await backstay.signUp()];
   room = `room/${ada.id}`;
-  for (const who of [ada, ben, cleo]) await standingStream(backstay, who.token, { topics: [room, "account/me"] });
-  await eventually(5_000, "all three are there", async () => (await inRoom(cleo.client)).length === 3 || undefined);
-  await eventually(5_000, "all three are known", async () => (await there(cleo.client)).length === 3 || undefined);
+  for (const who of [ada, ben, cleo]) await standingStream(backstay, who.token);
+  await eventually(5_000, "all three are there", async () => (await there(cleo.client)).length === 3 || undefined);
   await ada.client.connections.block({ peerId: ben.id });
 });
 afterAll(() => backstay.stop());
 
 type Listed = Awaited<ReturnType<Person["client"]["events"]["listPresence"]>>["presences"];
+/** Has all three go into one room; answers what ends that of Ada. */
+async function meet(): Promise<() => Promise<void>> {
+  const [hers] = await Promise.all(
+    [ada, ben, cleo].map(({ token }) => standingStream(backstay, token, { topics: [room] })),
+  );
+  await eventually(
+    5_000,
+    "all three are in the room",
+    async () => (await inRoom(cleo.client)).length === 3 || undefined,
+  );
+  return hers!.close;
+}
 const peopleOf = (presences: Listed) =>
   [ada, ben, cleo].filter(({ id }) => presences.some(({ accountId }) => accountId === id));
 const there = async (by: Person["client"]) =>
@@ -45,6 +56,17 @@ describe("of accounts", () => {
     expect(await there(ben.client)).toEqual([ada, ben, cleo]);
   });
 
+  it("she is found by him as long as a room's list shows her too, and he by her never", async () => {
+    const leave = await meet();
+    expect(await inRoom(ben.client)).toEqual([ada, ben, cleo]);
+    expect(await there(ben.client)).toEqual([ada, ben, cleo]);
+    expect(await there(ada.client)).toEqual([ada, cleo]);
+    await leave();
+    await eventually(5_000, "she has left the room", async () => (await inRoom(ben.client)).length === 2 || undefined);
+    expect(await there(ben.client)).toEqual([ben, cleo]);
+    expect(await there(cleo.client)).toEqual([ada, ben, cleo]);
+  });
+
   it("whom one has blocked is as somebody who is away, or is not there at all", async () => {
     const ask = async (accountIds: string[]) => await ben.client.events.listPresence({ accountIds });
     const away = await backstay.signUp();
@@ -54,6 +76,8 @@ describe("of accounts", () => {
 });
 
 describe("of a topic", () => {
+  beforeEach(async () => void (await meet()));
+
   it("who is blocked is left out for who has blocked him, and for nobody else", async () => {
     expect(await inRoom(ada.client)).toEqual([ada, cleo]);
     expect(await inRoom(ben.client)).toEqual([ada, ben, cleo]);

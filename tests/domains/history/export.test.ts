@@ -34,3 +34,13 @@ it("has every entry once, also of a long history", async () => {
   const types = (await exported(token)).map(({ record }) => Number(record.type));
   expect(types.sort((a, b) => a - b)).toEqual(Array.from({ length: 1_001 }, (_, n) => n + 1));
 });
+
+it("has every entry once, also of microseconds that an importer wrote", async () => {
+  const { id, token } = await backstay.signUp();
+  // Of one millisecond, and more than are read at once.
+  await openDatabase(backstay)`insert into backstay.history (id, account_id, type, created_at)
+    select gen_random_uuid(), ${id}, n, '2031-01-01T00:00:00Z'::timestamptz + n * interval '1 microsecond'
+    from generate_series(1, 301) as n`;
+  const types = (await exported(token)).map(({ record }) => Number(record.type));
+  expect(types).toEqual(Array.from({ length: 301 }, (_, n) => n + 1));
+});

@@ -87,6 +87,28 @@ describe("pages", () => {
     expect(found.filter(({ type }) => type === "many")).toHaveLength(200);
   });
 
+  it.each([false, true])(
+    "tell microseconds apart, as an importer may write them: descending %s",
+    async (descending) => {
+      const types = upTo(9).map(String);
+      await openDatabase(backstay)`insert into backstay.history (id, account_id, type, created_at)
+      select gen_random_uuid(), ${ada.id}, n, '2031-01-01T00:00:00.0059Z'::timestamptz + n * interval '1 microsecond'
+      from generate_series(1, 9) n`;
+      const expected = descending ? types.toReversed() : types;
+      for (const pageSize of [1, 2]) {
+        const request = { pageSize, descending };
+        let [answer, found] = [await list(request), [] as string[]];
+        // However many pages there are, they come to an end.
+        for (const _ of upTo(9)) {
+          found = [...found, ...answer.entries.map(({ type }) => type)];
+          if (answer.nextPageToken !== "") answer = await list({ ...request, pageToken: answer.nextPageToken });
+          else break;
+        }
+        expect(found).toEqual(expected);
+      }
+    },
+  );
+
   it("have 50 entries when nobody says how many, and as many as asked for otherwise", async () => {
     await fill(51, clock.now());
     const first = await list();
@@ -130,10 +152,18 @@ describe("since", () => {
     expect(await typesOf({ since: { ...timestampFromMs(at), seconds, nanos: nanos + 999_999 } })).toEqual(["two"]);
   });
 
+  it("leaves out what an importer wrote in that very millisecond, and nothing of the next", async () => {
+    await openDatabase(backstay)`insert into backstay.history (id, account_id, type, created_at)
+      values (gen_random_uuid(), ${ada.id}, 'same', '2031-01-01T00:00:00.005900Z'),
+        (gen_random_uuid(), ${ada.id}, 'next', '2031-01-01T00:00:00.006Z')`;
+    const since = timestampFromDate(new Date("2031-01-01T00:00:00.005Z"));
+    for (const descending of [false, true]) expect(await typesOf({ since, descending })).toEqual(["next"]);
+  });
+
   it("may lie before all time and after", async () => {
     await append("one");
     expect(await typesOf({ since: timestampFromDate(new Date("0001-01-01T00:00:00Z")) })).toEqual(["one"]);
-    expect(await typesOf({ since: timestampFromDate(new Date("9999-12-31T23:59:59Z")) })).toEqual([]);
+    expect(await typesOf({ since: timestampFromDate(new Date("9999-12-31T23:59:59.999Z")) })).toEqual([]);
   });
 
   it("holds over all pages", async () => {

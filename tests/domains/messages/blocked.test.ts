@@ -35,6 +35,15 @@ const counters = async () => {
   expect(counters).toEqual(rows);
   return counters;
 };
+/** What is withheld of what Ben has sent to Ada, and what is counted of it for him. */
+const withheld = async () => {
+  const sql = openDatabase(backstay);
+  const texts = await sql`select text from backstay.withheld_messages
+    where recipient_id = ${ada.id} and sender_id = ${ben.id} order by id`;
+  const [counted] = await sql`select value::int from backstay.withheld_counts
+    where account_id = ${ada.id} and viewer_id = ${ben.id} and name = 'msg_count'`;
+  return { texts: texts.map(({ text }) => text), counted: counted?.value ?? 0 };
+};
 const exportedMessages = async (who: Person) =>
   (await exportedOf(backstay, who.token)).filter(({ kind }) => kind === "message").map(({ record }) => record);
 
@@ -121,6 +130,56 @@ describe("a message to somebody who has blocked its sender", () => {
     expect(sent[1]).toEqual(toJson(MessageSchema, withheld));
     expect(Object.keys(sent[1]!)).toEqual(Object.keys(sent[0]!));
     expect(await exportedMessages(ada)).toEqual([]);
+  });
+
+  it("goes with all of its sender that she deletes, and is not among those she is told of", async () => {
+    await unblock();
+    await send("Delivered");
+    await block();
+    const keyed = () =>
+      ben.client.messages.sendMessage({ recipientId: ada.id, text: "Withheld" }, { idempotencyKey: "key" });
+    await keyed();
+    await send("To Cleo", ben, cleo);
+    expect(await withheld()).toEqual({ texts: ["Withheld"], counted: 1 });
+    expect(await ada.client.messages.deleteMessages({ senderId: ben.id })).toMatchObject({ deletedCount: 1 });
+    expect(await withheld()).toEqual({ texts: [], counted: 0 });
+    expect(await counters()).toEqual({ msg_count: 0, msg_read: 0 });
+    expect(await refused(keyed())).toMatchObject({ reason: "MESSAGE_NOT_FOUND" });
+    expect((await exportedMessages(ben)).map(({ text }) => text)).toEqual(["To Cleo"]);
+  });
+
+  it("goes with what is of its sender and time, and with nothing else", async () => {
+    const [first, second] = [await send("First"), await send("Second")];
+    const { messages } = ada.client;
+    const remove = async (request: Parameters<typeof messages.deleteMessages>[0]) =>
+      (await messages.deleteMessages(request)).deletedCount;
+    expect(await remove({ senderId: cleo.id, createTime: first.createTime! })).toBe(0);
+    expect(await remove({ senderId: cleo.id })).toBe(0);
+    expect(await remove({ ids: [second.id] })).toBe(0);
+    expect(await withheld()).toEqual({ texts: ["First", "Second"], counted: 2 });
+    expect(await remove({ senderId: ben.id, createTime: first.createTime! })).toBe(0);
+    expect(await withheld()).toEqual({ texts: ["Second"], counted: 1 });
+    await send("To himself", ada, ben);
+    expect((await ben.client.messages.deleteMessages({ senderId: ada.id })).deletedCount).toBe(1);
+    expect(await withheld()).toEqual({ texts: ["Second"], counted: 1 });
+  });
+
+  it("is counted as it is kept, while it is sent and deleted by many at once, and its sender goes", async () => {
+    const remove = () => ada.client.messages.deleteMessages({ senderId: ben.id });
+    const work = upTo(6).map(async (n) => {
+      for (const round of upTo(25)) await (n % 2 === 0 ? remove() : send(`${n} ${round}`));
+    });
+    await Promise.all(work);
+    const { texts, counted } = await withheld();
+    expect(counted).toBe(texts.length);
+    for (const n of upTo(5)) await send(`${n}`);
+    await Promise.all([
+      ...upTo(5).map(remove),
+      ben.client.accounts.deleteAccount({ id: "me" }),
+      ...upTo(5).map(remove),
+    ]);
+    expect(await withheld()).toEqual({ texts: [], counted: 0 });
+    expect(await counters()).toEqual({ msg_count: 0, msg_read: 0 });
   });
 
   it("goes with its sender's account, and with its recipient's", async () => {

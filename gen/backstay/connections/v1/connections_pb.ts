@@ -706,7 +706,7 @@ export const ConnectionService: GenService<{
    * gets the event `connection.update`. Where the caller has made none, but the peer an `invite` to him, it answers that:
    * `state` alone may be given, `accepted` or `declined`, once, and both get the event.
    * Errors: NOT_FOUND `CONNECTION_NOT_FOUND`; INVALID_ARGUMENT `INVALID_MASK`, also when nothing says what to change,
-   * or for properties out of bounds, which are 8 KiB together with those that stay;
+   * or for properties out of bounds, which are 16 KiB together with those that stay, as the database writes them;
    * FAILED_PRECONDITION `INVITE_STATE` for a state that is not the caller's to set, or not any more.
    *
    * @generated from rpc backstay.connections.v1.ConnectionService.UpdateConnection
@@ -753,7 +753,8 @@ export const ConnectionService: GenService<{
   },
   /**
    * Lists the accounts that the caller and a peer have both made a connection of one type to, by id; without accounts the
-   * caller has blocked. Those the peer has, but not the caller, are not told.
+   * caller has blocked. Those the peer has, but not the caller, are not told. A page looks at 5,000 of the caller's connections at
+   * most, so that it may be short, or empty, before the end: go on while there is a token.
    * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; INVALID_ARGUMENT `INVALID_PAGE_TOKEN`.
    *
    * @generated from rpc backstay.connections.v1.ConnectionService.ListMutual
@@ -764,9 +765,9 @@ export const ConnectionService: GenService<{
     output: typeof ListMutualResponseSchema;
   },
   /**
-   * Blocks an account. What it does towards the caller from now on does not reach him: connections, messages, increments of his
-   * counters, and events of them. His lists leave it out. What was there before stays and stays counted. To block twice changes
-   * nothing.
+   * Blocks an account. From now on its connections to the caller, its messages to him and what it adds to his counters are answered as
+   * done and do not reach him, nor do their events. His lists leave it out. What was there before stays and stays counted, messages
+   * that he has not read among them. Topics that an app declares are open to both as before. To block twice changes nothing.
    * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; INVALID_ARGUMENT `CONNECTION_TO_SELF`.
    *
    * @generated from rpc backstay.connections.v1.ConnectionService.Block

@@ -620,7 +620,7 @@ export const EventService: GenService<{
   /**
    * Who is there: in a topic with presence, or of some accounts, anywhere. Somebody is present while a stream or socket of his
    * is open on any node, and for 10 s (`events.presence_grace`) after the last was closed. Of a topic those are left out whom the
-   * caller has blocked; of accounts also those who have blocked him, as if they were away.
+   * caller has blocked; of accounts also those who have blocked him, as if they were away, unless they are in a topic with presence.
    * Errors: PERMISSION_DENIED `TOPIC_FORBIDDEN` for a topic whose rule does not let the caller subscribe, or that has no
    * presence; INVALID_ARGUMENT `INVALID_FIELD` when both topic and accounts are named, or neither; `INVALID_PAGE_TOKEN`;
    * PERMISSION_DENIED `ACCOUNT_REQUIRED` for `me` of a caller that is no account.

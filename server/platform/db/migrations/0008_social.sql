@@ -19,7 +19,7 @@ CREATE TABLE "backstay"."connections" (
 	CONSTRAINT "connections_account_id_type_peer_id_pk" PRIMARY KEY("account_id","type","peer_id"),
 	CONSTRAINT "connections_type" CHECK ("backstay"."connections"."type" ~ '^[a-z][a-z0-9_]{0,31}$'),
 	CONSTRAINT "connections_of_two" CHECK ("backstay"."connections"."account_id" <> "backstay"."connections"."peer_id"),
-	CONSTRAINT "connections_properties_size" CHECK (octet_length("backstay"."connections"."properties"::text) + coalesce(octet_length("backstay"."connections"."peer_properties"::text), 0) <= 16384)
+	CONSTRAINT "connections_properties_size" CHECK (greatest(octet_length("backstay"."connections"."properties"::text), octet_length("backstay"."connections"."peer_properties"::text)) <= 16384)
 );
 --> statement-breakpoint
 CREATE TABLE "backstay"."history" (

@@ -1,0 +1,24 @@
+import type { Db } from "../../platform/db/index.js";
+import { type ConnectionKey, type ConnectionKeys, eraseLocked, lockNamed } from "./store-erase.js";
+
+/**
+ * Erases connections that were found of an account, with what they are counted by, in the caller's transaction; answers the other
+ * account of each. All are locked first, so that the counters are seen as whoever had one of them has left them.
+ */
+export async function eraseFound(
+  ctx: { readonly db: Db },
+  accountId: string,
+  found: readonly ConnectionKey[],
+): Promise<string[]> {
+  const locked = await lockNamed(ctx, keysOf(found));
+  const gone = await eraseLocked(ctx, { accountId, ...keysOf(locked) });
+  return gone.map(({ otherId }) => otherId);
+}
+
+function keysOf(rows: readonly ConnectionKey[]): ConnectionKeys {
+  return {
+    accountIds: rows.map(({ accountId }) => accountId),
+    types: rows.map(({ type }) => type),
+    peerIds: rows.map(({ peerId }) => peerId),
+  };
+}
