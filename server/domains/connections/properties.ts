@@ -1,4 +1,3 @@
-import type { DomainError } from "../../kernel/errors.js";
 import { fieldError } from "../../kernel/field-error.js";
 import type { JsonObject } from "../../kernel/jobs.js";
 import { checkDepth, checkText, writtenBytes } from "../../kernel/json-text.js";
@@ -15,13 +14,8 @@ export function checkProperties(properties: JsonObject | undefined, field: strin
   const json = JSON.stringify(properties);
   if (json === "{}") return properties;
   checkText(json, field);
-  if (writtenBytes(properties, json) > MOST_BYTES) throw tooLarge(field);
+  if (writtenBytes(properties, json) > MOST_BYTES) throw fieldError("INVALID_FIELD", field, "at most 4 KiB as JSON");
   checkDepth(json, field, MOST_LEVELS);
   // What JSON has no word for, such as NaN, is null from here on.
   return JSON.parse(json);
-}
-
-/** What is told of properties that the database finds too large. */
-export function tooLarge(field: string): DomainError {
-  return fieldError("INVALID_FIELD", field, "at most 4 KiB as JSON");
 }

@@ -7,7 +7,7 @@ import { ConstraintError, findKeys, replayedResource, retried } from "../../plat
 import { callerAccount } from "../accounts/index.js";
 import { countersMoved } from "../counters/index.js";
 import { beginInvite } from "./invite.js";
-import { checkProperties, tooLarge } from "./properties.js";
+import { checkProperties } from "./properties.js";
 import { putGathered } from "./put-gathered.js";
 import * as store from "./store-put.js";
 import type { ConnectionRow } from "./store-row.js";
@@ -88,7 +88,6 @@ function rethrowRefused(error: unknown): never {
   // One of the two was there when the statement began, and was deleted while it waited.
   if (error.kind === "foreign_key") throw noPeer();
   if (error.kind === "unique") throw exists();
-  if (error.constraint === "connections_properties_size") throw tooLarge("properties");
   throw error;
 }
 

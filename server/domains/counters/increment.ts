@@ -40,6 +40,8 @@ export async function incrementCounters(
   });
 
   if (rows[0]!.account === null) throw noAccount();
+  // Who is blocked, and is just being deleted.
+  if (rows[0]!.name === null && ctx.idempotency === undefined) throw noAccount();
   if (rows[0]!.name === null) return repeated(ctx, accountId, names);
   countersMoved(ctx, accountId);
   if (!isOwn) ctx.afterCommit(() => ctx.events.wake());

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { claimKey, type KeyInput, type Parameters, statement } from "../../platform/db/index.js";
 import { type NewEvent, recordFrom } from "../../platform/events/index.js";
-import { existingAccount } from "../accounts/index.js";
+import { accounts, existingAccount } from "../accounts/index.js";
 import { heardAt, isBlocked } from "../blocks/index.js";
 import { counters, withheldCounts } from "./schema.js";
 
@@ -92,7 +92,11 @@ function others(from: SQL, p: Parameters<RaiseOthers>): SQL {
   const somethingMoved = sql`(select from (select name from raised union all select name from kept) as done join given using (name)
     where amount <> 0 limit 1) as moved`;
   return sql`free as (select from ${from} where not ${isWithheld}),
-    blocked as (select from ${from} where ${isWithheld}),
+    blocked as (
+      -- Who is going is waited for: nothing else of this meets the deletion of his account.
+      select from ${from}, lateral (select from ${accounts} there where there.id = ${viewerId} for key share) as known
+      where ${isWithheld}
+    ),
     ${raised(sql`free`, p)},
     kept as (
       insert into ${withheldCounts} as withheld (account_id, viewer_id, name, value)

@@ -170,8 +170,8 @@ export const listTopic = statement<
 );
 
 /**
- * Who of some pairs of topic and account is there, by account id, but whom the reader has blocked; and but who has blocked him, as
- * long as that one is nowhere else: lists of topics show her to him, and he is not to find that this one does not.
+ * Who of some pairs of topic and account is there, by account id, but whom the reader has blocked; and but who has blocked him and is
+ * nowhere else. A topic's list shows him who is in it: if this one did not, the two would tell him.
  */
 export const findPlaces = statement<
   Reader & { topics: string[]; accountIds: string[]; grace: number },

@@ -76,6 +76,9 @@ async function compareLook(
   const who = `${number} sees by ${JSON.stringify({ type, of, since, descending, pageSize })}`;
   same(`connections ${who}`, await view.connections({ ...filter, pageSize }), graph.connections(viewer.id, filter));
   same(`references ${who}`, await view.references({ ...filter, pageSize }), graph.references(viewer.id, filter));
+  if (graph.accounts.has(other)) {
+    same(`counters of ${of} ${who}`, await view.counters(other), graph.counters(other, viewer.id));
+  }
   if (peer !== undefined && graph.accounts.has(peer) && type !== undefined) {
     same(`mutual ${who}`, await view.mutual(peer, type, pageSize), graph.mutual(viewer.id, peer, type));
   }

@@ -147,6 +147,18 @@ describe("properties", () => {
     expect(await refusedCall(ada, "UpdateConnection", like({ d: big }))).toEqual(outOfBounds);
   });
 
+  it("may be put anew, whatever the peer who has blocked the caller goes on seeing", async () => {
+    const full = Object.fromEntries(["a", "b", "c", "d"].map((key) => [key, "x".repeat(3_900)]));
+    await put(ada, ben, "like");
+    for (const [key, value] of Object.entries(full)) await update(ada, like({ [key]: value }));
+    const sql = openDatabase(backstay);
+    await setBlock(sql, ben.id, ada.id);
+    const anew = { a: Array.from({ length: 2_000 }, () => 1) };
+    expect(await put(ada, ben, "like", anew)).toMatchObject({ properties: anew });
+    await setBlock(sql, ben.id, ada.id, false);
+    expect((await received(ben))[0]?.properties).toEqual(full);
+  });
+
   it("have no text that the database does not take", async () => {
     await put(ada, ben, "like", { a: 1 });
     expect(await refusedCall(ada, "UpdateConnection", like({ a: "a\0b" }))).toMatchObject({ reason: "NUL_IN_TEXT" });
