@@ -113,7 +113,7 @@ function typesOf(side: Side, p: Parameters<ListPage>): SQL {
 
 /** The first rows of the type `kind` that the page is to have. */
 function rowsOfType(shape: Shape, p: Parameters<ListPage>, where: SQL): SQL {
-  const { account, peer, shown, updatedAt } = SIDES[shape.side];
+  const { account, shown, updatedAt } = SIDES[shape.side];
   const ofType = sql`${connections} c
     where ${account} = ${p.accountId}::uuid and c.type = kind.type and ${shown}`;
   // Few rows, found before anything else is asked: for their order the planner would take an index that has all the others too.
@@ -121,12 +121,25 @@ function rowsOfType(shape: Shape, p: Parameters<ListPage>, where: SQL): SQL {
 
   const from = sql`${p.from}::timestamptz`;
   const recent = shape.recent ? sql`${updatedAt} >= ${from} and ${where}` : where;
-  if (shape.byPeer) return range(shape, p, few(sql`${peer} = ${p.peerId}::uuid`), recent);
+  if (shape.byPeer) return range(shape, p, sql`${onlyOne(shape.side, p)} and ${shown}`, recent);
   if (!shape.recent) return range(shape, p, ofType, where);
   // What was made since then, and what was made before and written again: two indexes lead to little else.
   const made = range(shape, p, ofType, recent, from);
   const again = few(sql`${updatedAt} > c.created_at and ${updatedAt} >= ${from}`);
   return sql`(${made}) union all (${range(shape, p, again, sql`c.created_at < ${from} and ${where}`)})`;
+}
+
+/**
+ * The one row of the type `kind` between the account and a peer. By its order the planner can only take the primary key; asked for all
+ * three columns it may take an index that has all of the account's others too, while it knows nothing of the table.
+ */
+function onlyOne(side: Side, p: Parameters<ListPage>): SQL {
+  const [owner, other] = side === "connections" ? [p.accountId, p.peerId] : [p.peerId, p.accountId];
+  return sql`(select * from (
+      select * from ${connections} c
+      where c.account_id = ${owner}::uuid and c.type = kind.type and c.peer_id >= ${other}::uuid
+      order by c.peer_id limit 1
+    ) c where c.peer_id = ${other}::uuid offset 0) c where true`;
 }
 
 /** The first rows beyond the page before that were made at `from` or later, as a range of an index. */

@@ -134,9 +134,9 @@ export class Graph {
     if (type === "invite" && mine.properties.state !== link.mine.properties.state) return { refused: "INVITE_STATE" };
     link.mine = mine;
     if (link.theirs !== undefined && !this.isBlocked(to, by)) {
-      // Of an invite each keeps the state that he has seen: the answer to it may have been withheld from its owner.
-      const { state } = link.theirs.properties;
-      link.theirs = type === "invite" ? patched(mine, { state: state! }, at) : mine;
+      // It is changed in what the peer sees, who never sees what was withheld from him; of an invite each keeps his own state.
+      const { state = null } = link.theirs.properties;
+      link.theirs = patched(link.theirs, type === "invite" ? { ...patch, state } : patch, at);
       this.tell(to, "connection.update", at, { peerId: by, type, side: link.theirs });
     }
     return { connection: seenByOwner(link) };
@@ -208,8 +208,11 @@ export class Graph {
     return { texts: unread.map(({ text }) => text) };
   }
 
+  /** Those that never reached him go as well: their sender could tell them apart. */
   private deleteMessages(by: string, from: string): Answer {
-    return { deletedCount: drop(this.messages, (one) => one.to === by && one.from === from && one.arrived) };
+    const deletedCount = this.messages.filter((one) => one.to === by && one.from === from && one.arrived).length;
+    drop(this.messages, (one) => one.to === by && one.from === from);
+    return { deletedCount };
   }
 
   /** What it did towards others goes with it, and what they did towards it. Messages it sent stay with who has them. */
