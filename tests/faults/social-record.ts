@@ -20,7 +20,10 @@ export interface Deeds {
   /** Numbers of pings and messages by whom they are for: those that were acknowledged, and all that were begun. */
   readonly pings: ReadonlyMap<string, Sent>;
   readonly messages: ReadonlyMap<string, { to: string; isAcknowledged: boolean }>;
-  /** What is not as it must be in the list of connections, and of blocks. `isGone` says whose account has gone, or may have. */
+  /**
+   * What is not as it must be in the list of connections, and of blocks; what could be one or the other has to stay as it is seen now.
+   * `isGone` says whose account has gone, or may have.
+   */
   complain(seen: readonly Seen[], blocked: readonly string[], isGone: (id: string) => boolean): string[];
 }
 
@@ -86,16 +89,20 @@ export function deeds(): Deeds {
     complain(seen, blocked, isGone) {
       const complaints: string[] = [];
       for (const [peer, may] of blocks) {
-        if (isGone(peer) || may.includes(blocked.includes(peer))) continue;
-        complaints.push(`${peer} is ${blocked.includes(peer) ? "" : "not "}blocked`);
+        if (isGone(peer)) continue;
+        const isBlocked = blocked.includes(peer);
+        if (!may.includes(isBlocked)) complaints.push(`${peer} is ${isBlocked ? "" : "not "}blocked`);
+        blocks.set(peer, [isBlocked]);
       }
       const listed = new Map(seen.map(({ peerId, type, properties }) => [keyOf(type, peerId), textOf(properties)]));
       for (const key of listed.keys()) if (!links.has(key)) complaints.push(`nobody made ${key}`);
       for (const [key, may] of links) {
         const [, peer] = key.split(" ") as [string, string];
         const found = listed.get(key);
-        if (may.includes(found) || (found === undefined && (isGone(peer) || blocked.includes(peer)))) continue;
-        complaints.push(`${key} is ${found}, and could be ${may.join(" or ")}`);
+        // His list leaves out whom he has blocked.
+        if (found === undefined && (isGone(peer) || blocked.includes(peer))) continue;
+        if (!may.includes(found)) complaints.push(`${key} is ${found}, and could be ${may.join(" or ")}`);
+        links.set(key, [found]);
       }
       return complaints;
     },

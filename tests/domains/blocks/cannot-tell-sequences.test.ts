@@ -100,5 +100,5 @@ it("somebody who is blocked cannot tell by whatever happens, in whatever order, 
     }
     await houses.compare(house, twins, [...views, exported, ...heard]);
   });
-  await fc.assert(property, { numRuns: RUNS, interruptAfterTimeLimit: 60_000 });
+  await fc.assert(property, { seed: 7, numRuns: RUNS, interruptAfterTimeLimit: 60_000 });
 }, 120_000);
