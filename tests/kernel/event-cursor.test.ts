@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DomainError } from "../../server/kernel/errors.js";
 import { decodeCursor, encodeCursor } from "../../server/kernel/event-cursor.js";
 import { instanceKey } from "../../server/kernel/instance-key.js";
+import { fc } from "../support/properties.js";
 
 const key = instanceKey(Buffer.alloc(32, 1));
 const cursor = fc.record({

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseId, uuidV7Ids } from "../../server/kernel/ids.js";
+import { fc } from "../support/properties.js";
 
 const LAST_MS = 2 ** 48 - 1;
 

@@ -16,7 +16,7 @@ export function moveDerived(from: SQL): SQL {
     group by account_id, name having sum(amount) <> 0`);
 }
 
-/** The same where no two rows are of one counter, and none is of nothing: it costs a tenth less. */
+/** The same where no two rows are of one counter, and none is of nothing: then nothing has to be added up first. */
 export function moveEach(from: SQL): SQL {
   return sql`insert into ${counters} as counter (account_id, name, slot, value)
     select account_id, name, coalesce(

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { foldLogin } from "../../../server/domains/accounts/login.js";
 import { DomainError } from "../../../server/kernel/errors.js";
+import { fc } from "../../support/properties.js";
 
 /** The folded login, or undefined when it is refused. */
 function fold(login: string): string | undefined {

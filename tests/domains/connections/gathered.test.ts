@@ -86,7 +86,7 @@ it("many who connect to one account at once share a statement, and each is answe
   expect([of(ben), of(dan), of(eve)]).toEqual([["connection.update"], [], ["connection.add", "connection.add"]]);
 });
 
-it("one of them who puts twice has what he said last", async () => {
+it("one of them who puts several times is counted once", async () => {
   const [ben] = people as [Person];
   const asked = await allAtOnce(() => upTo(5).map((n) => like(ben, { n })));
   await Promise.all(asked);

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { fc } from "../../support/properties.js";
 
 export type Properties = Readonly<Record<string, string | number | null>>;
 

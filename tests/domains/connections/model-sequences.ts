@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import fc from "fast-check";
+import { fc } from "../../support/properties.js";
 import { Graph, type Look } from "./model.js";
 import { auditTables } from "./model-audit.js";
 import { type Actor, perform, viewOf } from "./model-client.js";

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import fc from "fast-check";
+import { fc } from "../../support/properties.js";
 import { auditTables } from "./model-audit.js";
 import { type Actor, perform, viewOf } from "./model-client.js";
 import { type Command, commandOf, named } from "./model-commands.js";

@@ -1,9 +1,9 @@
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import type { Message } from "@bufbuild/protobuf";
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseForm } from "../../../server/http/form.js";
 import type { Handler } from "../../../server/manifest.js";
+import { fc } from "../../support/properties.js";
 import { rpc } from "./conformance.js";
 import { UPLOAD, type UploadedPiece } from "./files.js";
 import { type Asked, ask } from "./in-process.js";

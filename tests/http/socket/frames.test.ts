@@ -3,6 +3,7 @@ import { DomainError } from "../../../server/kernel/errors.js";
 import { type AppSocket, type SocketFrame, socketPaths } from "../../../server/kernel/sockets.js";
 import { operatorToken } from "../../domains/support.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { seed } from "../../support/properties.js";
 import { openSocket, reasonOf } from "./client.js";
 
 const sockets = socketPaths();
@@ -186,7 +187,6 @@ describe("whatever comes", () => {
   };
 
   it("two thousand random frames are each answered or end their socket, and the server goes on", async () => {
-    const seed = Date.now() % 1_000_000;
     const random = numbers(seed);
     const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
     const words = [

@@ -1,10 +1,10 @@
 import { sql } from "drizzle-orm";
-import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { DomainError } from "../../../server/kernel/errors.js";
 import { type Columns, conditionsOf, type Filter, readPage, runSql } from "../../../server/platform/db/index.js";
 import { postgresDatabase } from "../../../server/platform/db/postgres.js";
 import { createDatabaseOn, type TestDatabase } from "../../support/postgres.js";
+import { fc } from "../../support/properties.js";
 
 interface Row {
   n: number;
