@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Gathering, gathering } from "../../server/kernel/gathering.js";
 
 interface Work {
@@ -7,10 +7,10 @@ interface Work {
   done: string[];
   /** Ends what is under way, the oldest first. */
   end(): Promise<void>;
-  run(input: string, key?: string): Promise<string>;
+  run(input: string): Promise<string>;
 }
 
-function workOf(options: { abreast?: number; most?: number; fails?: boolean } = {}): Work {
+function workOf(options: { abreast?: number; most?: number; patienceMs?: number; fails?: boolean } = {}): Work {
   const done: string[] = [];
   const ends: (() => void)[] = [];
   const under = (name: string) => {
@@ -20,6 +20,7 @@ function workOf(options: { abreast?: number; most?: number; fails?: boolean } = 
   const line = gathering<string, string>({
     abreast: options.abreast ?? 1,
     most: options.most ?? 100,
+    patienceMs: options.patienceMs ?? 60_000,
     about: (input) => input.slice(0, 1),
     together: async (inputs) => {
       await under(inputs.join("+"));
@@ -30,8 +31,8 @@ function workOf(options: { abreast?: number; most?: number; fails?: boolean } = 
   return {
     line,
     done,
-    run: (input, key = "k") =>
-      line.run(key, input, async () => {
+    run: (input) =>
+      line.run(input, async () => {
         await under(input);
         if (input === "bad") throw new Error("bad");
         return input.toUpperCase();
@@ -43,8 +44,15 @@ function workOf(options: { abreast?: number; most?: number; fails?: boolean } = 
   };
 }
 
-describe("what comes of one key", () => {
-  it("is done alone when nothing of it is under way", async () => {
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("what comes at once", () => {
+  it("is done alone when nothing is under way", async () => {
     const { run, end, done } = workOf();
     const first = run("a");
     await end();
@@ -78,11 +86,27 @@ describe("what comes of one key", () => {
     ]);
   });
 
-  it("does not wait for another key", () => {
-    const { run, done } = workOf();
-    void run("a", "one");
-    void run("b", "two");
+  it("waits no longer for what stands still, alone or together", async () => {
+    const { run, done } = workOf({ patienceMs: 50 });
+    for (const input of ["a", "b", "c"]) void run(input);
+    vi.advanceTimersByTime(50);
+    expect(done).toEqual(["a", "b+c"]);
+    void run("d");
+    expect(done).toEqual(["a", "b+c"]);
+    vi.advanceTimersByTime(50);
+    expect(done).toEqual(["a", "b+c", "d"]);
+  });
+
+  it("counts what stood still no second time when it ends", async () => {
+    const { run, done, end } = workOf({ patienceMs: 50 });
+    void run("a");
+    vi.advanceTimersByTime(50);
+    void run("b");
+    await end();
+    void run("c");
     expect(done).toEqual(["a", "b"]);
+    await end();
+    expect(done).toEqual(["a", "b", "c"]);
   });
 
   it("never does two together that are about the same, and keeps their order", async () => {

@@ -3,21 +3,23 @@ import { type Database, type Db, retried } from "../../platform/db/index.js";
 import * as store from "./store-put.js";
 import { putConnections } from "./store-put-many.js";
 
-/** Statements that connect to one account at once, from one node; who comes meanwhile goes together with the next. */
-const ABREAST = 2;
+/** Statements that connect at once, from one node; who comes meanwhile goes together with the next. */
+const ABREAST = 4;
 const MOST = 100;
+/** Longer than any statement that does not wait for somebody's lock. */
+const PATIENCE_MS = 50;
 
 const gatherings = new WeakMap<Database, Gathering<store.NewConnection, store.Put>>();
 
 /**
- * Makes a connection, or replaces it. Where many connect to one account in the same moment they share a statement, and its commit:
- * a hundred then cost the database little more than a few. What each is answered is the same.
+ * Makes a connection, or replaces it. Where many do so in the same moment they share a statement, and its commit: a hundred then cost
+ * the database little more than a few. What each is answered is the same.
  */
 export function putGathered(
   ctx: { readonly db: Db; readonly database: Database },
   connection: store.NewConnection,
 ): Promise<store.Put> {
-  return gatheringOf(ctx.database).run(connection.peerId, connection, () =>
+  return gatheringOf(ctx.database).run(connection, () =>
     retried(async () => (await store.putConnection(ctx, connection))[0]!),
   );
 }
@@ -28,7 +30,8 @@ function gatheringOf(database: Database): Gathering<store.NewConnection, store.P
   const made = gathering<store.NewConnection, store.Put>({
     abreast: ABREAST,
     most: MOST,
-    about: ({ accountId, type }) => `${accountId} ${type}`,
+    patienceMs: PATIENCE_MS,
+    about: ({ accountId, type, peerId }) => `${accountId} ${type} ${peerId}`,
     // It is nobody's own: who hangs up ends it for none of the others.
     together: (connections) => retried(() => putTogether(database, connections)),
   });
@@ -45,7 +48,7 @@ async function putTogether(
     {
       accountIds: connections.map(({ accountId }) => accountId),
       types: connections.map(({ type }) => type),
-      peerId: connections[0]!.peerId,
+      peerIds: connections.map(({ peerId }) => peerId),
       ids: connections.map(({ id }) => id),
       eventIds: connections.map(({ eventId }) => eventId),
       properties: connections.map(({ properties }) => JSON.stringify(properties)),

@@ -8,11 +8,11 @@ import { connections } from "./schema.js";
 import { topicOf } from "./store-event.js";
 import { isConnected, moves, type Put, replacing, toldData, toldType, withheldMoves } from "./store-put.js";
 
-/** Connections of several accounts to one peer, none of them twice. Lists of the same length: one place in each is one of them. */
+/** Connections, none of them twice. Lists of the same length: one place in each is one of them. */
 export interface NewConnections {
-  peerId: string;
   accountIds: string[];
   types: string[];
+  peerIds: string[];
   ids: string[];
   eventIds: string[];
   /** JSON of each. */
@@ -20,25 +20,31 @@ export interface NewConnections {
   times: string[];
 }
 
+const isThatOne = sql`c.account_id = asked.account_id and c.type = asked.type and c.peer_id = asked.peer_id`;
+
 /**
  * Makes or replaces them, each as `putConnection` does, and answers what became of each by its id. It leaves out whom it would have to
- * wait for because his account is being deleted, or changed: the others are not to wait for him, while they hold the peer's counters.
+ * wait for because his account, or the connection that is there, is being changed or deleted: the others are not to wait for him.
  */
 export const putConnections = statement<NewConnections, Put & { id: string }>(
   (p) => sql`with free as (
       select id from ${accounts} where id = any(${p.accountIds}::uuid[]) for key share skip locked
-    ), given as (
-      select g.*, peer.id as peer_id, ${isBlocked(sql`peer.id`, sql`g.account_id`)} as hides
-      from unnest(${p.accountIds}::uuid[], ${p.types}::text[], ${p.ids}::uuid[], ${p.eventIds}::uuid[],
-          ${p.properties}::text[], ${p.times}::text[]) as g (account_id, type, id, event_id, properties, at)
-        left join ${accounts} peer on peer.id = ${p.peerId}::uuid
+    ), asked as (
+      select g.*, peer.id as found, peer.id is not null and ${isBlocked(sql`g.peer_id`, sql`g.account_id`)} as hides
+      from unnest(${p.accountIds}::uuid[], ${p.types}::text[], ${p.peerIds}::uuid[], ${p.ids}::uuid[], ${p.eventIds}::uuid[],
+          ${p.properties}::text[], ${p.times}::text[]) as g (account_id, type, peer_id, id, event_id, properties, at)
+        left join ${accounts} peer on peer.id = g.peer_id
       where g.account_id in (select id from free)
+    ), given as (
+      select asked.* from asked
+      where not exists (select 1 from ${connections} c where ${isThatOne})
+        or exists (select 1 from ${connections} c where ${isThatOne} for no key update skip locked)
     ), made as (
       insert into ${connections} as c
         (account_id, type, peer_id, id, reference_id, properties, created_at, updated_at)
       select account_id, type, peer_id, id, case when not hides then id end, properties::jsonb, at::timestamptz, at::timestamptz
-      from given where peer_id is not null
-      order by account_id, type
+      from given where found is not null
+      order by account_id, type, peer_id
       ${replacing}
       returning c.*
     ), put as (
@@ -54,7 +60,7 @@ export const putConnections = statement<NewConnections, Put & { id: string }>(
       eventData: toldData,
       at: sql`at`,
     })})
-    select given.id, given.peer_id as peer, put.created_at, put.updated_at, put.is_new, put.is_shown,
+    select given.id, given.found as peer, put.created_at, put.updated_at, put.is_new, put.is_shown,
       ${isConnected(sql`given.account_id`, sql`given.type`, sql`given.peer_id`)} as connected
     from given left join put on put.given_id = given.id`,
 );
