@@ -55,7 +55,7 @@ interface Asked {
 
 const TYPES = ["like", "follow", "invite"];
 /** Refused, but not for good: whoever asks again is answered. */
-const LATER = ["DATABASE_UNAVAILABLE"];
+const LATER = ["DATABASE_UNAVAILABLE", "QUERY_TIMEOUT"];
 const UNANSWERED = "unanswered";
 /** How an account's deletion is answered when it was done the first time. */
 const GONE = ["INVALID_TOKEN", "ACCOUNT_NOT_FOUND"];
