@@ -25,6 +25,7 @@ const isThatOne = sql`c.account_id = asked.account_id and c.type = asked.type an
 /**
  * Makes or replaces them, each as `putConnection` does, and answers what became of each by its id. It leaves out whom it would have to
  * wait for because his account, or the connection that is there, is being changed or deleted: the others are not to wait for him.
+ * Two who connect to each other in it are connected, both.
  */
 export const putConnections = statement<NewConnections, Put & { id: string }>(
   (p) => sql`with free as (
@@ -61,6 +62,9 @@ export const putConnections = statement<NewConnections, Put & { id: string }>(
       at: sql`at`,
     })})
     select given.id, given.found as peer, put.created_at, put.updated_at, put.is_new, put.is_shown,
-      ${isConnected(sql`given.account_id`, sql`given.type`, sql`given.peer_id`)} as connected
-    from given left join put on put.given_id = given.id`,
+      back.account_id is not null and not ${isBlocked(sql`given.account_id`, sql`given.peer_id`)}
+        or ${isConnected(sql`given.account_id`, sql`given.type`, sql`given.peer_id`)} as connected
+    from given left join put on put.given_id = given.id
+      left join put back on back.account_id = given.peer_id and back.type = given.type and back.peer_id = given.account_id
+        and back.reference_id is not null`,
 );

@@ -90,8 +90,8 @@ it("who connects at once shares a statement, and each is answered and counted as
     [ada.id, true, true, true],
     [ada.id, true, false, false],
     ...upTo(4).map(() => [ada.id, true, true, false]),
-    [ian.id, true, true, false],
-    [hana.id, true, true, false],
+    [ian.id, true, true, true],
+    [hana.id, true, true, true],
     [null, null, null, false],
   ]);
   expect(await statements(sql, [cleo, dan, eve, finn, gil, hana, ian])).toEqual([8]);
@@ -111,6 +111,26 @@ it("who connects at once shares a statement, and each is answered and counted as
   }
   const of = (who: Person) => told.filter(({ actorId }) => actorId === who.id).map(({ type }) => type);
   expect([of(ben), of(dan), of(eve)]).toEqual([["connection.update"], [], ["connection.add", "connection.add"]]);
+});
+
+it("two of them who put to each other are connected, unless one has blocked the other", async () => {
+  const [ben, cleo, dan, eve] = people as [Person, Person, Person, Person];
+  const sql = openDatabase(backstay);
+  for (const [one, other] of [
+    [dan, eve],
+    [eve, dan],
+  ] as const)
+    await put(one, other.id);
+  await setBlock(sql, dan.id, eve.id);
+  const pairs = [
+    [ben, cleo],
+    [cleo, ben],
+    [dan, eve],
+    [eve, dan],
+  ] as const;
+  const answers = await Promise.all(await whileBusy(sql, () => pairs.map(([one, other]) => put(one, other.id))));
+  // Eve is not told of the block.
+  expect(answers.map(({ connected }) => connected)).toEqual([true, true, false, true]);
 });
 
 it("one of them who puts several times is counted once", async () => {
