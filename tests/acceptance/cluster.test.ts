@@ -4,16 +4,16 @@ import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { isAlive } from "../../server/platform/process.js";
 import { follow } from "./follower.js";
 import { send } from "./people.js";
-import { type Backstay, cleanUp, databasePid, makeHome, run } from "./server-process.js";
+import { type Backstay, cleanUp, databasePid, isDatabaseOf, makeHome, run } from "./server-process.js";
 
 // Several servers for development, by one command: the real PostgreSQL, the real NATS, processes of their own.
 
 // Several processes start in each of them, on whatever else the machine does.
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 110_000 });
 
 afterAll(cleanUp);
 
@@ -37,9 +37,16 @@ async function processesOf(folder: string): Promise<string[]> {
   return stdout.split("\n").filter((line) => line.includes(folder));
 }
 
-it("runs two nodes that hear of each other by NATS, goes on without one that is killed, and ends everything in order", async () => {
-  const home = await makeHome();
+/** The home of all of them, one after the other. */
+let home: string;
+let first: Awaited<ReturnType<typeof startCluster>>;
+beforeAll(async () => {
+  home = await makeHome();
+});
+
+it("runs two nodes that hear of each other by NATS, once in a home, and takes them along when it is killed", async () => {
   const cluster = await startCluster(home);
+  first = cluster;
   const [one, two] = cluster.nodes;
   const [ada, ben] = cluster.demo;
   for (const [at, written] of [
@@ -59,8 +66,23 @@ it("runs two nodes that hear of each other by NATS, goes on without one that is 
   expect(await second.exit).toEqual({ code: 1, signal: null });
   expect(second.stderr().trim()).toBe(`backstay: ${home}/cluster is in use by process ${cluster.pid}`);
 
+  expect(cluster.nodes.filter(({ pid }) => isAlive(pid))).toHaveLength(2);
+  await cluster.kill9();
+  await expect.poll(() => cluster.nodes.filter(({ pid }) => isAlive(pid)), { timeout: 15_000 }).toEqual([]);
+  await expect.poll(() => processesOf(`${home}/cluster/var/nats`), { timeout: 5_000 }).toEqual([]);
+  expect(isDatabaseOf(databasePid(join(home, "cluster"))!, home)).toBe(true);
+});
+
+it("has its data again when it is started again, goes on without a node that is killed, and ends everything in order", async () => {
+  // The PostgreSQL of the one that was killed goes on, and is this one's.
+  const cluster = await startCluster(home, ["--nodes", "3"]);
+  const [one, two] = cluster.nodes;
+  expect(cluster.nodes).toHaveLength(3);
+  expect(cluster.demo.map(({ id }) => id)).toEqual(first.demo.map(({ id }) => id));
   process.kill(two!.pid, "SIGKILL");
-  await expect.poll(cluster.stderr).toBe(`backstay: node 2 (process ${two!.pid}) ended: SIGKILL\n`);
+  await expect
+    .poll(cluster.stderr, { timeout: 10_000 })
+    .toBe(`backstay: node 2 (process ${two!.pid}) ended: SIGKILL\n`);
   expect((await fetch(`${one!.url}/readyz`)).status).toBe(200);
 
   cluster.signal("SIGINT");
@@ -72,30 +94,11 @@ it("runs two nodes that hear of each other by NATS, goes on without one that is 
   expect(log).not.toMatch(/bs_(at|rt|st|op)_/);
 });
 
-it("has its data again when it is started again, and takes its nodes along when it is killed", async () => {
-  const home = await makeHome();
-  const first = await startCluster(home);
-  first.signal("SIGTERM");
-  expect(await first.exit).toEqual({ code: 0, signal: null });
-  const again = await startCluster(home, ["--nodes", "3"]);
-  expect(again.nodes).toHaveLength(3);
-  expect(again.demo.map(({ id }) => id)).toEqual(first.demo.map(({ id }) => id));
-  await again.kill9();
-  await expect.poll(() => again.nodes.filter(({ pid }) => isAlive(pid)), { timeout: 15_000 }).toEqual([]);
-  await expect.poll(() => processesOf(`${home}/cluster/var/nats`), { timeout: 5_000 }).toEqual([]);
-  // Its PostgreSQL goes on, and is the next one's.
-  const next = await startCluster(home, ["--no-demo"]);
-  next.signal("SIGTERM");
-  expect(await next.exit).toEqual({ code: 0, signal: null });
-  expect(await processesOf(home)).toEqual([]);
-});
-
 it("says in one line what keeps a node from starting, and leaves nothing behind", async () => {
-  const home = await makeHome();
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   const { port } = taken.address() as AddressInfo;
-  const cluster = run(["cluster", "--port", String(port), "--home", home]);
+  const cluster = run(["cluster", "--no-demo", "--port", String(port), "--home", home]);
   expect(await cluster.exit).toEqual({ code: 1, signal: null });
   // The port after it may be taken too, and be told of first.
   expect(cluster.stderr().trim()).toMatch(/^backstay: node [12]: port \d+ is in use; choose another with --port$/);

@@ -18,7 +18,7 @@ import {
 } from "./server-process.js";
 
 /** KILL_ROUNDS=50 is the long form. */
-const ROUNDS = Number(process.env.KILL_ROUNDS ?? 2);
+const ROUNDS = Number(process.env.KILL_ROUNDS ?? 1);
 const SENDS = 1_000;
 const SENDERS = 8;
 /** Within this a call is answered by a server and a database that have come back. */

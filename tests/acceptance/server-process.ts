@@ -69,9 +69,9 @@ export interface HowToRun {
 const running = new Set<ChildProcess>();
 const homes = new Set<string>();
 
-/** Makes a folder for a home, which the database's user can enter. */
-export async function makeHome(): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), `backstay-acceptance-${process.pid}-`));
+/** Makes a folder for a home, which the database's user can enter; its name has `word` in it. */
+export async function makeHome(word = ""): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), `backstay-acceptance-${process.pid}-${word}`));
   await chmod(home, 0o711);
   homes.add(home);
   return home;

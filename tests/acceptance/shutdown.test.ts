@@ -2,12 +2,13 @@ import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import postgres from "postgres";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { createDatabaseOn, type TestDatabase } from "../support/postgres.js";
 import "../support/provided.js";
 import { type Follower, follow } from "./follower.js";
+import { countWaiting } from "./locks.js";
 import { listAll, type Person, send, signUp } from "./people.js";
-import { cleanUp, databaseOf, makeHome, type Server, startServer } from "./server-process.js";
+import { cleanUp, makeHome, type Server, startServer } from "./server-process.js";
 
 /** The promise: whatever happens, a server that is told to stop is gone by then. */
 const GONE_MS = 10_000;
@@ -18,6 +19,9 @@ const ENV = {
   BACKSTAY_MAIL_SMTP_URL: "smtp://127.0.0.1:9",
 };
 const SEND = "/backstay.messages.v1.MessageService/SendMessage";
+
+// Servers start in each of them, on whatever else the machine does.
+vi.setConfig({ testTimeout: 90_000 });
 
 let data: TestDatabase;
 let sql: postgres.Sql;
@@ -67,10 +71,7 @@ async function holdMessages(): Promise<() => Promise<void>> {
   return end;
 }
 
-const inFlight = (count: number) =>
-  expect
-    .poll(async () => (await sql`select from pg_locks where not granted`).length, { timeout: 5_000, interval: 10 })
-    .toBe(count);
+const inFlight = (count: number) => expect.poll(() => countWaiting(sql), { timeout: 10_000, interval: 10 }).toBe(count);
 
 const headers = (person: Person) => ({
   "content-type": "application/json",
@@ -195,7 +196,7 @@ describe("a server that is told to stop", () => {
     for (const { text } of answers) expect(JSON.parse(text)).toHaveProperty("message.id");
   });
 
-  it("is gone in time although a call hangs", { timeout: 20_000 }, async () => {
+  it("is gone in time although a call hangs", async () => {
     const server = await serve(patient);
     const [ada, ben] = [await makePerson(server.url), await makePerson(server.url)];
     await holdMessages();
@@ -233,8 +234,6 @@ describe("a server that is told to stop under load", () => {
     const senders = await Promise.all([0, 1, 2, 3].map(() => makePerson(server.url)));
     const stream = follow(server.url, ben.token);
     await stream.ready;
-    const kept = postgres({ ...databaseOf(home), max: 1, onnotice: () => {} });
-    left.push(() => kept.end({ timeout: 1 }));
 
     const acknowledged: string[] = [];
     const refusals = new Set<number>();
@@ -265,7 +264,6 @@ describe("a server that is told to stop under load", () => {
         ? sendOn((person, body) => callHttp1(agent, server.url, person, body), n)
         : sendOn(sessions[n % 4 === 1 ? 0 : 1]!.call, n),
     );
-    // Read before the database goes with the server: nothing is written once the last answer is out.
     await Promise.all(all);
     expect(await server.exit).toEqual({ code: 0, signal: null });
     expect(performance.now() - told).toBeLessThan(GONE_MS);
@@ -285,9 +283,7 @@ describe("a server that is told to stop under load", () => {
     expect(await again.exit).toEqual({ code: 0, signal: null });
   });
 
-  it("costs no call and no event, where another server runs and a client tries it once", {
-    timeout: 60_000,
-  }, async () => {
+  it("costs no call and no event, where another server runs and a client tries it once", async () => {
     const servers: Server[] = await Promise.all([serve(), serve()]);
     const ben = await makePerson(servers[0]!.url);
     const senders = await Promise.all([0, 1, 2, 3].map(() => makePerson(servers[0]!.url)));
@@ -347,8 +343,11 @@ describe("a server that is told to stop under load", () => {
       servers[at]!.signal("SIGTERM");
       expect(await servers[at]!.exit).toEqual({ code: 0, signal: null });
       expect(performance.now() - told).toBeLessThan(GONE_MS);
-      servers[at] = await serve();
+      if (at === 0) servers[at] = await serve();
     }
+    // The one that was started meanwhile serves alone.
+    const before = acknowledged.length;
+    await expect.poll(() => acknowledged.length, { timeout: 10_000, interval: 5 }).toBeGreaterThan(before + 50);
     rolling = false;
     await load;
     finish();

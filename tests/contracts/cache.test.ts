@@ -110,7 +110,7 @@ describe("caches of nodes over NATS", () => {
   const isConnected = ({ bus }: { bus: Bus }, expected: boolean) =>
     expect.poll(() => bus.isConnected(), { timeout: 10_000, interval: 5 }).toBe(expected);
 
-  exerciseCacheNodes(() => startNode());
+  describe("between nodes", () => exerciseCacheNodes(() => startNode()));
 
   it("start empty when NATS was killed and is back, and read a change of meanwhile within two seconds", async () => {
     const [here, there] = [await startNode(), await startNode()];

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Cache } from "../../server/platform/cache/cache.js";
 import { type CacheNode, type Deferred, deferred } from "./cache-node.js";
 
@@ -217,11 +217,19 @@ export function exerciseCacheNodes(start: () => Promise<StartedNode>): void {
   let here: StartedNode;
   let there: StartedNode;
   let third: StartedNode;
-  beforeEach(async () => {
-    [here, there, third] = [await start(), await start(), await start()];
+  /** Keys that no other test has used: the nodes are the same for all. */
+  let a: string;
+  let n: string;
+  let tests = 0;
+  beforeAll(async () => {
+    [here, there, third] = await Promise.all([start(), start(), start()]);
   });
-  afterEach(async () => {
-    await Promise.all([here, there, third].map((node) => node.stop()));
+  beforeEach(() => {
+    tests++;
+    [a, n] = [`a ${tests}`, `n ${tests}`];
+  });
+  afterAll(async () => {
+    await Promise.all([here, there, third].map((node) => node?.stop()));
   });
 
   const gets = (node: CacheNode, key: string, value: unknown) =>
@@ -237,63 +245,63 @@ export function exerciseCacheNodes(start: () => Promise<StartedNode>): void {
   };
 
   it("reads a change at once where it was made, and within 100 ms elsewhere", async () => {
-    for (const node of [here, there, third]) expect(await node.through("a", "old")).toBe("old");
-    await here.drop("a");
+    for (const node of [here, there, third]) expect(await node.through(a, "old")).toBe("old");
+    await here.drop(a);
     const changed = performance.now();
-    expect(await here.through("a", "new")).toBe("new");
+    expect(await here.through(a, "new")).toBe("new");
     for (const node of [there, third]) {
       const timeout = STALE_MS.bus - (performance.now() - changed);
-      await expect.poll(() => node.through("a", "new"), { timeout, interval: 2 }).toBe("new");
+      await expect.poll(() => node.through(a, "new"), { timeout, interval: 2 }).toBe("new");
     }
   });
 
   it("forgets everywhere what is cleared", async () => {
-    for (const node of [here, there]) await node.through("a", "old");
+    for (const node of [here, there]) await node.through(a, "old");
     await here.clear();
-    await expect.poll(() => there.through("a", "new"), { timeout: STALE_MS.bus, interval: 2 }).toBe("new");
+    await expect.poll(() => there.through(a, "new"), { timeout: STALE_MS.bus, interval: 2 }).toBe("new");
   });
 
   it("sends what is put, and what is counted, to the others", async () => {
-    await here.put("a", { list: [1, "two", null, true], text: "Ünï\u{1f41f}" });
-    await gets(there, "a", { list: [1, "two", null, true], text: "Ünï\u{1f41f}" });
-    await here.increment("n");
-    await gets(there, "n", 1);
-    await there.increment("n");
-    await gets(here, "n", 2);
+    await here.put(a, { list: [1, "two", null, true], text: "Ünï\u{1f41f}" });
+    await gets(there, a, { list: [1, "two", null, true], text: "Ünï\u{1f41f}" });
+    await here.increment(n);
+    await gets(there, n, 1);
+    await there.increment(n);
+    await gets(here, n, 2);
   });
 
   it.each([
-    ["what is no JSON", (node: CacheNode) => node.putMoment("a")],
-    ["more than 64 KiB", (node: CacheNode) => node.put("a", "é".repeat(33_000))],
+    ["what is no JSON", (node: CacheNode) => node.putMoment(a)],
+    ["more than 64 KiB", (node: CacheNode) => node.put(a, "é".repeat(33_000))],
   ])("sends no %s: the others only forget theirs", async (_, put) => {
-    for (const node of [there, third]) await node.through("a", "old");
+    for (const node of [there, third]) await node.through(a, "old");
     await put(here);
-    for (const node of [there, third]) await gets(node, "a", null);
-    expect(await here.get("a")).not.toBe(null);
+    for (const node of [there, third]) await gets(node, a, null);
+    expect(await here.get(a)).not.toBe(null);
   });
 
   it.each([
-    ["dropped", (node: CacheNode) => node.drop("a"), null],
-    ["put", (node: CacheNode) => node.put("a", "new"), "new"],
+    ["dropped", (node: CacheNode) => node.drop(a), null],
+    ["put", (node: CacheNode) => node.put(a, "new"), "new"],
   ])("does not keep a load that began before its key was %s elsewhere", async (_, change, expected) => {
-    await there.begin("a");
+    await there.begin(a);
     await change(here);
     await heard(here, there);
-    expect(await there.end("a", "old")).toBe("old");
-    expect(await there.get("a")).toBe(expected);
-    expect(await there.through("a", "new")).toBe("new");
+    expect(await there.end(a, "old")).toBe("old");
+    expect(await there.get(a)).toBe(expected);
+    expect(await there.through(a, "new")).toBe("new");
   });
 
   it("ends with no two values when several change a key at the same moment", async () => {
     for (let round = 0; round < 30; round++) {
-      await Promise.all([here, there, third].map((node, n) => node.put("a", `${round}.${n}`)));
+      await Promise.all([here, there, third].map((node, which) => node.put(a, `${round}.${which}`)));
       for (const [one, other] of [
         [here, there],
         [here, third],
         [there, third],
       ] as const)
         await heard(one, other);
-      const values = await Promise.all([here, there, third].map((node) => node.get("a")));
+      const values = await Promise.all([here, there, third].map((node) => node.get(a)));
       expect(new Set(values.filter((value) => value !== null)).size, JSON.stringify(values)).toBeLessThanOrEqual(1);
     }
   });

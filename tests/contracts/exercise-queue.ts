@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from "vitest";
 import type { JobContext, NewJob } from "../../server/kernel/jobs.js";
 import { memoryBus } from "../../server/platform/bus/memory.js";
 import { STATE, wakeNextOfKey } from "../../server/platform/queue/index.js";
@@ -17,6 +17,8 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
   let close: () => Promise<void>;
   let observer: postgres.Sql;
   let bus = memoryBus(() => {});
+  /** The test that runs: another suite's may run beside it. */
+  let test: TestContext;
   const nodes: QueueNode[] = [];
   const gates: (() => void)[] = [];
 
@@ -35,7 +37,8 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
     observer = postgres(url, { max: 4, onnotice: () => {} });
     await observer`create table effects (seq bigserial, job text, attempt int, note text)`;
   });
-  beforeEach(async () => {
+  beforeEach(async (context) => {
+    test = context;
     bus = memoryBus(() => {});
     await observer`truncate backstay.jobs, backstay.job_queues, backstay.job_workers, effects`;
   });
@@ -58,7 +61,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
     return row!;
   };
   const stateOf = async (id: string) => (await rowOf(id)).state as number;
-  const eventually = <T>(read: () => T, timeout = 5_000) => expect.poll(read, { timeout, interval: 10 });
+  const eventually = <T>(read: () => T, timeout = 5_000) => test.expect.poll(read, { timeout, interval: 10 });
   const becomes = (id: string, state: number, timeout?: number) => eventually(() => stateOf(id), timeout).toBe(state);
   const countOf = async (state: number) =>
     Number((await observer`select count(*) as n from backstay.jobs where state = ${state}`)[0]!.n);
@@ -707,7 +710,7 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
   describe("a database that goes away", () => {
     it("loses no job and does none twice, whatever was under way", async () => {
       const proxy = await chaosProxy(url);
-      onTestFinished(() => proxy.stop());
+      test.onTestFinished(() => proxy.stop());
       const run = async (_: unknown, ctx: JobContext) => {
         await note(ctx, ctx.id);
         await pause(Math.random() * 5);

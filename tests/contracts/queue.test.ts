@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, it, vi } from "vitest";
 import { uuidV7Ids } from "../../server/kernel/ids.js";
 import { migrate } from "../../server/platform/db/migrate.js";
 import { postgresDatabase } from "../../server/platform/db/postgres.js";
@@ -7,9 +7,13 @@ import { claimJobs, renewLease, settleJobs } from "../../server/platform/queue/s
 import { exerciseQueue } from "./exercise-queue.js";
 import { SERVERS, type Server } from "./servers.js";
 
+// Beside another server's tests each takes longer than alone.
+vi.setConfig({ testTimeout: 60_000 });
+
 const WANTED = { name: "test.job", room: 10, runner: 0, runner_room: 10 };
 
-describe.each(SERVERS)("the queue of %s", (_, open) => {
+// The servers side by side; on each of them one test after the other.
+describe.concurrent.each(SERVERS)("the queue of %s", (_, open) => {
   let server: Server;
   beforeAll(async () => {
     server = await open();
@@ -22,7 +26,10 @@ describe.each(SERVERS)("the queue of %s", (_, open) => {
     return { url, close: drop };
   };
 
-  it("reads little of the table to take jobs and to finish them, also when a moment ago it was empty", async () => {
+  it.sequential("reads little of the table to take jobs and to finish them, also when a moment ago it was empty", async ({
+    expect,
+    onTestFinished,
+  }) => {
     const { url, close } = await openDatabase();
     const limits = { statementTimeout: 5_000, lockTimeout: 2_000, acquireTimeout: 2_000 };
     const database = postgresDatabase({ target: { url }, poolSize: 1, ...limits });
@@ -63,5 +70,6 @@ describe.each(SERVERS)("the queue of %s", (_, open) => {
     expect((await readByNow()) - before).toBeLessThan(1_000);
   });
 
-  exerciseQueue(openDatabase, async ({ bus }) => ({ queue: postgresQueue({ bus }), close: async () => {} }));
+  describe.sequential("with its workers", () =>
+    exerciseQueue(openDatabase, async ({ bus }) => ({ queue: postgresQueue({ bus }), close: async () => {} })));
 });

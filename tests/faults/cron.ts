@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { history } from "./history.js";
-import { type JobHouse, openJobHouse } from "./job-house.js";
+import { type JobHouse, leaseOf, openJobHouse } from "./job-house.js";
 import { type Random, seeded } from "./random.js";
 
 /** How much of it, and how bad. */
@@ -10,6 +10,8 @@ export interface CronPlan {
   readonly ticks: number;
   /** Ticks between two faults. */
   readonly every: readonly [least: number, most: number];
+  /** How long a server that says nothing keeps its jobs, as the setting says it; as usual when absent. */
+  readonly lease?: string;
   /** How long a paused server is paused, in milliseconds. */
   readonly pauseMs: readonly [least: number, most: number];
 }
@@ -50,7 +52,7 @@ export async function cronFaults(plan: CronPlan, tell: (text: string) => void): 
   const notes = history("cron", plan.seed);
   notes.note("plan", plan);
   const random = seeded(plan.seed);
-  const house = await openJobHouse({ queue: "postgres", nodes: NODES, app: APP }, notes);
+  const house = await openJobHouse({ queue: "postgres", nodes: NODES, app: APP, env: leaseOf(plan) }, notes);
   const faults: Record<string, number> = { "kill -9": 0, SIGSTOP: 0 };
   try {
     tell(`three servers; seed ${plan.seed}, history ${notes.file}`);

@@ -52,6 +52,11 @@ const note = (ctx) => appendFileSync(LINES + "/" + process.pid + ".jsonl",
   JSON.stringify({ id: ctx.id, attempt: ctx.attempt, pid: process.pid, at: Date.now() }) + "\\n");
 `;
 
+/** The lease of a plan, as its servers' setting. */
+export function leaseOf({ lease }: { readonly lease?: string }): Record<string, string> {
+  return lease === undefined ? {} : { BACKSTAY_JOBS_LEASE: lease };
+}
+
 export async function openJobHouse(plan: JobHousePlan, notes: History): Promise<JobHouse> {
   const server = await startPostgres18();
   const data = await server.createDatabase();

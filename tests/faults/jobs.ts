@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type History, history } from "./history.js";
-import { type Attempt, type JobHouse, NOTE_ATTEMPT, openJobHouse } from "./job-house.js";
+import { type Attempt, type JobHouse, leaseOf, NOTE_ATTEMPT, openJobHouse } from "./job-house.js";
 import { type Random, seeded } from "./random.js";
 
 /** How much of it, and how bad. */
@@ -13,6 +13,8 @@ export interface JobsPlan {
   readonly kills: number;
   /** Between two kills, in milliseconds. */
   readonly killEveryMs: readonly [least: number, most: number];
+  /** How long a server that says nothing keeps its jobs, as the setting says it; as usual when absent. */
+  readonly lease?: string;
   /** How long NATS is stopped, and cut off, in milliseconds. */
   readonly outageMs: number;
 }
@@ -61,7 +63,7 @@ export async function jobFaults(plan: JobsPlan, tell: (text: string) => void): P
   const notes = history(`jobs-${plan.queue}`, plan.seed);
   notes.note("plan", plan);
   const random = seeded(plan.seed);
-  const house = await openJobHouse({ queue: plan.queue, nodes: 2, app: APP }, notes);
+  const house = await openJobHouse({ queue: plan.queue, nodes: 2, app: APP, env: leaseOf(plan) }, notes);
   const faults: Record<string, number> = { kills: 0 };
   try {
     tell(`two servers on ${plan.queue}; seed ${plan.seed}, history ${notes.file}`);

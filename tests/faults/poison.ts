@@ -45,7 +45,7 @@ app.job("fault.good", async ({ n }, ctx) => {
 }, options);
 app.job("fault.throw", async () => { throw new Error("poison that throws"); }, options);
 app.job("fault.exit", async () => { process.exit(3); }, options);
-app.job("fault.loop", async () => { for (;;); }, options);
+app.job("fault.loop", async () => { for (;;); }, { ...options, timeout: "1s" });
 app.job("fault.gigabyte", async () => {
   const kept = [];
   for (let n = 0; n < 1024; n++) kept.push(new Array(131072).fill(n));

@@ -39,9 +39,11 @@ it("shows mails as they come, newest first, as text and nothing else", async () 
   await page.goto(`${backstay.url}/inbox`);
   await page.getByText("No mail yet.").waitFor();
   await mail("first@example.com");
+  const shown = async () => (await fetch(`${backstay.url}/inbox`)).text();
+  await expect.poll(shown, { timeout: 10_000 }).toContain("to first@example.com");
+  await mail("second@example.com");
   // The page asks again by itself.
   await page.getByText("to first@example.com").waitFor({ timeout: 15_000 });
-  await mail("second@example.com");
   await page.getByText("to second@example.com").waitFor({ timeout: 15_000 });
   const articles = await page.locator("article").allTextContents();
   expect(articles).toHaveLength(2);
@@ -70,13 +72,14 @@ it("is there for this machine alone: not by a name that leads here, nor by a pro
 });
 
 it("is not there in serve, nor where mails are sent", async () => {
-  const serve = await startBackstay({}, { development: false });
-  expect(await status(serve.url)).toBe(404);
-  await serve.stop();
   const smtp = await startSmtp();
-  const sending = await startBackstay({ "mail.smtp_url": smtp.url });
+  const [serve, sending] = await Promise.all([
+    startBackstay({}, { development: false }),
+    startBackstay({ "mail.smtp_url": smtp.url }),
+  ]);
+  expect(await status(serve.url)).toBe(404);
   expect(await status(sending.url)).toBe(404);
-  await sending.stop();
+  await Promise.all([serve.stop(), sending.stop()]);
   await smtp.stop();
 });
 

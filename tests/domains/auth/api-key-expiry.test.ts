@@ -28,61 +28,79 @@ const WHOSE: [whose: string, token: () => string][] = [
   ["the installation", () => operatorToken(backstay)],
 ];
 
-describe.each(WHOSE)("what a key of %s has opened ends within a second of the key:", (_, token) => {
-  /** A key that ends soon, and how long something it opened may last from now on. */
-  async function endingKey(): Promise<{ key: string; left: () => number }> {
-    const ends = Date.now() + LIFE;
-    const { key } = await makeKey(backstay, token(), { scopes: ["*"], expireTime: new Date(ends).toISOString() });
-    return { key, left: () => Math.max(0, ends - Date.now()) + SOON };
-  }
+/** Does the same with a key of each, side by side. */
+const forEach = (check: (key: EndingKey) => Promise<void>) =>
+  Promise.all(
+    WHOSE.map(async ([whose, token]) => {
+      try {
+        await check(await endingKey(token()));
+      } catch (error) {
+        throw new Error(`with the key of ${whose}`, { cause: error });
+      }
+    }),
+  );
 
-  it("a stream of events, which says goodbye", async () => {
-    const { key, left } = await endingKey();
-    const stream = await standingStream(backstay, key, { topics: ["system/revocations"] });
-    await stream.goodbye(left());
-  });
+interface EndingKey {
+  readonly key: string;
+  /** How long something it opened may last from now on. */
+  left(): number;
+}
+
+async function endingKey(token: string): Promise<EndingKey> {
+  const ends = Date.now() + LIFE;
+  const { key } = await makeKey(backstay, token, { scopes: ["*"], expireTime: new Date(ends).toISOString() });
+  return { key, left: () => Math.max(0, ends - Date.now()) + SOON };
+}
+
+describe("what a key of an administrator or of the installation has opened ends within a second of the key:", () => {
+  it("a stream of events, which says goodbye", () =>
+    forEach(async ({ key, left }) => {
+      const stream = await standingStream(backstay, key, { topics: ["system/revocations"] });
+      await stream.goodbye(left());
+    }));
 
   it("a job that is watched", async () => {
     const { job } = await operator(backstay).jobs.submitJob({ name: "app.touch" });
-    const { key, left } = await endingKey();
-    const transport = createConnectTransport({ baseUrl: backstay.url, httpVersion: "1.1" });
-    const call = new AbortController();
-    onTestFinished(() => call.abort());
-    const { watchJob } = createClient(JobService, transport);
-    const said = watchJob({ id: job!.id }, { headers: bearer(key), signal: call.signal })[Symbol.asyncIterator]();
-    expect((await said.next()).value.job).toEqual(job);
-    const end = within(left(), said.next(), "the stream ends");
-    await expect(end).rejects.toMatchObject({ rawMessage: expect.stringContaining("expired") });
+    await forEach(async ({ key, left }) => {
+      const transport = createConnectTransport({ baseUrl: backstay.url, httpVersion: "1.1" });
+      const call = new AbortController();
+      onTestFinished(() => call.abort());
+      const { watchJob } = createClient(JobService, transport);
+      const said = watchJob({ id: job!.id }, { headers: bearer(key), signal: call.signal })[Symbol.asyncIterator]();
+      expect((await said.next()).value.job).toEqual(job);
+      const end = within(left(), said.next(), "the stream ends");
+      await expect(end).rejects.toMatchObject({ rawMessage: expect.stringContaining("expired") });
+    });
   });
 
-  it("a socket", async () => {
-    const { key, left } = await endingKey();
-    const socket = await openSocket(backstay.url, { headers: bearer(key) });
-    expect(await socket.ask("/v1/auth/current")).toMatchObject({ op: "/v1/auth/current" });
-    expect(await socket.closed(left())).toEqual({ code: 4401, reason: "TOKEN_EXPIRED" });
-  });
+  it("a socket", () =>
+    forEach(async ({ key, left }) => {
+      const socket = await openSocket(backstay.url, { headers: bearer(key) });
+      expect(await socket.ask("/v1/auth/current")).toMatchObject({ op: "/v1/auth/current" });
+      expect(await socket.closed(left())).toEqual({ code: 4401, reason: "TOKEN_EXPIRED" });
+    }));
 
   it("an export that its reader takes slowly", async () => {
     const sql = openDatabase(backstay);
     const message = { id: ada.id, text: "x".repeat(2_000), count: 20_000 };
-    await sql`delete from backstay.messages`;
     await sql`insert into backstay.messages (id, recipient_id, sender_id, mtime, text, created_at)
       select gen_random_uuid(), ${message.id}, ${message.id}, n, ${message.text}, now()
       from generate_series(1, ${message.count}) as n`;
-    const { key, left } = await endingKey();
-    const headers = { ...bearer(key), accept: "application/x-ndjson" };
-    const reader = (await fetch(`${backstay.url}/v1/accounts/${ada.id}:export`, { headers })).body!.getReader();
-    const decoder = new TextDecoder();
-    let text = decoder.decode((await reader.read()).value, { stream: true });
-    await new Promise((resolve) => setTimeout(resolve, left()));
-    const rest = async () => {
-      for (let read = await reader.read(); !read.done; read = await reader.read()) {
-        text += decoder.decode(read.value, { stream: true });
-      }
-    };
-    await within(10_000, rest(), "the export ends");
-    const lines = text.trimEnd().split("\n");
-    expect(lines.length).toBeLessThan(message.count);
-    expect(lines.at(-1)).toContain("TOKEN_EXPIRED");
+    await forEach(async ({ key, left }) => {
+      const headers = { ...bearer(key), accept: "application/x-ndjson" };
+      const reader = (await fetch(`${backstay.url}/v1/accounts/${ada.id}:export`, { headers })).body!.getReader();
+      const decoder = new TextDecoder();
+      let text = decoder.decode((await reader.read()).value, { stream: true });
+      await new Promise((resolve) => setTimeout(resolve, left()));
+      const rest = async () => {
+        for (let read = await reader.read(); !read.done; read = await reader.read()) {
+          text += decoder.decode(read.value, { stream: true });
+        }
+      };
+      await within(10_000, rest(), "the export ends");
+      const lines = text.trimEnd().split("\n");
+      expect(lines.length).toBeLessThan(message.count);
+      expect(lines.at(-1)).toContain("TOKEN_EXPIRED");
+    });
   });
 });

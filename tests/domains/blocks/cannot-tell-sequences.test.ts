@@ -6,7 +6,7 @@ import type { Pair } from "./twins.js";
 import { exported, views } from "./views.js";
 
 /** Sequences that are tried; what has failed is told as small as it gets within a minute. */
-const RUNS = 12;
+const RUNS = 6;
 
 let house: House;
 beforeAll(async () => {

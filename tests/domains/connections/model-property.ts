@@ -6,7 +6,7 @@ import { runWaves, waves } from "./model-waves.js";
 
 /** MODEL_RUNS asks for more of them, for as long as that takes; PROPERTY_SEED and MODEL_PATH repeat what has failed. */
 const { MODEL_RUNS, MODEL_PATH } = process.env;
-const MOST_MS = MODEL_RUNS === undefined ? 10_000 : 3_600_000;
+const MOST_MS = MODEL_RUNS === undefined ? 5_000 : 3_600_000;
 /** So long it is looked for something smaller that fails, in milliseconds. */
 const SHRINKING_MS = 30_000;
 

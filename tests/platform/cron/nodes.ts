@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import postgres from "postgres";
-import { inject, onTestFinished } from "vitest";
+import { inject, onTestFinished, type TestContext } from "vitest";
 import { declaredJobs } from "../../../server/kernel/declared-jobs.js";
 import { uuidV7Ids } from "../../../server/kernel/ids.js";
 import type { CronDeclaration, JobDeclaration } from "../../../server/kernel/jobs.js";
@@ -69,10 +69,13 @@ const CRON: CronDeclaration = {
   missed: "one",
 };
 
-export async function openCronHouse(): Promise<CronHouse> {
+/** Makes a house for a test; one that runs beside others says which it is. */
+export async function openCronHouse(
+  test: Pick<TestContext, "onTestFinished"> = { onTestFinished },
+): Promise<CronHouse> {
   const data = await createDatabaseOn(inject("postgres18"), inject("template"));
   const ends: (() => Promise<void>)[] = [() => data.drop()];
-  onTestFinished(async () => {
+  test.onTestFinished(async () => {
     for (const end of ends.reverse()) await end();
   });
   const sql = postgres(data.url, { max: 4, onnotice: () => {}, transform: { column: { from: postgres.toCamel } } });

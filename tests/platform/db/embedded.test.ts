@@ -2,15 +2,26 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { isRunning } from "../../../server/platform/db/embedded/pid-file.js";
 import { findRunning } from "../../../server/platform/db/embedded/running.js";
 import { makeSocketDir, removeSocketDir } from "../../../server/platform/db/embedded/socket-dir.js";
-import { cleanUp, connected, crash, launcherOf, launcherProcess, newHome, serverPid } from "./fixtures/homes.js";
+import {
+  cleanUp,
+  connected,
+  crash,
+  forgetUsed,
+  launcherOf,
+  launcherProcess,
+  newHome,
+  serverPid,
+  usedHome,
+} from "./fixtures/homes.js";
 
 const isRoot = process.getuid?.() === 0;
 
 afterEach(cleanUp);
+afterAll(forgetUsed);
 
 describe("the embedded PostgreSQL", () => {
   it("starts in an empty home, with the settings that keep data safe", async () => {
@@ -99,7 +110,7 @@ describe("the embedded PostgreSQL", () => {
 
 describe("after a crash", () => {
   it("adopts the server whose launcher was killed, and stops it in the end", async () => {
-    const home = await newHome();
+    const home = await usedHome();
     const process1 = launcherProcess(home);
     const before = await process1.address();
     await connected(before, (sql) => sql`create table kept as select 42 as answer`);
@@ -118,7 +129,7 @@ describe("after a crash", () => {
   });
 
   it("has every acknowledged row after the server was killed, and serves it at the same address", async () => {
-    const home = await newHome();
+    const home = await usedHome();
     const launcher = launcherOf(home);
     const before = await launcher.start();
     const pid = serverPid(before);
@@ -144,7 +155,7 @@ describe("after a crash", () => {
   });
 
   it("starts although a backend of the killed server is in the middle of a long computation", async () => {
-    const launcher = launcherOf(await newHome());
+    const launcher = launcherOf(await usedHome());
     const before = await launcher.start();
     await connected(before, async (sql) => {
       const long = sql`select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b`;
@@ -178,7 +189,7 @@ describe("after a crash", () => {
   });
 
   it("stops a server that lives but does not answer", async () => {
-    const home = await newHome();
+    const home = await usedHome();
     const process1 = launcherProcess(home);
     const { dataDir } = await process1.address();
     const pid = serverPid(await process1.address());
@@ -196,7 +207,7 @@ describe("after a crash", () => {
   });
 
   it("is not misled by a pid file whose number now belongs to somebody else", async () => {
-    const home = await newHome();
+    const home = await usedHome();
     const first = launcherOf(home);
     const { dataDir } = await first.start();
     await first.stop();
@@ -223,7 +234,7 @@ describe("two launchers of one home", () => {
   });
 
   it("share one server when several start at once after everything was killed", async () => {
-    const home = await newHome();
+    const home = await usedHome();
     const process1 = launcherProcess(home);
     const before = await process1.address();
     await connected(before, (sql) => sql`create table kept as select 42 as answer`);
@@ -241,7 +252,7 @@ describe("two launchers of one home", () => {
   });
 
   it("the second adopts, and leaves the server to the first when it is shared", async () => {
-    const home = await newHome();
+    const home = await usedHome();
     const owner = launcherOf(home);
     const address = await owner.start();
     const guest = launcherOf(home, { shared: true });
@@ -254,7 +265,7 @@ describe("two launchers of one home", () => {
   });
 
   it("a shared one that started the server leaves it to those who came to use it", async () => {
-    const home = await newHome();
+    const home = await usedHome();
     const guest = launcherOf(home, { shared: true });
     await guest.start();
     const owner = launcherOf(home);

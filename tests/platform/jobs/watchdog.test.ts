@@ -2,14 +2,16 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+
+vi.setConfig({ testTimeout: 70_000 });
 
 const PROGRAM = fileURLToPath(new URL("../fixtures/watched.mjs", import.meta.url));
 
 function start(how: string, limitMs: number) {
   const process_ = spawn(process.execPath, [PROGRAM, how, String(limitMs)], {
     stdio: ["ignore", "ignore", "pipe"],
-    timeout: 15_000,
+    timeout: 60_000,
   });
   const exit = once(process_, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
   return { process_, exit };
@@ -21,7 +23,7 @@ async function run(how: string, limitMs = 1_000) {
   return { lines: printed.trim().split("\n"), code, signal };
 }
 
-describe("a process whose jobs run in it", () => {
+describe.concurrent("a process whose jobs run in it", () => {
   it("is killed when one lets nothing else run, and its last line names the one that was active last first", async () => {
     const { lines, signal } = await run("loop");
     expect(signal).toBe("SIGKILL");
