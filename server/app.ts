@@ -9,6 +9,7 @@ import { mailWay } from "./app/mail.js";
 import { ownKey } from "./app/own-key.js";
 import { ownPipeline } from "./app/own-pipeline.js";
 import { ownPort } from "./app/own-port.js";
+import { providersOf } from "./app/providers.js";
 import { signInsOf } from "./app/sign-ins.js";
 import { type Config, toSettings, VERSION } from "./config.js";
 import type { Ports } from "./context.js";
@@ -46,7 +47,6 @@ import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
 import { type Home, openHome } from "./platform/home.js";
 import { guardedPost } from "./platform/http-post/guarded-post.js";
-import { openIdProviders } from "./platform/identity-providers/openid.js";
 import { createSubmit } from "./platform/jobs/submit.js";
 import { createLog, describeError, type Log } from "./platform/log.js";
 import { methodTable } from "./rpc/methods.js";
@@ -210,7 +210,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     await database.start();
     const installation = await checkInstallation({ db: database }, key);
 
-    const between = betweenNodes(config, installation, worker, log);
+    const between = await betweenNodes(config, installation, worker, log);
     const { bus, carrier, link, queue } = between;
     const events = relay({ database, bus, carrier, log, numbers: config.roles.has("relay") });
     const settings = toSettings(config);
@@ -221,8 +221,9 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     const declared = allJobs(overrides.jobs, DOMAINS, () => ports);
     declareCrontab(home, declared);
     const webhooks = allWebhooks(overrides.webhooks, config.webhooks);
-    const mail = mailWay(config, { isFirst: worker?.offersSetup ?? true, log });
+    const mail = await mailWay(config, { isFirst: worker?.offersSetup ?? true, log });
     stops.push(() => mail.stop());
+    const identityProviders = await providersOf(config, log);
     const ports: Ports = {
       jobs: {
         declared,
@@ -241,7 +242,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
       hasher: argon2Hasher(),
       audit,
       mailer: mail.mailer,
-      identityProviders: openIdProviders({ providers: config.oidc, log }),
+      identityProviders,
       topics: overrides.topics ?? declaredTopics(),
       counters: overrides.counters ?? declaredCounters(),
       presence,

@@ -2,12 +2,9 @@ import type { Config } from "../config.js";
 import type { Bus } from "../platform/bus/bus.js";
 import { ipcBus, type Peer } from "../platform/bus/ipc.js";
 import { memoryBus } from "../platform/bus/memory.js";
-import { natsBus } from "../platform/bus/nats.js";
 import { busCarrier, type EventCarrier, noCarrier } from "../platform/events/carrier.js";
-import { natsCarrier } from "../platform/events/nats.js";
+import type { Link } from "../platform/link.js";
 import { describeError, type Log } from "../platform/log.js";
-import { natsLink } from "../platform/nats.js";
-import { natsQueue } from "../platform/queue/nats.js";
 import { postgresQueue } from "../platform/queue/postgres.js";
 import type { Queue } from "../platform/queue/queue.js";
 
@@ -17,7 +14,7 @@ export interface BetweenNodes {
   readonly carrier: EventCarrier;
   readonly queue: Queue;
   /** The connection under both, when there is one. */
-  readonly link?: ReturnType<typeof natsLink>;
+  readonly link?: Pick<Link<unknown>, "start" | "stop">;
   /** What is away, by name. */
   readonly away: () => string[];
   /** What it is, in words. */
@@ -25,22 +22,17 @@ export interface BetweenNodes {
 }
 
 /** Chooses it by the configuration, and by whether this process is one of several workers. */
-export function betweenNodes(
+export async function betweenNodes(
   config: Config,
   installation: string,
   worker: { readonly number: number } | undefined,
   log: Log,
-): BetweenNodes {
+): Promise<BetweenNodes> {
   const onError = (error: unknown) => log.error(describeError(error), "bus listener failed");
   if (config["nats.url"] !== "") {
-    const prefix = config["nats.prefix"];
-    const link = natsLink({ urls: config["nats.url"].split(","), log });
-    const [retention, maxBytes] = [config["events.retention"], config["nats.stream_bytes"]];
-    const carrier = natsCarrier({ link, log, prefix, installation, retention, maxBytes });
-    const bus = natsBus({ link, prefix, installation, onError });
-    const queue = natsQueue({ link, log, prefix, installation });
-    const away = () => (bus.isConnected() && carrier.isConnected() ? [] : ["nats"]);
-    return { bus, carrier, queue, link, away, describe: link.describe };
+    // Most installations are of one node, and are spared the driver.
+    const { overNats } = await import("./over-nats.js");
+    return overNats(config, installation, { log, onError });
   }
   const away = () => [];
   if (worker === undefined) {

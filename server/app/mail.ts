@@ -4,7 +4,6 @@ import type { Log } from "../platform/log.js";
 import { type InboxMail, inboxMailer } from "../platform/mail/inbox.js";
 import type { Mailer } from "../platform/mail/mailer.js";
 import { NOT_SENT, noMailer } from "../platform/mail/no-mailer.js";
-import { smtpMailer } from "../platform/mail/smtp.js";
 
 /** The way out for mails of this installation. */
 export interface MailWay {
@@ -15,9 +14,11 @@ export interface MailWay {
 }
 
 /** By the server that is configured; else, in development, into an inbox; else not at all, which the log says. */
-export function mailWay(config: Config, { isFirst, log }: { isFirst: boolean; log: Log }): MailWay {
+export async function mailWay(config: Config, { isFirst, log }: { isFirst: boolean; log: Log }): Promise<MailWay> {
   const url = config["mail.smtp_url"];
   if (url !== "") {
+    // Who has no server for mails is spared the library.
+    const { smtpMailer } = await import("../platform/mail/smtp.js");
     const mailer = smtpMailer({ url, from: config["mail.from"] });
     return { mailer, stop: () => mailer.close() };
   }

@@ -3,7 +3,7 @@ import type { Overrides, Started } from "../app.js";
 import type { Config } from "../config.js";
 import { type Running, runServer } from "../main.js";
 import { loadAppCode, runWithCode } from "./app-code.js";
-import { type DemoAccount, signInDemo } from "./demo.js";
+import type { DemoAccount } from "./demo.js";
 import { ONE_PROCESS } from "./serve.js";
 import { explainStart } from "./start-errors.js";
 
@@ -37,6 +37,8 @@ export async function startDev(config: Config, flags: DevFlags, overrides?: Over
 /** The demo accounts; what keeps them from signing in is a note on the screen, not the end of the server. */
 async function signInOrNote(url: string, home: string, notes: string[]): Promise<DemoAccount[]> {
   try {
+    // It brings the client, which a server itself has no use for.
+    const { signInDemo } = await import("./demo.js");
     return await signInDemo(url, home);
   } catch (error) {
     notes.push(`no demo accounts: ${(error as Error).message}`);

@@ -59,6 +59,8 @@ describe("npm run check on a copy of the repository", () => {
     ["an RPC without a comment, by buf's lint", 'RPC "Poke" should have a non-empty comment'],
     ["an RPC without a test", "SystemService.Poke has no test tests/domains/system/poke.test.ts"],
     ["a released field that is gone", 'Previously present field "6" with name "read_time" on message "Message"'],
+    ["a driver that is loaded late", "server/rpc/seeded.ts imports nats: only files called nats.ts may"],
+    ["an implementation that is loaded late", "server/rpc/seeded.ts names the implementation server/platform/nats.ts"],
   ])("names %s", (_, line) => {
     expect(faulty.output).toContain(line);
   });
@@ -102,6 +104,7 @@ async function seedFaults(copy: string): Promise<void> {
     "service SystemService {\n  rpc Poke(PingRequest) returns (PingResponse);\n",
   );
   edit("proto/backstay/messages/v1/messages.proto", "  google.protobuf.Timestamp read_time = 6;\n", "");
+  seed("server/rpc/seeded.ts", `await import("nats"); await import("../platform/nats.js");`);
   await run(process.execPath, ["tests/check/gen.mjs"], copy);
   appendFileSync(join(copy, "gen/backstay/system/v1/system_pb.ts"), "// edited\n");
 }
