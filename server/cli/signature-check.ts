@@ -40,20 +40,54 @@ interface Verdict {
 const CARRIERS: readonly unknown[] = ["header", "query", "session", "access-token"] satisfies Carrier[];
 const DIALECTS: readonly unknown[] = ["1.x", "0.9.3"] satisfies Dialect[];
 const TEXTS = ["name", "header", "login", "secret", "method", "host", "path", "query", "contentType", "body"];
+const NEEDED = ["header", "login", "secret", "host"];
 
-/** Judges each line by the scheme alone: what a server's policy adds (age, replay) is not asked. */
-export async function checkSignatures(input: NodeJS.ReadableStream, print: (line: string) => void): Promise<void> {
+/**
+ * Judges each line by the scheme alone: what a server's policy adds (age, replay) is not asked. JSON that begins with a line of
+ * nothing but a bracket is read to the end of the input; several requests may stand in one list, or in a list named `cases`.
+ * Answers whether all could be read.
+ */
+export async function checkSignatures(input: NodeJS.ReadableStream, print: (line: string) => void): Promise<boolean> {
+  let allRead = true;
+  const tell = (text: string) => {
+    for (const { isRead, ...verdict } of judgeText(text)) {
+      print(JSON.stringify(verdict));
+      allRead &&= isRead;
+    }
+  };
+  let file = "";
   for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (line.trim() !== "") print(JSON.stringify(judgeLine(line)));
+    if (file !== "" || line.trim() === "{" || line.trim() === "[") file += `${line}\n`;
+    else if (line.trim() !== "") tell(line);
+  }
+  if (file !== "") tell(file);
+  return allRead;
+}
+
+function judgeText(text: string): (Verdict & { isRead: boolean })[] {
+  try {
+    return requestsOf(JSON.parse(text)).map(judgeJson);
+  } catch (error) {
+    return [unread(error)];
   }
 }
 
-function judgeLine(line: string): Verdict {
+function requestsOf(json: unknown): unknown[] {
+  const list = (json as { cases?: unknown } | null)?.cases ?? json;
+  return Array.isArray(list) ? list : [list];
+}
+
+function judgeJson(json: unknown): Verdict & { isRead: boolean } {
   try {
-    return judge(readSigned(JSON.parse(line)));
+    return { ...judge(readSigned(json)), isRead: true };
   } catch (error) {
-    return { name: "", valid: false, reason: `not a signed request: ${(error as Error).message}`, canonical: "" };
+    return unread(error);
   }
+}
+
+function unread(error: unknown): Verdict & { isRead: boolean } {
+  const reason = `not a signed request: ${(error as Error).message}`;
+  return { name: "", valid: false, reason, canonical: "", isRead: false };
 }
 
 function judge(signed: Signed): Verdict {
@@ -77,10 +111,12 @@ function judge(signed: Signed): Verdict {
   }
 }
 
-/** What is absent is empty, the clock is now, and the signature came in the header. */
+/** Beside what is needed, what is absent is empty, the clock is now, and the signature came in the header. */
 function readSigned(json: unknown): Signed {
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Error("expected a JSON object");
   const given = json as Record<string, unknown>;
+  const missing = NEEDED.filter((name) => given[name] === undefined);
+  if (missing.length > 0) throw new Error(`${missing.join(", ")} missing`);
   const wrong = TEXTS.find((name) => given[name] !== undefined && typeof given[name] !== "string");
   if (wrong !== undefined) throw new Error(`${wrong} must be text`);
   checkOneOf("transport", given.transport, CARRIERS);

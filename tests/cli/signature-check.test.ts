@@ -19,9 +19,9 @@ interface Verdict {
 const file = new URL("../vectors/signature.json", import.meta.url);
 const { cases: vectors } = JSON.parse(readFileSync(file, "utf8")) as { cases: Vector[] };
 
-/** Judges the lines in a process of its own. */
-async function check(lines: string[]): Promise<{ verdicts: Verdict[]; code: number | null; stderr: string }> {
-  const command = run(["signature", "check"], { input: `${lines.join("\n")}\n` });
+/** Judges the lines, or a text as it is, in a process of its own. */
+async function check(given: string[] | string): Promise<{ verdicts: Verdict[]; code: number | null; stderr: string }> {
+  const command = run(["signature", "check"], { input: typeof given === "string" ? given : `${given.join("\n")}\n` });
   const { code } = await command.exit;
   return { verdicts: command.lines().map((line) => JSON.parse(line)), code, stderr: command.stderr() };
 }
@@ -57,17 +57,40 @@ it("shows what is to be signed, and why a signature is refused", () => {
   expect(of("v3-token-in-header").reason).toMatch(/^SIGNATURE_VERSION: /);
 });
 
-it("answers a line it cannot read with a reason, goes on, and ends well", async () => {
-  const expired = { header: "4||ada|x|1||", login: "ada", secret: "s", name: "old" };
-  const unknown = ['{"transport":"cookie"}', '{"dialect":"2.x"}'];
-  const wrong = ["not JSON", "[]", '{"header":5}', '{"now":"later"}', ...unknown];
-  const odd = [...wrong, "", JSON.stringify(expired), '{"name":"empty"}'];
-  const { verdicts, code } = await check(odd);
-  expect(code).toBe(0);
-  expect(verdicts.map(({ name, valid }) => [name, valid])).toEqual([
-    ...Array.from({ length: wrong.length }, () => ["", false]),
-    ["old", false],
-    ["empty", false],
+it("reads the file of the vectors as it is", async () => {
+  expect(await check(readFileSync(file, "utf8"))).toEqual(judged);
+});
+
+it("takes the line that its help and its page show", async () => {
+  const command = run(["signature", "check", "--help"]);
+  expect(await command.exit).toMatchObject({ code: 0 });
+  const example = command.lines().find((line) => line.startsWith("{"))!;
+  const page = readFileSync(new URL("../../docs/signatures.md", import.meta.url), "utf8");
+  expect(page.split("\n")).toContain(example);
+  expect(await check([example])).toMatchObject({ code: 0, verdicts: [{ valid: true, reason: "" }] });
+});
+
+it("answers a line it cannot read with a reason, goes on, and exits with 1", async () => {
+  const needed = { header: "4||ada|x|1||", login: "ada", secret: "s", host: "example.com" };
+  const { host, secret, ...less } = needed;
+  const wrong: [line: string, why: RegExp][] = [
+    ["not JSON", /JSON/],
+    ["[5]", /expected a JSON object/],
+    ["{}", /: header, login, secret, host missing$/],
+    [JSON.stringify(less), /: secret, host missing$/],
+    [JSON.stringify({ ...needed, header: 5 }), /header must be text/],
+    [JSON.stringify({ ...needed, now: "later" }), /now must be a number/],
+    [JSON.stringify({ ...needed, transport: "cookie" }), /transport must be one of header, /],
+    [JSON.stringify({ ...needed, dialect: "2.x" }), /dialect must be one of 1.x, /],
+  ];
+  const { verdicts, code } = await check([
+    ...wrong.map(([line]) => line),
+    "",
+    JSON.stringify({ ...needed, name: "old" }),
   ]);
-  expect(verdicts.every(({ reason }) => reason !== "")).toBe(true);
+  expect(code).toBe(1);
+  expect(verdicts).toEqual([
+    ...wrong.map(([_, why]) => ({ name: "", valid: false, reason: expect.stringMatching(why), canonical: "" })),
+    { name: "old", valid: false, reason: expect.stringMatching(/^SIGNATURE_EXPIRED: /), canonical: expect.any(String) },
+  ]);
 });
