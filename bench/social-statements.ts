@@ -138,7 +138,7 @@ async function run(like: Like, likers: readonly string[], peers: readonly string
 }
 
 function waysToLike(database: Database): Record<Kind, Like> {
-  const together: Like = (connection) => putGathered({ db: database, database }, connection);
+  const together: Like = (connection) => putGathered({ db: database, database }, connection, undefined);
   const by = (db: Db): Like => {
     return async (connection) => (await putConnection({ db }, connection))[0]!;
   };

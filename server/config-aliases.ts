@@ -8,6 +8,8 @@ interface Alias {
 /** The predecessor gave times in milliseconds, without a unit. */
 const milliseconds = (text: string) => (/^\d+$/.test(text) ? `${text}ms` : text);
 const yesOrNo = (text: string) => ({ "1": "on", "0": "off" })[text] ?? text;
+/** What was a list by comma there, and has a line for each here. */
+const lines = (text: string) => text.replaceAll(",", "\n");
 const lowerCase = (text: string) => text.toLowerCase();
 
 /** Groups of endpoints the predecessor could switch off, and the domains they are of. */
@@ -33,6 +35,8 @@ const ALIASES: Readonly<Record<string, Alias>> = {
   "api-disallow-path": { setting: "compat.disallow_path" },
   "api-deny-path": { setting: "compat.deny_path" },
   "api-allow-admin": { setting: "compat.allow_admin" },
+  "api-disable-session": { setting: "compat.disable_session", convert: lines },
+  "disable-session": { setting: "compat.disable_session", convert: lines },
   "api-disable": { setting: "access.disable", convert: domains },
   "api-signature-name": { setting: "auth.signature_name", convert: lowerCase },
   "subscribe-interval": { setting: "events.poll_interval", convert: milliseconds },

@@ -1,6 +1,6 @@
 import { milliseconds } from "./kernel/duration.js";
 import type { NamedCache } from "./kernel/named-cache.js";
-import { nearest } from "./kernel/nearest.js";
+import { didYouMean } from "./kernel/nearest.js";
 
 /** Where a file says something about a named cache: its URL, or one of its options. */
 export interface CacheLine {
@@ -53,8 +53,7 @@ function readCache(name: string, about: readonly CacheLine[], sync: boolean, ref
   for (const line of [...(url === undefined ? [] : optionsOf(url, refuse)), ...given]) {
     const option = line.option!;
     if (!Object.hasOwn(OPTIONS, option)) {
-      const like = nearest(option, Object.keys(OPTIONS));
-      throw refuse(line, `there is no option ${option}; did you mean ${like}?`);
+      throw refuse(line, `there is no option ${option}${didYouMean(option, Object.keys(OPTIONS))}`);
     }
     const problem = OPTIONS[option]!(cache, line.text);
     if (problem !== undefined) throw refuse(line, `${line.option} ${problem}`);

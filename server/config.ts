@@ -12,7 +12,7 @@ import { CACHED_TABLES, type CachedTable } from "./kernel/cached-tables.js";
 import { milliseconds } from "./kernel/duration.js";
 import type { IdentityProvider } from "./kernel/identity-provider.js";
 import type { NamedCache } from "./kernel/named-cache.js";
-import { nearest } from "./kernel/nearest.js";
+import { didYouMean } from "./kernel/nearest.js";
 import { compileTrusted, type Pattern } from "./kernel/pattern.js";
 import type { Webhook } from "./kernel/webhooks.js";
 import type { Settings } from "./settings.js";
@@ -75,8 +75,8 @@ const tables = z.string().transform((text, context): readonly CachedTable[] => {
   const isKnown = (table: string): table is CachedTable => (CACHED_TABLES as readonly string[]).includes(table);
   const unknown = named.find((table) => !isKnown(table));
   if (unknown === undefined) return named.filter(isKnown);
-  const like = nearest(unknown, CACHED_TABLES);
-  context.addIssue(`must be names of tables by comma: there is no table ${unknown} to cache; did you mean ${like}?`);
+  const like = didYouMean(unknown, CACHED_TABLES);
+  context.addIssue(`must be names of tables by comma: there is no table ${unknown} to cache${like}`);
   return z.NEVER;
 });
 
@@ -144,6 +144,7 @@ const ADDING: ReadonlySet<string> = new Set([
   "compat.disallow_path",
   "compat.deny_path",
   "compat.allow_admin",
+  "compat.disable_session",
 ]);
 
 /** What a process may do. */
@@ -345,6 +346,11 @@ export const SETTINGS = {
     development: "on",
     says: "Whether anyone may have an account without a login",
   },
+  "auth.recent_sign_in": {
+    type: duration("0s", "365d"),
+    default: "15m",
+    says: "How old the sign-in may be that adds a way in, an authenticator or a key; 0s is any",
+  },
   "auth.code_ttl": { type: duration("1m", "1d"), default: "15m", says: "Life of a code that is sent by mail" },
   "auth.signature_max_age": {
     type: duration("1s", "365d"),
@@ -382,6 +388,11 @@ export const SETTINGS = {
     type: paths,
     default: "",
     says: "RE2 pattern of compat paths that only administrators may call; also api-allow-admin",
+  },
+  "compat.disable_session": {
+    type: paths,
+    default: "",
+    says: "RE2 pattern of compat paths where a session cookie counts for nothing; also api-disable-session",
   },
   "mail.smtp_url": {
     type: smtpUrl,
@@ -470,6 +481,8 @@ export type Config = Values & {
   readonly oidc: readonly IdentityProvider[];
   /** By name; always with one called `default`. */
   readonly caches: ReadonlyMap<string, NamedCache>;
+  /** Where each setting was said: a flag, a variable, a line of a file, or `default`. */
+  readonly sources: Readonly<Record<SettingName, string>>;
 };
 
 /** A configuration that cannot be used; its message is one line that names where and what. */
@@ -509,6 +522,7 @@ export function readConfig({ flags, env, cwd, development }: Sources): Config {
   if (lines.home !== undefined) throw new ConfigError(`${lines.home.where}: the home cannot be set inside of it`);
   const file = { ...json, ...lines };
   const values: Record<string, unknown> = {};
+  const sources: Partial<Record<SettingName, string>> = {};
   for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
     const [source, text] = first([
       [`--${flagOf(name)}`, flags[name]],
@@ -519,11 +533,12 @@ export function readConfig({ flags, env, cwd, development }: Sources): Config {
     const parsed = setting.type.safeParse(text);
     if (!parsed.success) throw new ConfigError(`${source}: ${name} ${parsed.error.issues[0]!.message}`);
     values[name] = parsed.data;
+    sources[name] = source;
   }
   const cacheLines = [...inJson.caches, ...inLines.caches];
   const wrong = (where: string, message: string) => new ConfigError(`${where}: ${message}`);
   const caches = readCaches(cacheLines, values["cache.sync"] as boolean, wrong);
-  const config = { ...values, home, development, version: VERSION, webhooks, oidc, caches } as Config;
+  const config = { ...values, home, development, version: VERSION, webhooks, oidc, caches, sources } as Config;
   if (config.secret !== "" && !/^[0-9a-f]{64,}$/i.test(config.secret)) {
     throw new ConfigError(`${envOf("secret")}: must be at least 64 hex digits`);
   }
@@ -558,6 +573,7 @@ export function toSettings(config: Config): Settings {
       signatureMaxAge: config["auth.signature_max_age"],
       signatureSha1: config["auth.signature_sha1"],
       anonymous: config["auth.anonymous"],
+      recentSignIn: config["auth.recent_sign_in"],
       codeTtl: config["auth.code_ttl"],
     },
     appName: config["app.name"],
@@ -687,8 +703,8 @@ function say(values: FileValues, name: SettingName, text: string, where: string)
 
 function known(name: string, where: string): SettingName {
   if (name in SETTINGS) return name as SettingName;
-  const like = nearest(name, [...Object.keys(SETTINGS), ...ALIAS_NAMES]);
-  throw new ConfigError(`${where}: there is no setting ${name}; did you mean ${like}?`);
+  const like = didYouMean(name, [...Object.keys(SETTINGS), ...ALIAS_NAMES]);
+  throw new ConfigError(`${where}: there is no setting ${name}${like}`);
 }
 
 function first(candidates: [string, string | undefined][]): [string, string] {

@@ -132,13 +132,18 @@ export interface SessionCookie {
   clear(): void;
 }
 
-/** What a browser keeps for us besides its session, each under a name of its own and as well guarded as that. */
-export type KeptName = "device" | "flow";
+/**
+ * What a browser keeps for us besides its session, each under a name of its own and as well guarded as that. Of flows it may have
+ * several, each named by 16 hex digits more.
+ */
+export type KeptName = "device" | `flow_${string}`;
 
 /** The cookies of a call's browser besides its session. */
 export interface KeptCookies {
   /** The one that came with the call, but not when another site's page made the browser send it. */
   sent(name: KeptName): string | undefined;
+  /** The names of flows that came with the call, under the same condition. */
+  flows(): KeptName[];
   set(name: KeptName, value: string, ttlMs: number): void;
   clear(name: KeptName): void;
 }

@@ -24,6 +24,8 @@ export interface Settings {
     readonly signatureSha1: boolean;
     /** Whether anyone may have an account without a login. */
     readonly anonymous: boolean;
+    /** How old a sign-in may be that adds a way in, an authenticator or a key; 0 is any. */
+    readonly recentSignIn: number;
     /** Life of a code that is sent by mail. */
     readonly codeTtl: number;
   };

@@ -62,10 +62,14 @@ it("patterns of paths are found anywhere in a path, and every line of a file add
     "compat.allow_path=\\.txt$",
     "api-disallow-path=^/account/add$",
     "api-allow-admin=^/account/select$",
+    "api-disable-session=^/account/put/secret$,^/account/del$",
+    "disable-session=^/message/",
   ]);
   const paths = ["/my/image/account/7", "/message/get", "/message/get/unread", "/a.txt", "/a.txt/b"];
   expect(found(config["compat.allow_path"], ...paths)).toEqual(["/my/image/account/7", "/message/get", "/a.txt"]);
   expect(found(config["compat.disallow_path"], "/account/add", "/account/adds")).toEqual(["/account/add"]);
+  const sessionless = ["/account/put/secret", "/account/del", "/message/get"];
+  expect(found(config["compat.disable_session"], ...sessionless, "/account/get")).toEqual(sessionless);
   expect(found(config["compat.allow_admin"], "/account/select", "/account/get")).toEqual(["/account/select"]);
   expect(config["compat.deny_path"]).toEqual([]);
 });

@@ -62,4 +62,14 @@ describe("the files", () => {
     writeFileSync(join(folder, "here", "etc", "config"), "port=2\nevents.hartbeat=5s\n");
     expect(read).toThrow(/config:2: there is no setting events\.hartbeat; did you mean events\.heartbeat\?$/);
   });
+
+  it("and each setting knows where it was said, for what only the start finds wrong", () => {
+    writeFileSync(join(folder, "here", "etc", "config"), "port=2\naccess.deny=MessageService/DeletMessages\n");
+    const { sources } = read();
+    expect([sources["access.deny"], sources.port, sources["access.admin"]]).toEqual([
+      `${join(folder, "here", "etc", "config")}:2`,
+      `${join(folder, "here", "etc", "config")}:1`,
+      "default",
+    ]);
+  });
 });

@@ -70,7 +70,8 @@ export interface AuthMethods {
   /** Shows, by the code that was sent there, whose an e-mail address is; see `requestVerification`. Rejects: `INVALID_CODE`. */
   verify: Auth["verify"];
   /**
-   * Draws the secret of an authenticator app, which counts once a code of it was confirmed.
+   * Draws the secret of an authenticator app, which counts once a code of it was confirmed. Rejects: `RECENT_SIGN_IN_REQUIRED`
+   * when the sign-in is older than 15 minutes, or what the server says: sign in again, and repeat it.
    *
    * ```ts
    * const { uri } = await client.auth.enrollTotp();
@@ -82,7 +83,7 @@ export interface AuthMethods {
   /** Turns the authenticator on and answers the recovery codes, this once; see `enrollTotp`. Rejects: `INVALID_CODE`. */
   confirmTotp: Auth["confirmTotp"];
   /**
-   * Begins to register a passkey.
+   * Begins to register a passkey. Rejects: `RECENT_SIGN_IN_REQUIRED`; see `enrollTotp`.
    *
    * ```ts
    * const { challengeId, options } = await client.auth.beginRegistration();

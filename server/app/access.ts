@@ -1,10 +1,10 @@
 import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import { Health } from "#gen/grpc/health/v1/health_pb.js";
-import { type Config, ConfigError } from "../config.js";
+import { type Config, ConfigError, type SettingName } from "../config.js";
 import { REFLECTION } from "../http/grpc/reflection.js";
 import { type AccessRules, noSuchRpc } from "../kernel/access-rules.js";
 import type { DeclaredHooks, Hooks } from "../kernel/hooks.js";
-import { nearest } from "../kernel/nearest.js";
+import { didYouMean } from "../kernel/nearest.js";
 import type { Manifest, Served } from "../manifest.js";
 import { wrongRule } from "../rpc/access.js";
 import { methodTable } from "../rpc/methods.js";
@@ -33,7 +33,7 @@ export function servingOf(config: Config, domains: readonly Manifest[], declared
   const rules = { deny: config["access.deny"], admin: config["access.admin"], public: config["access.public"] };
   const rpcs = rpcsOf(domains);
   const wrong = wrongRule(rules, rpcs);
-  if (wrong !== undefined) throw new ConfigError(wrong);
+  if (wrong !== undefined) throw refused(config, `access.${wrong.rule}`, wrong.says);
   const hooks = declared?.all();
   checkHooks(
     hooks,
@@ -53,11 +53,16 @@ function disabledDomains(config: Config, domains: readonly Manifest[]): Readonly
   const disabled = config["access.disable"];
   const names = domains.map(({ name }) => name);
   for (const name of disabled) {
-    if (NEEDED.includes(name)) throw new ConfigError(`access.disable: the server itself needs ${name}`);
+    if (NEEDED.includes(name)) throw refused(config, "access.disable", `the server itself needs ${name}`);
     if (names.includes(name) || OF_OLD.includes(name)) continue;
-    throw new ConfigError(`access.disable: there is no domain ${name}; did you mean ${nearest(name, names)}?`);
+    throw refused(config, "access.disable", `there is no domain ${name}${didYouMean(name, names)}`);
   }
   return new Set(disabled);
+}
+
+/** What stops the start, with the place where the setting was said. */
+function refused(config: Config, setting: SettingName, says: string): ConfigError {
+  return new ConfigError(`${config.sources[setting]}: ${setting}: ${says}`);
 }
 
 /** Every RPC there is, of domains that are switched off too: a rule about one of them is no mistake. */

@@ -109,8 +109,10 @@ function compatOf(config: Config, { disabled }: Serving): CompatOptions {
       disallow: config["compat.disallow_path"],
       allow: config["compat.allow_path"],
     },
+    sessionless: config["compat.disable_session"],
     disabled,
     signatureName: config["auth.signature_name"],
+    publicUrl: config.public_url,
     secretsInQuery: config["compat.secrets_in_query"],
     sealsSecrets: config["auth.signatures"] !== "off",
   };

@@ -5,6 +5,13 @@ import { flagOf, readConfig, SETTINGS, type SettingName, VERSION } from "../conf
 import { milliseconds } from "../kernel/duration.js";
 import { tellError } from "./errors.js";
 
+const SIGNATURE_HELP = `
+A line needs header (the signature), login, secret and host; method, path, query, contentType, body, now (in milliseconds; the
+clock when it is not given) and transport (header, query, session or access-token) tell the rest. A JSON file with a list of
+requests, or with one named cases, is taken as well. The exit code is 1 when something is no such request. Example:
+
+{"header":"4||ada@example.com|9f3AIyxpIT4uUns+LG4+pGTakurpn9JJHb9Rr+hCl0Y=|1767225660000||","login":"ada@example.com","secret":"correct horse battery","method":"GET","host":"api.example.com","path":"/v1/messages","query":"since=2026-01-01T00:00:00Z&pageSize=2","now":1767225600000}`;
+
 /** The command line. Each command's code is loaded when it is called. */
 export async function main(argv: string[]): Promise<void> {
   const program = new Command("backstay")
@@ -75,6 +82,12 @@ export async function main(argv: string[]): Promise<void> {
       const { unbanUser } = await import("./user-status.js");
       await unbanUser(login, ofServer(flags));
     });
+  withServer(user.command("reset-totp").argument("<login>", "who it is"))
+    .description("turn off the authenticator of an account whose owner has lost it")
+    .action(async (login, flags) => {
+      const { resetTotp } = await import("./user-totp.js");
+      await resetTotp(login, ofServer(flags));
+    });
 
   const key = program
     .command("key")
@@ -142,9 +155,11 @@ export async function main(argv: string[]): Promise<void> {
   signature
     .command("check")
     .description("judge signed requests, one JSON object a line on standard input, and show what was to be signed")
+    .addHelpText("after", SIGNATURE_HELP)
     .action(async () => {
       const { checkSignatures } = await import("./signature-check.js");
-      await checkSignatures(process.stdin, (line) => process.stdout.write(`${line}\n`));
+      const allRead = await checkSignatures(process.stdin, (line) => process.stdout.write(`${line}\n`));
+      if (!allRead) process.exitCode = 1;
     });
 
   try {

@@ -5,7 +5,7 @@ import { DomainError } from "../kernel/errors.js";
 import { Call, type CallRequest } from "../rpc/call.js";
 import type { Request, Response } from "../rpc/dispatcher.js";
 import type { Method } from "../rpc/methods.js";
-import { isForeign, mayChangeSession } from "../rpc/origins.js";
+import { isForeign, type KnownPages, mayChangeSession } from "../rpc/origins.js";
 import type { Pipeline } from "../rpc/pipeline.js";
 import { accessTokenName } from "../rpc/sent-signature.js";
 import { clearedSession } from "../rpc/session-cookie.js";
@@ -14,10 +14,11 @@ import { readWholeBody } from "../rpc/whole-body.js";
 import { sendAnswer, sendRefusal } from "./answer.js";
 import { createGiven, type Given } from "./given.js";
 import { type Parameters, readBodyParameters, readQuery } from "./parameters.js";
-import { methodsAt, type PathRules } from "./paths.js";
+import { methodsAt, type PathPatterns, type PathRules } from "./paths.js";
 import type { Ask, CompatRule } from "./rule.js";
 import { compatRules } from "./rules/index.js";
 import { skipRows } from "./skip-rows.js";
+import { withoutSession } from "./without-session.js";
 
 export interface CompatOptions {
   /** Whether secrets may stand in a URL. */
@@ -26,10 +27,14 @@ export interface CompatOptions {
   sealsSecrets: boolean;
   /** What the installation says of paths. */
   paths: PathRules;
+  /** Paths where a browser's session counts for nothing. */
+  sessionless: PathPatterns;
   /** Names of services that the installation does not serve, nor then their paths. */
   disabled: ReadonlySet<string>;
   /** The query parameter of a signature. */
   signatureName: string;
+  /** Where people reach this server; empty when that is not known. */
+  publicUrl: string;
 }
 
 /** Answers the predecessor's paths. */
@@ -91,7 +96,7 @@ export function createCompatDoor(
       const body = await readRequestBody(req, pipeline.messageBytes);
       const proved = pipeline.prove(gate, body);
       if (proved !== undefined) await call.within(proved);
-      const parameters = body.length === 0 ? query : await bodyParameters(req, body, spelling);
+      const parameters = body.length === 0 ? query : await bodyParameters(req, body, spelling, options.publicUrl);
       refuseSecretsInUrl(query, spelling, options);
       if (gate !== call) inherit(call, gate);
       const { caller } = call;
@@ -154,7 +159,10 @@ export function createCompatDoor(
 
   const handle = async (req: Request, res: Response, match: RestMatch<Row>): Promise<void> => {
     const { method, rule } = match.binding;
-    const call = new Call(methodAt(method, pathOf(req.url)), "compat", req as CallRequest);
+    const path = pathOf(req.url);
+    const isSessionless = options.sessionless.some((pattern) => pattern.test(path));
+    const request = isSessionless ? withoutSession(req as CallRequest, options.signatureName) : (req as CallRequest);
+    const call = new Call(methodAt(method, path), "compat", request);
     res.once("close", () => {
       if (!res.writableEnded) call.abort(new DomainError("CALL_CANCELED"));
     });
@@ -167,7 +175,8 @@ export function createCompatDoor(
       const { stranger } = rule.spelling;
       if (stranger !== undefined && shown.kind === "unauthenticated" && shown.reason !== "REFUSED_BY_APP") {
         // Another site's page, or a link, takes nobody's cookie away.
-        if (mayChangeSession(req as CallRequest, () => false)) call.cookies.push(...clearedSession(call.request));
+        if (mayChangeSession(req as CallRequest, ownPages(options.publicUrl)))
+          call.cookies.push(...clearedSession(call.request));
         return sendAnswer(req, res, call, stranger);
       }
       sendRefusal(req, res, call, shown);
@@ -216,14 +225,19 @@ async function readRequestBody(req: Request, limit: number): Promise<Buffer> {
   return body;
 }
 
-async function bodyParameters(req: Request, body: Buffer, spelling: CompatRule["spelling"]): Promise<Parameters> {
-  const untyped = spelling.untypedForm === true && !isElsewhere(req);
+async function bodyParameters(
+  req: Request,
+  body: Buffer,
+  spelling: CompatRule["spelling"],
+  publicUrl: string,
+): Promise<Parameters> {
+  const untyped = spelling.untypedForm === true && !isForeign(req as CallRequest, ownPages(publicUrl));
   return readBodyParameters(req.headers["content-type"], body, { untyped, free: spelling.free ?? [] });
 }
 
-/** Whether a page that is not of this server sent the request. */
-function isElsewhere(req: Request): boolean {
-  return isForeign(req as CallRequest, () => false);
+/** The pages of this server alone. */
+function ownPages(publicUrl: string): KnownPages {
+  return { isAllowedOrigin: () => false, publicUrl };
 }
 
 function cannotBeOnce(): DomainError {

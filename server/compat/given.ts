@@ -6,6 +6,9 @@ import type { Parameters } from "./parameters.js";
 /** Latest moment a time can name: the end of the year 9999. */
 const LAST_MS = 253_402_300_799_999;
 
+/** The largest number that is read where none is below 0: what it counts is bounded long before. */
+const MOST = 999_999_999_999_999;
+
 /** What a request gives, read as its row needs it. Names and texts are the predecessor's. */
 export interface Given {
   /** The names that have a value, in their order, without control parameters. */
@@ -46,13 +49,15 @@ export function createGiven(
     const given = parameters.get(name) ?? "";
     return typeof given === "string" ? given : JSON.stringify(given.json);
   };
-  const notWhole = (name: string) =>
-    new DomainError("INVALID_FIELD", `The parameter ${name} must be a whole number.`, { field: name });
+  const notWhole = (name: string, least: number, most: number) =>
+    new DomainError("INVALID_FIELD", `The parameter ${name} must be a whole number from ${least} to ${most}.`, {
+      field: name,
+    });
   const number = (name: string): number | undefined => {
     const value = text(name);
     if (value === "") return undefined;
     if (/^\d{1,15}$/.test(value)) return Number(value);
-    throw notWhole(name);
+    throw notWhole(name, 0, MOST);
   };
   return {
     columns: [...parameters].filter(([name, value]) => !name.startsWith("_") && value !== "").map(([name]) => name),
@@ -72,7 +77,7 @@ export function createGiven(
     integer(name) {
       // Longer ones are beyond what any counter holds, and beyond what a message may.
       if (/^-?\d{1,16}$/.test(text(name))) return BigInt(text(name));
-      throw notWhole(name);
+      throw notWhole(name, -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     },
     time(name) {
       const ms = number(name);

@@ -14,7 +14,8 @@ export interface PathRules {
   readonly allow: PathPatterns;
 }
 
-type PathPatterns = readonly Pick<Pattern, "test">[];
+/** Patterns that are found anywhere in a path. */
+export type PathPatterns = readonly Pick<Pattern, "test">[];
 
 /** A method as it may be called at a path. */
 export type MethodAt = (method: Method, path: string) => Method;

@@ -1,4 +1,4 @@
-import { nearest } from "./nearest.js";
+import { didYouMean } from "./nearest.js";
 
 /** What a pattern of RPCs looks like: a service, with or without its package, and a method; `*` is any part of a name. */
 const PATTERN = /^[A-Za-z0-9_.*]+\/[A-Za-z0-9_*]+$/;
@@ -29,12 +29,16 @@ function wildcards(text: string, any: string): string {
 
 /** Says that a pattern means no RPC of these names, and which of them was perhaps meant. */
 export function noSuchRpc(source: string, names: readonly string[]): string {
-  const spelled = source.split("/", 1)[0]!.includes(".") ? names : names.map(withoutPackage);
-  return `no RPC is called ${source}; did you mean ${nearest(source, spelled)}?`;
+  const [service, method] = source.split("/") as [string, string];
+  const spelled = service.includes(".") ? names : names.map(withoutPackage);
+  const services = [...new Set(spelled.map((name) => name.slice(0, name.indexOf("/"))))];
+  // A pattern of methods is like no method, but its service may be like another.
+  const bySame = method.includes("*") && !services.includes(service);
+  return `no RPC is called ${source}${didYouMean(source, bySame ? services.map((one) => `${one}/${method}`) : spelled)}`;
 }
 
-/** `MessageService/SendMessage`. */
-function withoutPackage(name: string): string {
+/** An RPC by its service and method alone: `MessageService/SendMessage`. */
+export function withoutPackage(name: string): string {
   return name.slice(name.lastIndexOf(".", name.indexOf("/")) + 1);
 }
 

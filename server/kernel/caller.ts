@@ -9,10 +9,16 @@ export interface KeyProof {
   readonly scopes?: readonly string[] | undefined;
 }
 
+/** What proves a caller. */
+interface Proof extends KeyProof {
+  /** When it was looked up, in milliseconds of `performance.now()`: it may be remembered since. Absent is just now. */
+  readonly readAt?: number | undefined;
+}
+
 /** Who makes a call, as `admit` found out. */
 export type Caller =
   | { readonly kind: "anonymous" }
-  | (KeyProof & {
+  | (Proof & {
       readonly kind: "account";
       readonly accountId: string;
       readonly roles: readonly string[];
@@ -25,7 +31,7 @@ export type Caller =
       readonly expiresAt: Date;
     })
   /** Whoever holds the installation's admin token: its own command line. Or one of its API keys. */
-  | (KeyProof & {
+  | (Proof & {
       readonly kind: "operator";
       readonly roles: readonly string[];
       /** When the API key ends, and with it what it opened; absent is never. */

@@ -1,6 +1,14 @@
-/** The one of some names that a mistyped name is most like; undefined when there are none. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
-  return [...names].sort((a, b) => distance(name, a) - distance(name, b))[0];
+/** A question to whoever mistyped a name, for the end of a sentence: `; did you mean ping?`. Empty when no name is like it. */
+export function didYouMean(name: string, names: readonly string[]): string {
+  const like = nearest(name, names);
+  return like === undefined ? "" : `; did you mean ${like}?`;
+}
+
+/** The one of some names that a mistyped name is most like; undefined when none is so by 2 letters, or a third of them. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const most = Math.min(Math.max(2, Math.floor(name.length / 3)), name.length - 1);
+  const [first] = names.map((other) => ({ other, apart: distance(name, other) })).sort((a, b) => a.apart - b.apart);
+  return first !== undefined && first.apart <= most ? first.other : undefined;
 }
 
 /** Levenshtein's: how many letters apart two names are. */

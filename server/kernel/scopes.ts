@@ -1,6 +1,7 @@
 import { rpcPattern } from "./access-rules.js";
 import type { Caller } from "./caller.js";
 import { DomainError } from "./errors.js";
+import { isReservedType, shownBy } from "./event-types.js";
 
 /** An RPC as scopes see it. */
 export interface ScopedRpc {
@@ -28,18 +29,39 @@ export function isScope(text: string): boolean {
   return text === ALL || DOMAIN_SCOPE.test(text) || rpcPattern(text) !== undefined;
 }
 
+/** Whether a caller with these scopes may whatever his account may, but for what wants `auth:write`; undefined is no key's. */
+export function coversAll(scopes: readonly string[] | undefined): boolean {
+  return scopes === undefined || scopes.includes(ALL);
+}
+
 /** Whether a key with these scopes may be used for an RPC. */
 export function covers(scopes: readonly string[], rpc: ScopedRpc): boolean {
   const domain = DOMAIN.exec(rpc.name)?.[1];
   const needsAuth = !rpc.readOnly && (domain === "auth" || ALSO_AUTH.includes(rpc.name));
   if (needsAuth) return scopes.includes(AUTH_WRITE);
-  if (ALL_DOMAINS.includes(rpc.name)) return scopes.includes(ALL);
+  if (ALL_DOMAINS.includes(rpc.name)) return coversAll(scopes);
   return scopes.some((scope) => {
     if (scope === ALL) return true;
     const [, named, what] = DOMAIN_SCOPE.exec(scope) ?? [];
     if (named !== undefined) return named === domain && (what === "read") === rpc.readOnly;
     return rpcPattern(scope)?.matches(rpc.name) ?? false;
   });
+}
+
+/** The least scope by which a key may be used for an RPC, patterns aside. */
+export function scopeOf(rpc: ScopedRpc): string {
+  const own = `${DOMAIN.exec(rpc.name)?.[1]}:${rpc.readOnly ? "read" : "write"}`;
+  return [own, AUTH_WRITE].find((scope) => covers([scope], rpc)) ?? ALL;
+}
+
+/**
+ * Whether whoever has these scopes may hear of events of a type: what the server says, when he may read the same by the domain it is of.
+ * Types of apps are the events' own, and so is whoever came as far as to follow a topic.
+ */
+export function coversEvent(scopes: readonly string[], type: string): boolean {
+  if (!isReservedType(type)) return true;
+  const name = shownBy(type);
+  return name === undefined ? coversAll(scopes) : covers(scopes, { name, readOnly: true });
 }
 
 /** Whether a key with these scopes may make another with that one: nothing comes of it that it could not do itself. */

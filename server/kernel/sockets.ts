@@ -6,7 +6,10 @@ export interface AppSocket {
   readonly id: string;
   /** Whose it is; undefined for nobody in particular. */
   readonly accountId: string | undefined;
+  /** Its account's; none for an API key whose scopes do not say `*`, since no scope is for what an app answers. */
   readonly roles: readonly string[];
+  /** What the API key that opened it may be used for; undefined when none did. */
+  readonly scopes: readonly string[] | undefined;
   /** The path it was opened at, and the query, without what signs it. */
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;

@@ -30,21 +30,22 @@ const PING = `${SystemService.typeName}/${SystemService.method.ping.name}`;
 const HEALTH = `${Health.typeName}/`;
 
 /**
- * What is wrong with an installation's rules, of which each must say something of the methods that are served: one line, or
- * undefined when nothing is.
+ * What is wrong with an installation's rules, of which each must say something of the methods that are served: which of them, and
+ * one line; undefined when nothing is.
  */
 export function wrongRule(
   rules: AccessRules,
   served: readonly { readonly name: string; readonly access: Access }[],
-): string | undefined {
+): { rule: keyof AccessRules; says: string } | undefined {
   const names = served.map(({ name }) => name);
   for (const [kind, patterns] of Object.entries(rules) as [keyof AccessRules, readonly RpcPattern[]][]) {
     for (const { source, matches } of patterns) {
       const meant = served.filter(({ name }) => matches(name));
-      if (meant.length === 0) return `access.${kind}: ${noSuchRpc(source, names)}`;
-      if (meant.every(({ name }) => isAlwaysAnswered(name))) return `access.${kind}: ${source} is always answered`;
+      if (meant.length === 0) return { rule: kind, says: noSuchRpc(source, names) };
+      if (meant.every(({ name }) => isAlwaysAnswered(name)))
+        return { rule: kind, says: `${source} is always answered` };
       if (kind === "public" && !meant.some(({ access }) => access === Access.ACCOUNT || access === Access.PUBLIC)) {
-        return `access.public: ${source} is for administrators; only RPCs for accounts can be opened`;
+        return { rule: kind, says: `${source} is for administrators; only RPCs for accounts can be opened` };
       }
     }
   }

@@ -4,7 +4,7 @@ import type { Ports } from "../context.js";
 import { ANONYMOUS, type Caller } from "../kernel/caller.js";
 import { DomainError, type Reason } from "../kernel/errors.js";
 import { checkHttpTime, readHttpSignature } from "../kernel/http-signature.js";
-import { covers } from "../kernel/scopes.js";
+import { covers, scopeOf } from "../kernel/scopes.js";
 import { checkExpiry, coversBody, parseSignature, type SignedCall } from "../kernel/signature.js";
 import type { Authenticate, Authenticator } from "../manifest.js";
 import { checkAccess } from "./access.js";
@@ -36,17 +36,22 @@ export function createAdmission(
   options: { authenticate: Authenticate | Authenticator; rates: RateLimiter; isAllowedOrigin: IsAllowedOrigin },
 ): Identify {
   const { authenticate, rates, isAllowedOrigin } = options;
+  const pages = () => ({ isAllowedOrigin, publicUrl: ports.settings.publicUrl });
   const { token: byToken, ...others } = typeof authenticate === "function" ? { token: authenticate } : authenticate;
   const { cookie: byCookie, signature: bySignature } = others as Partial<Authenticator>;
   const signatures = bySignature && signatureReader(ports.settings.auth.signatureName);
 
-  const settle = (call: Call, caller: Caller = ANONYMOUS) => {
+  const settle = (call: Call, caller: Caller = ANONYMOUS, readAt = performance.now()) => {
     call.caller = withinScopes(call, caller);
     checkAccess(call);
     // Who is asked for again is still one call.
     if (call.settledAt === undefined) rates.count(call);
-    call.settledAt = performance.now();
+    call.settledAt = readAt;
   };
+
+  /** What is known of a token or cookie may be remembered from a while ago. */
+  const settleKnown = (call: Call, caller: Caller) =>
+    settle(call, caller, caller.kind === "anonymous" ? undefined : caller.readAt);
 
   /** On a public method a credential that is not valid is as none. */
   const refuse = (call: Call, error: unknown, what: Refused = "token") => {
@@ -72,9 +77,9 @@ export function createAdmission(
     } catch (error) {
       return refuse(call, error);
     }
-    if (!(caller instanceof Promise)) return settle(call, caller);
+    if (!(caller instanceof Promise)) return settleKnown(call, caller);
     return caller.then(
-      (found) => settle(call, found),
+      (found) => settleKnown(call, found),
       (error) => refuse(call, error),
     );
   };
@@ -90,13 +95,13 @@ export function createAdmission(
     rates.checkRefusals(call, "token");
     let caller: Caller | Promise<Caller>;
     try {
-      if (!call.method.readOnly) checkCookieChange(call.request, isAllowedOrigin);
+      if (!call.method.readOnly) checkCookieChange(call.request, pages());
       caller = authenticate(ports, value);
     } catch (error) {
       return refuseCookie(error);
     }
-    if (!(caller instanceof Promise)) return settle(call, caller);
-    return caller.then((found) => settle(call, found), refuseCookie);
+    if (!(caller instanceof Promise)) return settleKnown(call, caller);
+    return caller.then((found) => settleKnown(call, found), refuseCookie);
   };
 
   /**
@@ -124,7 +129,7 @@ export function createAdmission(
     rates.checkRefusals(call, "signature");
     try {
       // What a browser sends by itself proves no more than a session cookie does.
-      if (carrier === "session" && !method.readOnly) checkCookieChange(call.request, isAllowedOrigin);
+      if (carrier === "session" && !method.readOnly) checkCookieChange(call.request, pages());
       const signature = parseSignature(text, carrier);
       checkExpiry(signature, ports.clock.now().getTime());
       const request = signatures!.signed(call.request);
@@ -177,7 +182,7 @@ export function withinScopes({ method }: Call, caller: Caller): Caller {
   const rpc = { name: `${parent.typeName}/${name}`, readOnly };
   if (covers(caller.scopes, rpc)) return caller;
   if (method.access === Access.PUBLIC) return ANONYMOUS;
-  throw new DomainError("SCOPE_MISSING");
+  throw new DomainError("SCOPE_MISSING", `The API key's scopes do not cover the method: it needs ${scopeOf(rpc)}.`);
 }
 
 /** Throws for a body that cannot be compared with its digest before the call begins. */

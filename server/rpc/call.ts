@@ -28,7 +28,7 @@ export class Call {
   caller: Caller = ANONYMOUS;
   /** Whether the app has opened the call to anyone: nobody asks who calls. */
   isOpened = false;
-  /** When `caller` was last settled; undefined until then. */
+  /** When what `caller` was last settled by was looked up; undefined until then. */
   settledAt: number | undefined;
   /** Milliseconds the caller gives us; undefined when he did not say. */
   timeoutMs: number | undefined;

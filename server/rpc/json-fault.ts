@@ -1,6 +1,7 @@
 import { type DescField, type DescMessage, fromJson, type JsonValue, type Registry } from "@bufbuild/protobuf";
 import { hasCustomJsonRepresentation } from "@bufbuild/protobuf/wkt";
 import { DomainError } from "../kernel/errors.js";
+import { wantedOf, wrongType } from "./wanted.js";
 
 /** How JSON is read. */
 export interface JsonReading {
@@ -45,7 +46,7 @@ interface Place {
 function faultOfMessage(place: Place, json: JsonValue): DomainError | undefined {
   const { schema, path, depth, reading } = place;
   if (depth > MAX_DEPTH) return undefined;
-  if (!isObject(json)) return wrongType(path);
+  if (!isObject(json)) return wrongType(path, "an object");
   const seen = new Set<DescField>();
   for (const [key, value] of Object.entries(json)) {
     const field = schema.fields.find((one) => one.jsonName === key || one.name === key);
@@ -73,10 +74,10 @@ function faultOfField(place: Place, field: DescField, path: string, json: JsonVa
   const inner = { ...place, schema: message, depth: place.depth + 1 };
   if (field.fieldKind === "message") return faultOfMessage({ ...inner, path }, json);
   if (field.fieldKind === "list") {
-    if (!Array.isArray(json)) return wrongType(path);
+    if (!Array.isArray(json)) return wrongType(path, wantedOf(field));
     return firstOf(json.entries(), ([index, item]) => faultOfMessage({ ...inner, path: `${path}[${index}]` }, item));
   }
-  if (!isObject(json)) return wrongType(path);
+  if (!isObject(json)) return wrongType(path, wantedOf(field));
   // The keys of a map are its caller's words, and stand in no path; they may be wrong as well as what they lead to.
   const keys = Object.fromEntries(Object.keys(json).map((key) => [key, {}]));
   return (
@@ -104,7 +105,7 @@ function faultOfValue(
     fromJson(schema, { [field.jsonName]: json }, reading);
     return undefined;
   } catch (error) {
-    if (!(error as Error).message.endsWith("invalid UTF8")) return wrongType(path);
+    if (!(error as Error).message.endsWith("invalid UTF8")) return wrongType(path, wantedOf(field));
     return new DomainError("INVALID_UTF8", undefined, { field: path });
   }
 }
@@ -119,10 +120,6 @@ function isExtension(key: string, { registry }: JsonReading): boolean {
 
 function join(path: string, name: string): string {
   return path === "" ? name : `${path}.${name}`;
-}
-
-function wrongType(field: string): DomainError {
-  return new DomainError("WRONG_TYPE", `The field ${field} has a value of another type.`, { field });
 }
 
 function unknownField(field: string): DomainError {

@@ -19,6 +19,7 @@ import { pushing } from "./pushed.js";
 import { type RateLimiter, unlimited } from "./rate.js";
 import { peerOf, type RemoteOf } from "./remote-address.js";
 import { checkShape, warmShape } from "./shape.js";
+import { whileStanding } from "./while-standing.js";
 
 export interface PipelineOptions {
   /** Who calls; a function knows bearer tokens alone. */
@@ -56,7 +57,7 @@ export interface Pipeline {
    * `close` understands.
    */
   invoke(call: Call, input: Input, aside?: boolean): Message | Promise<Message>;
-  /** Runs a method that answers a stream. */
+  /** Runs a method that answers a stream; it ends within a second of its caller's sign-in. */
   stream(call: Call, input: Input): Pushed<Message>;
   /** Ends the call: one line in the access log, and the error as the caller may see it. */
   close(call: Call, error?: unknown): DomainError | undefined;
@@ -67,7 +68,7 @@ export interface Pipeline {
 /** What a method is asked: one message, or a stream of them. */
 export type Input = Message | AsyncIterable<Message>;
 
-/** How old, in milliseconds, what `admit` found out may be when the verb runs: as old as what is remembered of tokens. */
+/** How old, in milliseconds, what is known of a caller may be when the verb runs: as old as what is remembered of tokens. */
 const FRESH = 1_000;
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
@@ -156,8 +157,9 @@ export function createPipeline(ports: Ports, options: PipelineOptions): Pipeline
     stream(call, input) {
       return new Pushed<Message>(async (outlet) => {
         const items = start(call, input) as AsyncIterable<Init> | Pushed<Message>;
-        const pushed = items instanceof Pushed ? items : pushing(created(call.method.output, items));
-        await pushed.run(outlet);
+        // What pushes has more to say at its end than that, and there may be thousands: it sees to its caller itself.
+        if (items instanceof Pushed) await items.run(outlet);
+        else await whileStanding(ports, call, () => pushing(created(call.method.output, items)).run(outlet));
         // A verb whose caller went, or whose time is up, ends quietly; its end is told apart from a stream that was done.
         if (call.signal.aborted) throw call.signal.reason;
       });

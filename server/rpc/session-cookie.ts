@@ -1,8 +1,8 @@
 import type { KeptCookies, KeptName, SessionCookie } from "../context.js";
 import { DomainError } from "../kernel/errors.js";
 import type { Call, CallRequest } from "./call.js";
-import { cookieOf } from "./cookie.js";
-import { hostOf, type IsAllowedOrigin, isForeign, mayChangeSession } from "./origins.js";
+import { cookieNames, cookieOf } from "./cookie.js";
+import { hostOf, isForeign, isHttps, type KnownPages, mayChangeSession } from "./origins.js";
 import { isSignedByHeader } from "./sent-signature.js";
 
 /** Browsers take this name only with Secure, Path=/ and without Domain, so no other host can have set it. */
@@ -13,6 +13,9 @@ const LOCAL = "backstay_dev";
 const SECURE_FLAGS = "Path=/; Secure; HttpOnly; SameSite=Lax";
 const LOCAL_FLAGS = "Path=/; HttpOnly; SameSite=Lax";
 const FLAGS = { [SECURE]: SECURE_FLAGS, [LOCAL]: LOCAL_FLAGS };
+
+/** Only what this server may have named is named back. */
+const FLOW = /^flow_[0-9a-f]{16}$/;
 
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
 const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
@@ -39,16 +42,14 @@ export function clearedSession(request: CallRequest): string[] {
 }
 
 /** What a call's session cookie depends on besides the call. */
-export interface SessionOptions {
-  isAllowedOrigin: IsAllowedOrigin;
+export interface SessionOptions extends KnownPages {
   /** The header of signatures. */
-  signatureName: string;
-  /** Where people reach this server; empty when that is not known. */
-  publicUrl: string;
+  readonly signatureName: string;
 }
 
 /** A call's session cookie, for its verb. */
-export function sessionOf(call: Call, { isAllowedOrigin, signatureName, publicUrl }: SessionOptions): SessionCookie {
+export function sessionOf(call: Call, options: SessionOptions): SessionCookie {
+  const { signatureName, publicUrl } = options;
   const { request } = call;
   const local = isLocal(request, publicUrl);
   const replace = (cookies: string[]) => {
@@ -57,9 +58,9 @@ export function sessionOf(call: Call, { isAllowedOrigin, signatureName, publicUr
   };
   return {
     // A page of another site that makes a browser send it does not get to use it, whatever else proves the call.
-    sent: isForeign(request, isAllowedOrigin) ? undefined : sentSession(request, publicUrl),
+    sent: isForeign(request, options) ? undefined : sentSession(request, publicUrl),
     check() {
-      if (isProvedByHeader(call, signatureName) || mayChangeSession(request, isAllowedOrigin)) return;
+      if (isProvedByHeader(call, signatureName) || mayChangeSession(request, options)) return;
       throw new DomainError("CROSS_SITE");
     },
     set: (value, ttlMs) => replace([sessionCookie(local, value, ttlMs)]),
@@ -68,10 +69,13 @@ export function sessionOf(call: Call, { isAllowedOrigin, signatureName, publicUr
 }
 
 /** A call's other cookies, for its verb. */
-export function keptCookies(call: Call, { isAllowedOrigin, publicUrl }: SessionOptions): KeptCookies {
+export function keptCookies(call: Call, options: SessionOptions): KeptCookies {
+  const { publicUrl } = options;
   const { request } = call;
   const local = isLocal(request, publicUrl);
-  const nameOf = (name: KeptName) => (local ? `backstay_${name}_dev` : `__Host-backstay_${name}`);
+  const [before, after] = local ? ["backstay_", "_dev"] : ["__Host-backstay_", ""];
+  const nameOf = (name: KeptName) => before + name + after;
+  const header = isForeign(request, options) ? "" : (request.headers.cookie ?? "");
   const replace = (name: KeptName, value: string, seconds: number) => {
     const cookie = nameOf(name);
     const others = call.cookies.filter((one) => !one.startsWith(`${cookie}=`));
@@ -79,10 +83,12 @@ export function keptCookies(call: Call, { isAllowedOrigin, publicUrl }: SessionO
     call.cookies.splice(0, call.cookies.length, ...others, `${cookie}=${value}; Max-Age=${seconds}; ${flags}`);
   };
   return {
-    sent(name) {
-      const { cookie } = request.headers;
-      return cookie === undefined || isForeign(request, isAllowedOrigin) ? undefined : cookieOf(cookie, nameOf(name));
-    },
+    sent: (name) => cookieOf(header, nameOf(name)),
+    flows: () =>
+      cookieNames(header)
+        .filter((name) => name.startsWith(before) && name.endsWith(after))
+        .map((name) => name.slice(before.length, name.length - after.length))
+        .filter((name): name is KeptName => FLOW.test(name)),
     set: (name, value, ttlMs) => replace(name, value, Math.ceil(ttlMs / 1000)),
     clear: (name) => replace(name, "", 0),
   };
@@ -107,7 +113,7 @@ function isProvedByHeader({ caller, request }: Call, signatureName: string): boo
  * it, so that no connection is held for local where people come by https.
  */
 function isLocal(request: CallRequest, publicUrl: string): boolean {
-  return !/^https:/i.test(publicUrl) && seemsLocal(request);
+  return !isHttps(publicUrl) && seemsLocal(request);
 }
 
 /** Whether nothing about the request says that it came from elsewhere. */

@@ -4,6 +4,8 @@ import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { DomainError, type FieldViolation } from "../kernel/errors.js";
 import { fieldError } from "../kernel/field-error.js";
 import { hasEscapedNul } from "../kernel/json-text.js";
+import { plainly } from "./plain-violation.js";
+import { wantedOf, wrongType } from "./wanted.js";
 
 const MOST_OF_KEY = 64;
 
@@ -28,7 +30,7 @@ const validator = createValidator({ regexMatch });
  */
 export function checkShape(schema: DescMessage, message: Message): void {
   const fault = findFault(schema, message as unknown as Record<string, unknown>);
-  if (fault !== undefined) throw fieldError(fault.reason, fault.field);
+  if (fault !== undefined) throw refusal(fault);
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw result.error;
@@ -49,7 +51,7 @@ function toFieldViolation(violation: Violation): FieldViolation {
     else if (step.kind === "map_sub") field += `[${keyText(step.key)}]`;
     else if (step.kind === "field") field += `${field && "."}${step.jsonName}`;
   }
-  return { field, description: violation.message };
+  return { field, description: plainly(violation) };
 }
 
 /** A map's key as a path shows it. One that is too long for its map is not repeated whole: answers have bounds as well. */
@@ -60,7 +62,12 @@ function keyText(key: unknown): string {
 
 interface Fault {
   field: string;
-  reason: "NUL_IN_TEXT" | "WRONG_TYPE";
+  /** What the field takes instead; undefined when its text has a NUL. */
+  takes?: string;
+}
+
+function refusal({ field, takes }: Fault): DomainError {
+  return takes === undefined ? fieldError("NUL_IN_TEXT", field) : wrongType(field, takes);
 }
 
 /** What holds any JSON, and is no message to its reader. */
@@ -83,7 +90,7 @@ function compileFinder(schema: DescMessage): Finder {
   const checks: Finder[] = [];
   for (const field of schema.fields) {
     const { localName, jsonName } = field;
-    const nul = (place: string): Fault => ({ field: place, reason: "NUL_IN_TEXT" });
+    const nul = (place: string): Fault => ({ field: place });
     const value = (message: Record<string, unknown>) =>
       field.oneof === undefined ? message[localName] : oneofValue(message[field.oneof.localName], localName);
     if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
@@ -96,7 +103,9 @@ function compileFinder(schema: DescMessage): Finder {
     } else if (field.fieldKind === "message" && field.message.typeName === TimestampSchema.typeName) {
       checks.push((message) => {
         const time = value(message);
-        return time === undefined || isTime(time as Timestamp) ? undefined : { field: jsonName, reason: "WRONG_TYPE" };
+        return time === undefined || isTime(time as Timestamp)
+          ? undefined
+          : { field: jsonName, takes: wantedOf(field) };
       });
     } else if (field.fieldKind === "message" && isWrapperDesc(field.message)) {
       // Such a field holds what its message wraps.

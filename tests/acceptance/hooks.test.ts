@@ -110,8 +110,8 @@ it("an app's hooks and an installation's rules hold in every process that serves
 it.each([
   ["port=0\napi-deni-path=^/a", /etc\/config:2: there is no setting api-deni-path; did you mean api-deny-path\?/],
   [
-    "access.deny=MessageService/Sent*",
-    /access\.deny: no RPC is called MessageService\/Sent\*; did you mean MessageService\//,
+    "access.deny=MessageService/DeletMessages",
+    /etc\/config:1: access\.deny: no RPC is called MessageService\/DeletMessages; did you mean MessageService\/DeleteMessages\?/,
   ],
 ])(
   "a configuration that cannot be meant ends the start by one line: %s",

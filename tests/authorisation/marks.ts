@@ -63,9 +63,33 @@ export async function markAll(sql: postgres.Sql, accountId: string, strangerId: 
   // What happened to it, as its streams tell it.
   const event = { table: "events", name: "data", type: "jsonb", nullable: false, generated: false };
   await sql`insert into backstay.outbox (id, topics, type, actor_id, data, created_at)
-    values (gen_random_uuid(), ${[`account/${accountId}`]}, 'diary.entry', ${accountId}, ${mark(event, marks) as never},
+    values (gen_random_uuid(), ${[`account/${accountId}`]}, 'message.add', ${accountId}, ${mark(event, marks) as never},
       now())`;
   return marks;
+}
+
+/**
+ * Connects an account to another, which is at each of them shown something else than stands in it, or not that it is there. Answers
+ * the marks of what is kept from it, and those of what it is shown.
+ */
+export async function markLinks(sql: postgres.Sql, accountId: string, peerId: string) {
+  const value = (name: string) => ({ [name]: `zq${name}zq` });
+  const marksOf = (...names: string[]): Mark[] =>
+    names.map((name) => ({ column: `connections.${name}`, spellings: [`zq${name}zq`] }));
+  const row = { account_id: accountId, peer_id: peerId, created_at: sql`now()`, updated_at: sql`now()` };
+  const link = { id: sql`gen_random_uuid()`, reference_id: sql`gen_random_uuid()`, ...row };
+  const rows = [
+    {
+      ...link,
+      type: "veiled",
+      properties: value("hidden"),
+      peer_properties: value("shown"),
+      peer_updated_at: sql`now()`,
+    },
+    { ...link, type: "withheld", properties: value("withheld"), reference_id: null },
+  ];
+  for (const one of rows) await sql`insert into backstay.connections ${sql(one as never)}`;
+  return { kept: marksOf("hidden", "withheld"), shown: marksOf("shown") };
 }
 
 /** The marks that stand in a text. */

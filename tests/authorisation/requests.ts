@@ -122,7 +122,11 @@ export function requestsTo(backstay: TestBackstay): Readonly<Record<string, Aske
     "AuthService/Verify": { request: () => ({ email: "nobody@example.org", code: "12345678" }), says: "INVALID_CODE" },
     "AuthService/EnrollTotp": { request: none, self: true },
     "AuthService/ConfirmTotp": { request: () => ({ code: "123456" }), self: true, says: "TOTP_OFF", spends: true },
-    "AuthService/DisableTotp": { request: () => ({ code: "123456" }), self: true, says: "TOTP_OFF" },
+    "AuthService/DisableTotp": {
+      request: ({ owner }) => ({ accountId: owner.id, code: "123456" }),
+      others: "ADMIN_REQUIRED",
+      says: "TOTP_OFF",
+    },
     "AuthService/RegenerateRecoveryCodes": { request: () => ({ code: "123456" }), self: true, says: "TOTP_OFF" },
     "AuthService/BeginRegistration": { request: none, self: true, says: "PUBLIC_URL_MISSING" },
     "AuthService/FinishRegistration": {

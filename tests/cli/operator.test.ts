@@ -3,6 +3,7 @@ import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { asOperator, findAccount } from "../../server/cli/operator.js";
 import { cleanUp, run } from "../acceptance/server-process.js";
+import { turnOn } from "../domains/auth/authenticator.js";
 import { type Person, startBackstay, type TestBackstay } from "../support/backstay.js";
 
 // Each runs several commands, on whatever else the machine does.
@@ -67,6 +68,20 @@ describe("user", () => {
       )
       .toBe("out");
     expect(await askJson(["user", "unban", login])).toEqual({ id, login, status: "active" });
+    await client.auth.signIn({ login, secret });
+  });
+
+  it("reset-totp turns off an authenticator whose owner has lost it", async () => {
+    const { id, login, secret, client } = await backstay.signUp();
+    const none = await ask(["user", "reset-totp", login]);
+    expect([none.code === 0, none.complaint]).toEqual([false, expect.stringContaining("has no authenticator")]);
+    await turnOn(backstay, client.auth.tokens!.accessToken, {
+      now: () => new Date(),
+      advance: () => {},
+      set: () => {},
+    });
+    await expect(client.auth.signIn({ login, secret })).rejects.toMatchObject({ reason: "OTP_REQUIRED" });
+    expect(await askJson(["user", "reset-totp", login.toUpperCase()])).toEqual({ id, login });
     await client.auth.signIn({ login, secret });
   });
 

@@ -68,6 +68,24 @@ describe.each(["/connection/add", "/connection/put"])("%s", (path) => {
     expect((await get(backstay, `${path}?id=${ben.id}&type=like`, ann)).json).not.toHaveProperty("connected");
   });
 
+  it("takes no property for that answer, whoever made it", async () => {
+    const url = `${path}?id=${ben.id}&type=like&connected=1&_connected=1`;
+    const made = { id: ben.id, type: "like", mtime };
+    expect((await get(backstay, url, ann)).json).toEqual(made);
+    const rest = {
+      method: "PUT",
+      url: `${backstay.url}/v1/connections/${ben.id}/like`,
+      contentType: "application/json",
+      body: JSON.stringify({ properties: { connected: "1", note: "x" } }),
+    };
+    const headers = { "bk-signature": signature(ann, rest), "content-type": rest.contentType };
+    expect((await fetch(rest.url, { ...rest, headers })).status).toBe(200);
+    expect((await get(backstay, "/connection/get?connected=1", ann)).json.data).toEqual([{ ...made, note: "x" }]);
+    expect((await get(backstay, "/reference/get", ben)).json.data).toEqual([{ ...made, id: ann.id, note: "x" }]);
+    const update = await get(backstay, `/connection/update?id=${ben.id}&type=like&connected=1`, ann);
+    expect(update.json).toEqual({ status: 400, message: expect.stringContaining("Give a property to change") });
+  });
+
   it("needs both parameters, and refuses oneself, nobody, and a type that is none", async () => {
     const refusals = await Promise.all(
       [`id=${ben.id}`, "type=like", `id=${ann.id}&type=like`, "id=12345&type=like", `id=${ben.id}&type=Like!`].map(

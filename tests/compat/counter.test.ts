@@ -112,10 +112,22 @@ describe("/counter/incr", () => {
     expect((await get(backstay, "/counter/incr?ping=2", ben, once)).json).toEqual({ id: ben.id, ping: 2 });
   });
 
+  it("is told the whole numbers that there are", async () => {
+    const messageOf = async (path: string) => (await get(backstay, path, ann)).json.message;
+    for (const value of ["99999999999999999999", "1.5", "many"]) {
+      expect(await messageOf(`/counter/incr?ping=${value}`)).toBe(
+        "The parameter ping must be a whole number from -9007199254740991 to 9007199254740991.",
+      );
+    }
+    expect(await messageOf("/message/get?_count=-1")).toBe(
+      "The parameter _count must be a whole number from 0 to 999999999999999.",
+    );
+  });
+
   it("names the column that is out of bounds, and no other", async () => {
     const messageOf = async (text: string) => (await get(backstay, `/counter/incr?${text}`, ann)).json.message;
     expect(await messageOf("ping=9007199254740992")).toMatch(/^ping: must be /);
-    expect(await messageOf(`${"x".repeat(65)}=1&ping=1`)).toMatch(/^x{64}…: must be at most 64 characters/);
+    expect(await messageOf(`${"x".repeat(65)}=1&ping=1`)).toMatch(/^x{64}…: must have at most 64 characters/);
     expect(await messageOf(`${Array.from({ length: 65 }, (_, i) => `c${i}=1`).join("&")}`)).toMatch(/^counter: /);
   });
 
@@ -187,6 +199,16 @@ describe("/counter/put", () => {
     for (const text of ["like0=1", "msg_read=1", "nosuch=1", "ping=many", "ping=1&msg_count=0"]) {
       expect((await get(backstay, `/counter/put?${text}`, ann)).json).toMatchObject({ status: 400 });
     }
+    for (const path of [
+      "/counter/put?__proto__=1",
+      "/counter/put?ping=1&__proto__=1",
+      "/counter/incr?ping=1&__proto__=1",
+    ]) {
+      expect((await get(backstay, path, ann)).json).toMatchObject({ status: 400 });
+    }
+    expect((await post(backstay, "/counter/put", JSON.parse('{"__proto__":1}'), ann)).json).toMatchObject({
+      status: 400,
+    });
     expect((await get(backstay, `/counter/put?id=${ben.id}&ping=1`, ann)).json).toMatchObject({ status: 403 });
     expect((await get(backstay, "/counter/put?ping=1")).status).toBe(401);
     expect(await own(ann)).toMatchObject({ ping: 10 });

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeKey } from "../domains/auth/api-key-house.js";
+import { signForm } from "../domains/auth/signature-lines.js";
 import { bearer, operatorToken } from "../domains/support.js";
 import { openSocket } from "../http/socket/client.js";
 import { startBackstay, type TestBackstay } from "../support/backstay.js";
-import { request } from "../support/http-request.js";
+import { connectJson, request } from "../support/http-request.js";
 import { addAccount, get, post, type Signer } from "./predecessor.js";
 
 const form = (fields: Record<string, string>) => new URLSearchParams(fields);
@@ -95,6 +96,49 @@ describe("rules by path", () => {
     }
     const { status } = await request(`${backstay.url}/message/add?id=me&msg=a&x=/account/get`, { headers: admin });
     expect(status).toBe(403);
+  });
+});
+
+describe("a path where sessions count for nothing", () => {
+  let backstay: TestBackstay;
+  let ann: Signer;
+  let session: Record<string, string>;
+  beforeAll(async () => {
+    backstay = await startBackstay({
+      "compat.disable_session": "^/account/update$\n^/message/",
+    });
+    ann = await addAccount(backstay);
+    const begun = await get(backstay, "/account/get?_session=1", ann, { "sec-fetch-site": "same-origin" });
+    session = { cookie: begun.headers.getSetCookie()[0]!.split(";")[0]!, "sec-fetch-site": "same-origin" };
+  });
+  afterAll(() => backstay?.stop());
+
+  const token = async () => {
+    const { login, secret } = ann;
+    const { json } = await connectJson(backstay.url, "auth.v1.AuthService/SignIn", { login, secret });
+    return json.tokens.accessToken as string;
+  };
+  const update = (headers: Record<string, string>, signer?: Signer) =>
+    post(backstay, "/account/update", form({ alias: "a" }), signer, headers);
+
+  it("is closed to whoever only has one, and not to whoever signs or sends a token besides", async () => {
+    expect((await get(backstay, "/account/get", undefined, session)).status).toBe(200);
+    expect(await update(session)).toMatchObject({ status: 401, json: { status: 401 } });
+    const old = signForm("2", { ...ann, url: backstay.url });
+    const oldSession = { ...session, cookie: `bk-signature=${encodeURIComponent(old)}` };
+    expect((await get(backstay, "/account/get", undefined, oldSession)).status).toBe(200);
+    expect((await update(oldSession)).status).toBe(401);
+    expect((await update(session, ann)).status).toBe(200);
+    expect((await update({ ...session, ...bearer(await token()) })).status).toBe(200);
+  });
+
+  it("is closed to a frame of a socket that was opened by one", async () => {
+    const { host } = new URL(backstay.url);
+    const opened = await openSocket(backstay.url, { headers: { ...session, origin: `http://${host}` } });
+    expect((await opened.ask("/account/get")).status).toBe(200);
+    expect((await opened.ask("/account/update?alias=b")).status).toBe(401);
+    const byToken = await openSocket(backstay.url, { headers: bearer(await token()) });
+    expect((await byToken.ask("/account/update?alias=b")).status).toBe(200);
   });
 });
 

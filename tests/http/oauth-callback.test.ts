@@ -37,6 +37,23 @@ describe("a browser that is to be signed in by its return", () => {
     expect(visitor.cookies(origin)).not.toContain("flow");
   });
 
+  it.each([
+    ["in the order they were begun", (tabs: string[]) => tabs],
+    ["in the reverse", (tabs: string[]) => tabs.toReversed()],
+  ])("is by each of two tabs that began at once, %s", async (_, order) => {
+    const visitor = new Visitor();
+    const first = await start(house, { cookie: true, redirectTo: "/first" }, visitor);
+    const second = await start(house, { cookie: true, redirectTo: "/second" }, visitor);
+    const backs = [await visitor.signInAt(first.url, "ada"), await visitor.signInAt(second.url, "ada")];
+    const places: (string | undefined)[] = [];
+    for (const back of order(backs)) {
+      places.push((await visitor.visit(back)).headers.location);
+      expect(await known(visitor)).toMatch(/ by cookie$/);
+    }
+    expect(places).toEqual(order([`${origin}/first`, `${origin}/second`]));
+    expect(visitor.cookies(origin)).not.toContain("flow");
+  });
+
   it("may be on its way to a page of another origin that is let in", async () => {
     const { visitor, back } = await comingBack("ada", { cookie: true, redirectTo: "https://app.example.com/in" });
     expect((await visitor.visit(back)).headers.location).toBe("https://app.example.com/in");

@@ -47,4 +47,6 @@ it("names the nearest, as it was spelled", () => {
   expect(noSuchRpc("backstay.messages.v1.MessageService/Send", NAMES)).toMatch(
     /did you mean backstay\.messages\.v1\.MessageService\/SendMessage\?$/,
   );
+  expect(noSuchRpc("AcountService/*", NAMES)).toBe("no RPC is called AcountService/*; did you mean AccountService/*?");
+  expect(noSuchRpc("Nope/*", NAMES)).toBe("no RPC is called Nope/*");
 });

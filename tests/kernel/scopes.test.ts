@@ -1,11 +1,27 @@
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { covers, isScope, mayGive } from "../../server/kernel/scopes.js";
+import { showingRpcs } from "../../server/kernel/event-types.js";
+import { covers, coversEvent, isScope, mayGive, scopeOf } from "../../server/kernel/scopes.js";
+import { generatedDescriptors } from "../architecture/project.js";
 
 const read = { name: "backstay.messages.v1.MessageService/ListMessages", readOnly: true };
 const write = { name: "backstay.messages.v1.MessageService/SendMessage", readOnly: false };
 const reflection = { name: "grpc.reflection.v1.ServerReflection/ServerReflectionInfo", readOnly: false };
 const makeKey = { name: "backstay.auth.v1.AuthService/CreateApiKey", readOnly: false };
 const ban = { name: "backstay.accounts.v1.AccountService/SetAccountStatus", readOnly: false };
+
+const EVENTS = [
+  "account.update",
+  "auth.revoke",
+  "chat.line",
+  "connection.add",
+  "counter.incr",
+  "history.add",
+  "job.done",
+  "message.add",
+  "presence.join",
+  "system.x",
+];
 
 describe("a scope", () => {
   it.each(["*", "messages:read", "messages:write", "auth:write", "MessageService/SendMessage", "*/Get*", "a.b.C/*"])(
@@ -17,6 +33,12 @@ describe("a scope", () => {
     "may not be %j",
     (text) => expect(isScope(text)).toBe(false),
   );
+
+  it("is named for each RPC: the least that covers it", () => {
+    const whole = { name: "backstay.accounts.v1.AccountService/ExportAccount", readOnly: true };
+    const named = [read, write, makeKey, ban, whole, reflection].map(scopeOf);
+    expect(named).toEqual(["messages:read", "messages:write", "auth:write", "auth:write", "*", "*"]);
+  });
 
   it("covers what it names, and nothing without one", () => {
     const coveredBy = (...scopes: string[]) => [read, write, reflection].map((rpc) => covers(scopes, rpc));
@@ -40,6 +62,40 @@ describe("a scope", () => {
     const whole = { name: "backstay.accounts.v1.AccountService/ExportAccount", readOnly: true };
     expect(covers(["accounts:read", "*/*", "AccountService/ExportAccount", "auth:write"], whole)).toBe(false);
     expect(covers(["*"], whole)).toBe(true);
+  });
+
+  it.each<[string[], string[]]>([
+    [["events:read"], ["chat.line", "presence.join"]],
+    [["EventService/Poll"], ["chat.line"]],
+    [
+      ["messages:read", "events:read"],
+      ["chat.line", "message.add", "presence.join"],
+    ],
+    [
+      ["EventService/Subscribe", "HistoryService/*"],
+      ["chat.line", "history.add"],
+    ],
+    [
+      ["events:read", "connections:write", "counters:read", "accounts:read", "auth:read"],
+      ["account.update", "chat.line", "counter.incr", "presence.join"],
+    ],
+    [
+      ["*/*"],
+      ["account.update", "chat.line", "connection.add", "counter.incr", "history.add", "message.add", "presence.join"],
+    ],
+    [["*"], EVENTS],
+  ])("%j covers the events %j", (scopes, expected) => {
+    expect(EVENTS.filter((type) => coversEvent(scopes, type))).toEqual(expected);
+  });
+
+  it("covers the server's events by RPCs that there are, and change nothing", async () => {
+    const services = (await generatedDescriptors()).flatMap((file) => file.services);
+    const reads = services.flatMap(({ typeName, methods }) =>
+      methods
+        .filter(({ idempotency }) => idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS)
+        .map(({ name }) => `${typeName}/${name}`),
+    );
+    expect(reads).toEqual(expect.arrayContaining(showingRpcs()));
   });
 
   it("is given on by who has it, or all; auth:write by who has that", () => {

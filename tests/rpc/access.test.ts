@@ -200,7 +200,7 @@ describe("what rules cannot mean stops the start", () => {
     [
       "access.deny",
       "MesageService/SendMessage",
-      "no RPC is called MesageService/SendMessage; did you mean MessageService/SendMessage?",
+      "--access-deny: access.deny: no RPC is called MesageService/SendMessage; did you mean MessageService/SendMessage?",
     ],
     [
       "access.admin",
@@ -219,7 +219,11 @@ describe("what rules cannot mean stops the start", () => {
       "--access-deny: access.deny must be RPCs by comma, such as MessageService/SendMessage or AccountService/*: MessageService is none",
     ],
     ["access.deny", "/message/add", "/message/add is none"],
-    ["access.disable", "message", "access.disable: there is no domain message; did you mean messages?"],
+    [
+      "access.disable",
+      "message",
+      "--access-disable: access.disable: there is no domain message; did you mean messages?",
+    ],
     ["access.disable", "auth", "access.disable: the server itself needs auth"],
     ["access.disable", "messages,accounts", "access.disable: the server itself needs accounts"],
   ];

@@ -44,7 +44,7 @@ export async function parseReply(res: IncomingMessage): Promise<Reply> {
   return { status: res.statusCode ?? 0, headers: res.headers, cookies, json, reason: reasonOf(json) };
 }
 
-/** A unary Connect call in JSON. */
+/** A unary Connect call in JSON, as Connect's clients send it. */
 export function connectJson(
   url: string,
   path: string,
@@ -52,7 +52,7 @@ export function connectJson(
   headers: Record<string, string> = {},
 ): Promise<Reply> {
   return request(`${url}/backstay.${path}`, {
-    headers: { "content-type": "application/json", ...headers },
+    headers: { "content-type": "application/json", "connect-protocol-version": "1", ...headers },
     body: JSON.stringify(body),
   });
 }

@@ -13,8 +13,8 @@ const STREAMS = /event-stream|ndjson|connect\+|grpc/;
 const COOKIES = [
   /^__Host-backstay=(bs_ct_[\w-]{43})?; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
   /^backstay_dev=(bs_ct_[\w-]{43})?; Max-Age=\d+; Path=\/; HttpOnly; SameSite=Lax$/,
-  /^__Host-backstay_(device|flow)=(bs_[df]t_[\w-]+)?; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
-  /^backstay_(device|flow)_dev=(bs_[df]t_[\w-]+)?; Max-Age=\d+; Path=\/; HttpOnly; SameSite=Lax$/,
+  /^__Host-backstay_(device|flow_[0-9a-f]{16})=(bs_[df]t_[\w-]+)?; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+  /^backstay_(device|flow_[0-9a-f]{16})_dev=(bs_[df]t_[\w-]+)?; Max-Age=\d+; Path=\/; HttpOnly; SameSite=Lax$/,
 ];
 const GIVES_COOKIE =
   /SignIn|OAuth|StartSession|SignOut|sign-in|sign-out|auth\/(session|anonymous|oauth|callback)|\/login|\/logout|_session/;

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { ConnectionService } from "#gen/backstay/connections/v1/connections_pb.js";
 import { CounterService } from "#gen/backstay/counters/v1/counters_pb.js";
+import type { Event } from "#gen/backstay/events/v1/events_pb.js";
 import { HistoryService } from "#gen/backstay/history/v1/history_pb.js";
 import { MessageService, SendMessageRequestSchema } from "#gen/backstay/messages/v1/messages_pb.js";
 import { upTo } from "../domains/support.js";
@@ -97,6 +98,20 @@ it("without a key every call is one of its own", async () => {
   expect(await received()).toEqual(doors.map(() => "Again"));
 });
 
+/** The events of a kind that Ben was told of: all that were committed before a message that is sent now. */
+async function toldBen(kind: string) {
+  const { message: last } = await ada.client.messages.sendMessage({ recipientId: ben.id, text: "The last" });
+  const told: Event[] = [];
+  for (let cursor = "earliest"; ; ) {
+    const types = [`${kind}.*`, "message.*"];
+    const page = await ben.client.events.poll({ afterCursor: cursor, types, gather: { seconds: 0n } });
+    cursor = page.cursor;
+    told.push(...page.events);
+    if (page.events.some(({ data }) => JSON.stringify(data).includes(last!.id))) break;
+  }
+  return told.filter(({ type }) => type.startsWith(`${kind}.`));
+}
+
 /** What else is done once for a key: the call, another one that must not take its key, and how often it was done. */
 const CHANGES: [name: string, (n: number) => Attempt, done: () => Promise<number>][] = [
   [
@@ -105,17 +120,22 @@ const CHANGES: [name: string, (n: number) => Attempt, done: () => Promise<number
     async () => {
       const { connections } = await ada.client.connections.listConnections();
       const { counters } = await ada.client.counters.getCounters();
-      const { events } = await ben.client.events.poll({ afterCursor: "earliest", types: ["connection.*"] });
-      const told = events.filter(({ actorId }) => actorId === ada.id);
+      const told = (await toldBen("connection")).filter(({ actorId }) => actorId === ada.id);
       expect([counters.like0, told.length]).toEqual([BigInt(connections.length), connections.length]);
       return connections.length;
     },
   ],
   [
+    "PutConnection",
+    (n) => attempt(putConnection, { peerId: ben.id, type: "follow", properties: { n } }),
+    async () =>
+      (await toldBen("connection")).filter(({ data }) => (data as { type?: string }).type === "follow").length,
+  ],
+  [
     "IncrementCounters",
     (n) => attempt(incrementCounters, { accountId: ben.id, deltas: { ping: String(n) } }),
     async () => {
-      const { events } = await ben.client.events.poll({ afterCursor: "earliest", types: ["counter.*"] });
+      const events = await toldBen("counter");
       const { counters } = await ben.client.counters.getCounters();
       expect(counters.ping).toBe(BigInt(events.length));
       return events.length;

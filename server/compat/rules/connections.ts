@@ -9,8 +9,9 @@ import { type CompatRule, compatRule } from "../rule.js";
 import { milliseconds } from "../time.js";
 import { accountRecord } from "./accounts.js";
 
-/** Columns of bk_connection and bk_reference; any other is a property. */
+/** Columns of bk_connection and bk_reference; any other is a property, but for what an answer has besides. */
 const COLUMNS = { id: "peer_id", type: "type", mtime: "update_time" } as const;
+const CONNECTED = "connected";
 const PROPERTY = "properties.";
 const FIELDS = { peer_id: "peerId", type: "type" } as const;
 
@@ -19,8 +20,8 @@ function connectionRecord(connection: Connection | undefined): object {
   if (connection === undefined) return {};
   const { peerId, type, properties, updateTime } = connection;
   const name = { id: peerId, type };
-  // No property takes the place of what names the link.
-  return record({ ...name, ...properties, ...name, mtime: milliseconds(updateTime) });
+  // No property takes the place of what names the link, or says what only the server knows.
+  return record({ ...name, ...properties, ...name, mtime: milliseconds(updateTime), [CONNECTED]: undefined });
 }
 
 /** What a list shows of a link: itself, or in its place what is public of the account. */
@@ -30,7 +31,7 @@ function rowOf(connection: Connection, given: Given): object {
 }
 
 function propertiesOf(given: Given): JsonObject {
-  const names = given.columns.filter((name) => !Object.hasOwn(COLUMNS, name));
+  const names = given.columns.filter((name) => name !== CONNECTED && !Object.hasOwn(COLUMNS, name));
   return Object.fromEntries(names.map((name) => [name, given.text(name)]));
 }
 
@@ -39,13 +40,13 @@ const put = (path: string) =>
     ask: (given) => ({ peerId: given.needed("id"), type: given.needed("type"), properties: propertiesOf(given) }),
     reply: ({ connection, connected }, given) => ({
       ...connectionRecord(connection),
-      ...(connected && given.yes("_connected") && { connected: 1 }),
+      ...(connected && given.yes("_connected") && { [CONNECTED]: 1 }),
     }),
   });
 
 /** What lists of both directions are asked. */
 function listRequest(given: Given) {
-  const request = withFields(listing(given, COLUMNS, { others: PROPERTY }), FIELDS);
+  const request = withFields(listing(given, COLUMNS, { others: PROPERTY, ignored: [CONNECTED] }), FIELDS);
   return { ...request, details: given.yes("_details") };
 }
 

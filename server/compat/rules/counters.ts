@@ -23,8 +23,9 @@ function ownerOf(given: Given): string | undefined {
   return given.isOwn("id") ? given.callerId : given.text("id");
 }
 
-/** The counters a request gives. Throws INVALID_FIELD for one that is no whole number. */
+/** The counters a request gives. Throws INVALID_FIELD for one that is no whole number, UNKNOWN_COUNTER for what no record can have. */
 function valuesOf(given: Given): Record<string, bigint> {
+  if (given.stands("__proto__")) throw new DomainError("UNKNOWN_COUNTER", undefined, { field: "__proto__" });
   const names = given.columns.filter((name) => name !== "id");
   return Object.fromEntries(names.map((name) => [name, given.integer(name)]));
 }

@@ -1,9 +1,11 @@
 import { goesWithAccount, type Manifest } from "../../manifest.js";
+import { tellAddedJob } from "./added-mail.js";
 import { eraseJob } from "./erase.js";
 import { accountHandler } from "./handler.js";
 import { exportOwn } from "./handler-export.js";
 import { tellReplacedJob } from "./replaced-address.js";
 
+export { submitAdded } from "./added-mail.js";
 export { foldLogin } from "./login.js";
 export {
   makeOutsideAccount,
@@ -53,7 +55,7 @@ export { toAccount } from "./wire.js";
 export const accountsDomain: Manifest = {
   name: "accounts",
   services: [accountHandler],
-  jobs: [eraseJob, tellReplacedJob],
+  jobs: [eraseJob, tellReplacedJob, tellAddedJob],
   erase: goesWithAccount,
   export: exportOwn,
 };

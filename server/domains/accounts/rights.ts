@@ -1,6 +1,6 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
-import { accountTopic } from "../../platform/events/index.js";
+import { changeEvent } from "./change-event.js";
 import { accountRows, freshAccount, resolveAccountId } from "./service.js";
 import type { AccountRow } from "./store.js";
 import * as store from "./store-rights.js";
@@ -41,16 +41,7 @@ export async function changeRole(
   const { id, role, change } = input;
   if (change === "revoke" && role === "admin") await keepAnAdmin(ctx, id);
   const write = change === "grant" ? store.addRole : store.removeRole;
-  const changed = await write(ctx, {
-    id,
-    role,
-    at: ctx.clock.now(),
-    eventId: ctx.ids.next(),
-    topics: [accountTopic(id)],
-    eventType: "account.update",
-    actorId: ctx.caller.kind === "account" ? ctx.caller.accountId : undefined,
-    eventData: { changed: ["roles"] },
-  });
+  const changed = await write(ctx, { id, role, ...changeEvent(ctx, id, ["roles"]) });
   if (changed.length === 0) {
     await freshAccount(ctx, id);
     return false;

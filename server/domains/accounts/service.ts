@@ -4,7 +4,8 @@ import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import { checkMayLetIn } from "../../kernel/scopes.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
-import { accountTopic } from "../../platform/events/index.js";
+import { checkBirthday } from "./birthday.js";
+import { changeEvent } from "./change-event.js";
 import { foldLogin } from "./login.js";
 import { submitReplaced } from "./replaced-address.js";
 import { checkNewSecret, sealSecret } from "./secret.js";
@@ -42,6 +43,7 @@ export async function createAccount(ctx: Ctx, input: CreateAccountInput): Promis
 /** Makes an account whoever asks; the callers of this have decided that it may be. */
 export async function makeAccount(ctx: Ctx, input: CreateAccountInput): Promise<AccountRow> {
   checkNewSecret(ctx, input.secret, "secret");
+  checkBirthday(input.birthday, "birthday");
   const { secret, signatures, ...text } = input;
   const id = ctx.ids.next();
   const account = {
@@ -117,18 +119,14 @@ export async function updateAccount(
   if (change.name === "") {
     throw new DomainError("INVALID_FIELD", "The name cannot be empty.", { field: "account.name" });
   }
+  if (change.birthday !== undefined) checkBirthday(change.birthday, "account.birthday");
   // Codes for a new secret are mailed to it.
   if (change.email !== undefined) checkMayLetIn(ctx.caller, "account.email");
   const update = async (inner: Ctx) => {
     const [changed] = await store.updateAccount(inner, {
       ...change,
       id,
-      at: ctx.clock.now(),
-      eventId: ctx.ids.next(),
-      topics: [accountTopic(id)],
-      eventType: "account.update",
-      actorId: callerId(ctx),
-      eventData: { changed: input.paths },
+      ...changeEvent(ctx, id, input.paths),
     });
     if (changed === undefined) throw notFound();
     if (changed.lastWayIn) throw new DomainError("LAST_WAY_IN", undefined, { field: "account.email" });
@@ -193,12 +191,15 @@ export async function mayChange(ctx: Ctx, idText: string): Promise<string> {
 
 function pick(values: AccountText, paths: string[]): { [Name in keyof AccountText]: string | undefined } {
   if (paths.length === 0) {
-    throw new DomainError("INVALID_MASK", "The field mask names nothing to change.", { field: "updateMask" });
+    throw new DomainError("INVALID_MASK", "Nothing is to be changed: give a field, or name it in updateMask.", {
+      field: "updateMask",
+    });
   }
   const forbidden = paths.find((path) => FORBIDDEN.includes(path));
   if (forbidden !== undefined) {
-    throw new DomainError("FIELD_FORBIDDEN", `The field ${forbidden} is not the caller's to set.`, {
-      field: "updateMask",
+    const name = forbidden.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    throw new DomainError("FIELD_FORBIDDEN", `The field ${name} is not the caller's to set.`, {
+      field: `account.${name}`,
     });
   }
   const unknown = paths.find((path) => !(CHANGEABLE as readonly string[]).includes(path));

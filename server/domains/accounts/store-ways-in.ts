@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
+import { type NewEvent, recordFrom } from "../../platform/events/index.js";
 import { accounts, identities } from "./schema.js";
 
 /** Holds an account until the transaction ends, so that its ways in are changed by one at a time. */
@@ -8,11 +9,11 @@ export const lockAccount = statement<{ accountId: string }, { id: string }>(
 );
 
 /**
- * Notes that an address is the account's, and makes it a way in, in the place of one before it. Returns no row when the account's
- * address is another one by now, or when another account has shown that this one is its own.
+ * Notes that an address is the account's, makes it a way in, in the place of one before it, and says so. Returns no row when the
+ * account's address is another one by now, or when another account has shown that this one is its own: nothing of it may stay then.
  */
 export const insertVerifiedEmail = statement<
-  { id: string; accountId: string; email: string; subject: string; at: Date },
+  { id: string; accountId: string; email: string; subject: string } & NewEvent,
   { id: string }
 >(
   (p) => sql`with owner as (
@@ -22,7 +23,7 @@ export const insertVerifiedEmail = statement<
     ), before as (
       delete from ${identities} i using owner
       where i.account_id = owner.id and i.kind = 'email' and i.subject <> ${p.subject}::text
-    )
+    ), told as (${recordFrom(sql`owner`, p)})
     insert into ${identities} as i (id, account_id, kind, subject, label, created_at)
     select ${p.id}::uuid, owner.id, 'email', ${p.subject}::text, ${p.email}::text, ${p.at}::timestamptz from owner
     on conflict (kind, subject) do update set label = excluded.label where i.account_id = excluded.account_id
@@ -45,8 +46,8 @@ export const insertAnonymous = statement<{ id: string; identityId: string; name:
 );
 
 /**
- * What an account signs in by, with a secret, unless it has a login. The unique login is the constraint `identities_kind_subject`; an
- * address that another account has shown to be its own is `taken` too.
+ * What an account signs in by, with a secret, unless it has a login; it is told of it. The unique login is the constraint
+ * `identities_kind_subject`; an address that another account has shown to be its own is `taken` too.
  */
 export const insertLogin = statement<
   {
@@ -56,8 +57,7 @@ export const insertLogin = statement<
     login: string;
     secretPhc: string;
     secretSealed: Buffer | undefined;
-    at: Date;
-  },
+  } & NewEvent,
   { added: boolean; taken: boolean }
 >(
   (p) => sql`with taken as (
@@ -71,8 +71,22 @@ export const insertLogin = statement<
       where a.id = ${p.accountId}::uuid and not exists (select from taken)
         and not exists (select from ${identities} i where i.account_id = a.id and i.kind = 'login')
       returning id
-    )
+    ), told as (${recordFrom(sql`added`, p)})
     select exists (select from added) as added, exists (select from taken) as taken`,
+);
+
+/** What an account that wants a login is, and whether another's login or verified address is the same text. */
+export const findUpgrade = statement<
+  { accountId: string; subject: string },
+  { hasLogin: boolean; isAnonymous: boolean; isTaken: boolean }
+>(
+  (p) => sql`select
+      exists (select from ${identities} where account_id = ${p.accountId}::uuid and kind = 'login') as has_login,
+      exists (select from ${identities} where account_id = ${p.accountId}::uuid and kind = 'anonymous') as is_anonymous,
+      exists (
+        select from ${identities}
+        where subject = ${p.subject}::text and kind in ('login', 'email') and account_id <> ${p.accountId}::uuid
+      ) as is_taken`,
 );
 
 /** The account is not anonymous any more. */

@@ -94,18 +94,21 @@ export const findRole = statement<{ role: string }, { id: string }>(
   (p) => sql`select id from ${accounts} where ${p.role}::text = any(roles) limit 1`,
 );
 
-type Change = { [Name in keyof AccountText]: string | undefined } & { id: string } & Omit<NewEvent, "topics"> & {
-    topics: string[];
-  };
+type Change = { [Name in keyof AccountText]: string | undefined } & { id: string } & NewEvent;
+
+function changeOf({ eventId, topics, eventType, actorId, at }: Parameters<Change>, eventData: SQL) {
+  return { eventId, topics, eventType, actorId, eventData, at };
+}
 
 /**
- * Changes the text that is given, leaves what is undefined, and says so in the same statement. Another address is one that nobody
- * has shown to be his, and what led in by the one before leads in no more; where that was the only way in, nothing changes.
- * `replaced` is the address before when that was verified.
+ * Changes the text that is given, leaves what is undefined, and says so in the same statement. An alias that is the name, or is
+ * emptied, is the new name. Another address is one that nobody has shown to be his, and what led in by the one before leads in no
+ * more; where that was the only way in, nothing changes. `replaced` is the address before when that was verified.
  */
 export const updateAccount = statement<Change, { id: string; lastWayIn: boolean; replaced: string | null }>(
   (p) => sql`with held as (
-      select id, email, email_verified_at from ${accounts} where id = ${p.id}::uuid for no key update
+      select id, email, email_verified_at, ${p.alias}::text is null and alias = name as follows from ${accounts}
+      where id = ${p.id}::uuid for no key update
     ), moved as (
       select id, email, email_verified_at from held where email <> ${p.email}::text
     ), stranded as (
@@ -114,7 +117,8 @@ export const updateAccount = statement<Change, { id: string; lastWayIn: boolean;
     ), changed as (
       update ${accounts} a set
         name = coalesce(${p.name}::text, a.name),
-        alias = case when ${p.alias}::text = '' then coalesce(${p.name}::text, a.name) else coalesce(${p.alias}::text, a.alias) end,
+        alias = case when follows or ${p.alias}::text = '' then coalesce(${p.name}::text, a.name)
+          else coalesce(${p.alias}::text, a.alias) end,
         email = coalesce(${p.email}::text, a.email),
         email_verified_at = case when exists (select 1 from moved) then null else a.email_verified_at end,
         email_replaced_at = case when exists (select 1 from moved where email_verified_at is not null)
@@ -126,10 +130,11 @@ export const updateAccount = statement<Change, { id: string; lastWayIn: boolean;
         updated_at = ${p.at}::timestamptz
       from held
       where a.id = held.id and not exists (select 1 from stranded)
-      returning a.id
+      returning a.id, case when follows and ${p.name}::text is not null
+          then jsonb_insert(${p.eventData}::jsonb, '{changed,-1}', '"alias"', true) else ${p.eventData}::jsonb end as data
     ), closed as (
       delete from ${identities} i using moved, changed where i.account_id = moved.id and i.kind = 'email'
-    ), told as (${recordFrom(sql`changed`, p)})
+    ), told as (${recordFrom(sql`changed`, changeOf(p, sql`data`))})
     select id, exists (select 1 from stranded) as last_way_in,
       (select email from moved where email_verified_at is not null) as replaced
     from held`,

@@ -1,5 +1,7 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
+import { submitAdded } from "./added-mail.js";
+import { changeEvent } from "./change-event.js";
 import { foldLogin } from "./login.js";
 import { checkNewSecret, sealSecret } from "./secret.js";
 import { accountRows, freshAccount, loginTaken, readAccount, rethrowTaken, updateAccount } from "./service.js";
@@ -34,13 +36,13 @@ export async function verifyEmail(
   ctx: Ctx,
   { accountId, email, subject }: { accountId: string; email: string; subject: string },
 ): Promise<boolean> {
-  const row = { id: ctx.ids.next(), accountId, email, subject, at: ctx.clock.now() };
+  const row = { id: ctx.ids.next(), accountId, email, subject, ...changeEvent(ctx, accountId, ["email_verified"]) };
   if ((await store.insertVerifiedEmail(ctx, row)).length === 0) {
     const account = await readAccount(ctx, accountId);
     if (account?.email !== email || account.status !== "active") return false;
     throw new DomainError("EMAIL_TAKEN", undefined, { field: "email" });
   }
-  accountRows(ctx).wrote(ctx, accountId);
+  wrote(ctx, accountId);
   return true;
 }
 
@@ -78,7 +80,7 @@ export async function makeAnonymous(ctx: Ctx, name: string): Promise<string> {
 
 /**
  * Gives an account that has none a login and secret; an anonymous one is anonymous no more. Throws LOGIN_PRESENT, LOGIN_TAKEN,
- * INVALID_LOGIN, SECRET_TOO_SHORT, SIGNATURES_OFF. `name` replaces the account's name unless it is empty.
+ * INVALID_LOGIN, SECRET_TOO_SHORT, SIGNATURES_OFF; REGISTRATION_CLOSED for an anonymous one. `name` replaces the account's name unless it is empty.
  */
 export async function upgradeToLogin(
   ctx: Ctx,
@@ -86,12 +88,14 @@ export async function upgradeToLogin(
 ): Promise<AccountRow> {
   const { accountId, login, secret } = input;
   checkNewSecret(ctx, secret, "secret");
-  foldLogin(login);
   const secretSealed = sealSecret(ctx, input);
-  const [before] = await findSecret(ctx, { accountId });
   // Said before anything costly is done, and made sure of when the login is inserted.
-  if (before !== undefined) throw new DomainError("LOGIN_PRESENT");
-  const kept = { accountId, secretSealed, secretPhc: await ctx.hasher.hash(secret, "known") };
+  const [asked] = await store.findUpgrade(ctx, { accountId, subject: foldLogin(login) });
+  if (asked?.hasLogin) throw new DomainError("LOGIN_PRESENT");
+  if (asked?.isAnonymous && !ctx.settings.accounts.openRegistration) throw new DomainError("REGISTRATION_CLOSED");
+  if (asked?.isTaken) throw loginTaken();
+  // Anyone may have such accounts, and as many as he likes: he waits with the strangers.
+  const kept = { accountId, secretSealed, secretPhc: await ctx.hasher.hash(secret) };
   return ctx.transaction(
     async (tx) => {
       await store.lockAccount(tx, { accountId });
@@ -99,7 +103,7 @@ export async function upgradeToLogin(
       await store.deleteAnonymous(tx, { accountId });
       await rename(tx, accountId, input.name);
       await tx.audit.record(tx, { type: "anonymous.upgraded", accountId });
-      accountRows(tx).wrote(tx, accountId);
+      await submitAdded(tx, accountId, "login");
       return freshAccount(tx, accountId);
     },
     { retry: 3 },
@@ -108,17 +112,22 @@ export async function upgradeToLogin(
 
 /** Adds the login of an account that is held and has none. Throws LOGIN_PRESENT, LOGIN_TAKEN. */
 async function addLogin(ctx: Ctx, input: KeptSecret & { login: string }): Promise<void> {
-  const { login } = input;
-  const row = { ...input, id: ctx.ids.next(), subject: foldLogin(login), at: ctx.clock.now() };
+  const { accountId, login } = input;
+  const row = { ...input, id: ctx.ids.next(), subject: foldLogin(login), ...changeEvent(ctx, accountId, ["login"]) };
   const [outcome] = await store.insertLogin(ctx, row).catch(rethrowTaken);
   if (outcome!.taken) throw loginTaken();
   if (!outcome!.added) throw new DomainError("LOGIN_PRESENT");
+  wrote(ctx, accountId);
 }
 
-/** A short name that was made of the name is made of the new one. */
+/** Nobody is to read the account as it was, and whoever follows it is told. */
+function wrote(ctx: Ctx, accountId: string): void {
+  accountRows(ctx).wrote(ctx, accountId);
+  ctx.afterCommit(() => ctx.events.wake());
+}
+
 async function rename(ctx: Ctx, accountId: string, name: string): Promise<void> {
   if (name === "") return;
   const account = await freshAccount(ctx, accountId);
-  const paths = account.alias === account.name ? ["name", "alias"] : ["name"];
-  await updateAccount(ctx, { id: accountId, values: { ...account, name, alias: "" }, paths });
+  await updateAccount(ctx, { id: accountId, values: { ...account, name }, paths: ["name"] });
 }

@@ -5,6 +5,7 @@ import { tidying } from "../../kernel/tidying.js";
 import { type Db, retried } from "../../platform/db/index.js";
 import { type AccountRow, callerAccount, makeAnonymous, removeAccount, upgradeToLogin } from "../accounts/index.js";
 import { openSignIn, type SignedIn } from "./open-sign-in.js";
+import { checkRecentSignIn } from "./recent-sign-in.js";
 import { findUnreachable, holdUnreachable } from "./store-anonymous.js";
 
 /** What people without a name are called. */
@@ -15,6 +16,7 @@ export async function signInAnonymously(
   input: { name: string; cookie: boolean; deviceName: string },
 ): Promise<SignedIn> {
   if (!ctx.settings.auth.anonymous) throw new DomainError("ANONYMOUS_OFF");
+  if (!ctx.settings.accounts.openRegistration) throw new DomainError("REGISTRATION_CLOSED");
   const { cookie, deviceName } = input;
   if (cookie) ctx.session.check();
   const accountId = await makeAnonymous(ctx, input.name || NAMELESS);
@@ -25,7 +27,9 @@ export async function upgradeAnonymous(
   ctx: Ctx,
   input: { login: string; secret: string; name: string; signatures: boolean },
 ): Promise<AccountRow> {
-  return upgradeToLogin(ctx, { ...input, accountId: callerAccount(ctx) });
+  const accountId = callerAccount(ctx);
+  await checkRecentSignIn(ctx);
+  return upgradeToLogin(ctx, { ...input, accountId });
 }
 
 /** It is the server that tells of it. */

@@ -22,19 +22,23 @@ export function callerOfKey(ports: Ports, text: string): Caller | Promise<Caller
   if (!KEY.test(text)) throw new DomainError("INVALID_TOKEN");
   const keyHash = sha256(text);
   // Keys of caches may travel: they are what the table has, too.
-  const kept = shownKeys(ports).through(keyHash.toString("base64url"), async () => ({
-    key: (await store.findKeyByHash({ db: ports.database }, { keyHash }))[0],
-  }));
-  const answer = ({ key }: Shown) => {
+  const kept = shownKeys(ports).through(keyHash.toString("base64url"), async () => {
+    const readAt = performance.now();
+    return { key: (await store.findKeyByHash({ db: ports.database }, { keyHash }))[0], readAt };
+  });
+  const answer = ({ key, readAt }: Shown) => {
     if (key === undefined) throw new DomainError("INVALID_TOKEN");
-    return callerWith(ports, key);
+    return { ...callerWith(ports, key), readAt };
   };
   return kept instanceof Promise ? kept.then(answer) : answer(kept);
 }
 
 /** The key of an id, if whoever it acts for may do anything; from memory for a second unless it has to be `fresh`. */
 export async function fetchKey(ports: Ports, id: string, fresh: boolean): Promise<store.ShownKey | undefined> {
-  const find = async () => ({ key: (await store.findKeyById({ db: ports.database }, { keyId: id }))[0] });
+  const find = async () => {
+    const readAt = performance.now();
+    return { key: (await store.findKeyById({ db: ports.database }, { keyId: id }))[0], readAt };
+  };
   const { key } = fresh ? await find() : await shownKeys(ports).through(id, find);
   return key;
 }
@@ -76,6 +80,8 @@ function noteUse(ports: Ports, key: store.ShownKey, at: Date): void {
 /** What is shown may be nobody's, and that is kept as well: neither is to be told by its time. */
 interface Shown {
   readonly key: store.ShownKey | undefined;
+  /** When it was looked up, in milliseconds of `performance.now()`. */
+  readonly readAt: number;
 }
 
 function shownKeys(ports: Ports) {

@@ -1,14 +1,18 @@
 import { randomBytes } from "node:crypto";
 import type { Ctx } from "../../context.js";
+import { withoutPackage } from "../../kernel/access-rules.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import { sha256 } from "../../kernel/instance-key.js";
+import { didYouMean } from "../../kernel/nearest.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
-import { covers, isScope, mayGive } from "../../kernel/scopes.js";
+import { covers, isScope, mayGive, scopeOf } from "../../kernel/scopes.js";
 import { readPage, replayedResource } from "../../platform/db/index.js";
-import { callerAccount, fetchAccount } from "../accounts/index.js";
+import { fetchAccount, submitAdded } from "../accounts/index.js";
 import { forgetKeys } from "./api-key-callers.js";
+import { namedAccount } from "./named-account.js";
+import { checkRecentSignIn } from "./recent-sign-in.js";
 import { publishRevocation, revocationEvent } from "./revocation.js";
 import * as store from "./store-api-keys.js";
 
@@ -35,6 +39,7 @@ export async function createApiKey(
     throw new DomainError("INVALID_FIELD", "The key would have ended already.", { field: "expireTime" });
   }
   const accountId = await newOwner(ctx, input.accountId);
+  await checkRecentSignIn(ctx);
   const id = ctx.ids.next();
   const key = `bs_ak_${randomBytes(32).toString("base64url")}`;
   const scopes = [...new Set(input.scopes)];
@@ -51,6 +56,7 @@ export async function createApiKey(
     const [apiKey] = await insertOnce(tx, made);
     if (apiKey === undefined) return repeated(tx);
     await tx.audit.record(tx, { type: "api_key.created", accountId, detail: { apiKeyId: id, scopes } });
+    if (accountId !== undefined) await submitAdded(tx, accountId, "api-key");
     return { apiKey, key };
   });
 }
@@ -76,12 +82,12 @@ export async function listApiKeys(
 /** Ends a key: it proves nothing any more, and what was opened with it ends. */
 export async function revokeApiKey(ctx: Ctx, idText: string): Promise<void> {
   const keyId = parseId(idText);
-  if (keyId === undefined) throw new DomainError("API_KEY_NOT_FOUND");
+  if (keyId === undefined) throw noKey();
   const accountId = ctx.caller.kind === "account" ? ctx.caller.accountId : undefined;
   await ctx.transaction(async (tx) => {
     const event = revocationEvent(tx, { apiKeyId: keyId });
     const [gone] = await store.deleteApiKey(tx, { ...event, keyId, accountId, anyones: isAdmin(ctx.caller) });
-    if (gone === undefined) throw new DomainError("API_KEY_NOT_FOUND");
+    if (gone === undefined) throw noKey();
     await tx.audit.record(tx, {
       type: "api_key.revoked",
       accountId: gone.accountId ?? undefined,
@@ -93,6 +99,10 @@ export async function revokeApiKey(ctx: Ctx, idText: string): Promise<void> {
       ctx.events.wake();
     });
   });
+}
+
+function noKey(): DomainError {
+  return new DomainError("API_KEY_NOT_FOUND", undefined, { field: "keyId" });
 }
 
 function insertOnce(ctx: Ctx, made: store.NewApiKey): Promise<store.ApiKeyRow[]> {
@@ -115,17 +125,23 @@ function checkScopes(ctx: Ctx, scopes: readonly string[]): void {
   for (const [n, scope] of scopes.entries()) {
     const field = `scopes[${n}]`;
     if (!isScope(scope)) {
-      const message = "A scope is `*`, `DOMAIN:read`, `DOMAIN:write`, or an RPC such as `MessageService/SendMessage`.";
-      throw new DomainError("INVALID_FIELD", message, { field });
+      const message = "A scope is `*`, `DOMAIN:read`, `DOMAIN:write`, or an RPC such as `MessageService/SendMessage`";
+      throw new DomainError("INVALID_FIELD", `${message}${likeScope(ctx, scope)}`, { field });
     }
     if (!ctx.rpcs.some((rpc) => covers([scope], rpc))) {
-      throw new DomainError("INVALID_FIELD", `The scope ${scope} covers nothing that is served here.`, { field });
+      const message = `The scope ${scope} covers nothing that is served here${likeScope(ctx, scope)}`;
+      throw new DomainError("INVALID_FIELD", message, { field });
     }
     if (ctx.caller.kind === "anonymous" || ctx.caller.scopes === undefined) continue;
     if (!mayGive(ctx.caller.scopes, scope)) {
       throw new DomainError("SCOPE_MISSING", "An API key gives no scope that it does not have.", { field });
     }
   }
+}
+
+/** Ends a sentence, by asking for the scope that was perhaps meant when one is like it. */
+function likeScope(ctx: Ctx, scope: string): string {
+  return didYouMean(scope, [...new Set(ctx.rpcs.flatMap((rpc) => [scopeOf(rpc), withoutPackage(rpc.name)]))]) || ".";
 }
 
 /** Whose a new key is to be; undefined is the installation. */
@@ -142,14 +158,4 @@ function listedOwner(ctx: Ctx, text: string): string | undefined {
   if (!isInstallation) return namedAccount(ctx, text);
   if (!isAdmin(ctx.caller)) throw new DomainError("ADMIN_REQUIRED");
   return undefined;
-}
-
-/** Throws ADMIN_REQUIRED for the account of another. */
-function namedAccount(ctx: Ctx, text: string): string {
-  if (text === "" || text === "me") return callerAccount(ctx);
-  const id = parseId(text);
-  const isOwn = ctx.caller.kind === "account" && ctx.caller.accountId === id;
-  if (!isOwn && !isAdmin(ctx.caller)) throw new DomainError("ADMIN_REQUIRED");
-  if (id === undefined) throw new DomainError("ACCOUNT_NOT_FOUND");
-  return id;
 }

@@ -40,13 +40,15 @@ async function findCaller(
   text: string,
   via: "token" | "cookie",
 ): Promise<AccountCaller> {
+  // Before the look: what is found may be as old.
+  const readAt = performance.now();
   const kind = via === "token" ? "access" : "cookie";
   const stored = tokenHash(kind, text);
   const [grant] = stored === undefined ? [] : await store.findCaller(source, { hash: stored, kind });
   if (grant === undefined) throw new DomainError("INVALID_TOKEN");
   const { seenAt, ...caller } = grant;
   noteSeen(ports, caller.familyId, seenAt);
-  return { kind: "account", via, ...caller };
+  return { kind: "account", via, readAt, ...caller };
 }
 
 function living(ports: Ports, known: AccountCaller | Promise<AccountCaller>): Caller | Promise<Caller> {

@@ -11,7 +11,7 @@ export const totpHandlers = {
   },
 
   async disableTotp(request, ctx) {
-    await disableTotp(ctx, request.code);
+    await disableTotp(ctx, request);
     return {};
   },
 

@@ -1,9 +1,10 @@
 import type { Ctx } from "../../context.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
 import { readPage } from "../../platform/db/index.js";
-import { callerAccount, outsideDetail, outsideLabel, outsideSubject } from "../accounts/index.js";
+import { callerAccount, outsideDetail, outsideLabel, outsideSubject, submitAdded } from "../accounts/index.js";
 import { addWayIn } from "./add-way-in.js";
 import { provenIdentity, type Returned } from "./oauth.js";
+import { checkRecentSignIn } from "./recent-sign-in.js";
 import { removeWayIn } from "./remove-way-in.js";
 import type { IdentityRow } from "./store-identities.js";
 import * as store from "./store-identities.js";
@@ -25,6 +26,8 @@ export async function listIdentities(
 
 export async function linkIdentity(ctx: Ctx, returned: Returned): Promise<IdentityRow> {
   const accountId = callerAccount(ctx);
+  // Before the flow is taken, which can so be finished after another sign-in.
+  await checkRecentSignIn(ctx);
   const identity = await provenIdentity(ctx, returned);
   const { provider, issuer } = identity;
   const id = ctx.ids.next();
@@ -37,6 +40,7 @@ export async function linkIdentity(ctx: Ctx, returned: Returned): Promise<Identi
       await store.linkOutsideIdentity(tx, row);
       const detail = { kind: "oidc", identity: id, provider };
       await tx.audit.record(tx, { type: "identity.linked", accountId, detail });
+      await submitAdded(tx, accountId, "identity");
     }),
   );
   return { id, kind: "oidc", provider, label, createdAt: at, lastUsedAt: null };

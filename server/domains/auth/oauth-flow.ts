@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Ctx, Ports } from "../../context.js";
+import type { Ctx, KeptName, Ports } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { sameBytes } from "../../kernel/instance-key.js";
 import { keepChallenge, readChallenge, takeChallenge } from "./challenges.js";
@@ -7,6 +7,8 @@ import { newToken, tokenHash } from "./tokens.js";
 
 /** How long a browser may be away, in milliseconds. */
 const FLOW_TTL = 10 * 60_000;
+/** So many a browser keeps the tokens of: those of more tabs than that, the oldest, are begun again. */
+const MOST_KEPT = 5;
 
 /** Who is to answer, and what his answer must fit. */
 type Awaited = Parameters<Ports["identityProviders"]["exchange"]>[1]["kept"];
@@ -45,7 +47,7 @@ export async function beginFlow(ctx: Ctx, flow: Omit<Flow, "kept">): Promise<New
   const data: KeptFlow = { ...flow, kept, state };
   const hash = tokenHash("flow", flowToken);
   const expiresAt = await keepChallenge(ctx, { id, kind: "oauth", tokenHash: hash, ttl: FLOW_TTL, data });
-  if (flow.cookie) ctx.kept.set("flow", flowToken, FLOW_TTL);
+  if (flow.cookie) keepToken(ctx, state, flowToken);
   return { url, flowToken, expiresAt };
 }
 
@@ -62,12 +64,25 @@ export async function takeFlow(
   { provider, state, flowToken }: { provider: string; state: string; flowToken: string },
 ): Promise<Flow> {
   // A browser that is to be signed in by its return holds the token itself.
-  const token = flowToken || (ctx.kept.sent("flow") ?? "");
+  const token = flowToken || (ctx.kept.sent(keptName(state)) ?? "");
   const hash = tokenHash("flow", token);
   if (hash === undefined) throw new DomainError("CHALLENGE_GONE");
   const kept = await takeChallenge<KeptFlow>(ctx, { id: idOf(state), kind: "oauth", tokenHash: hash });
-  if (kept.cookie) ctx.kept.clear("flow");
+  if (kept.cookie) ctx.kept.clear(keptName(kept.state));
   return checked(kept, provider, state);
+}
+
+/** Gives the browser the token of a flow; each tab has its own, so that one that ends leaves the others. */
+function keepToken(ctx: Ctx, state: string, flowToken: string): void {
+  const others = ctx.kept.flows().sort();
+  // Names begin with when they were made.
+  for (const oldest of others.slice(0, Math.max(0, others.length + 1 - MOST_KEPT))) ctx.kept.clear(oldest);
+  ctx.kept.set(keptName(state), flowToken, FLOW_TTL);
+}
+
+/** The beginning of its id, which says when it was begun, and is short: all cookies go with every call. */
+function keptName(state: string): KeptName {
+  return `flow_${state.slice(0, 16)}`;
 }
 
 function idOf(state: string): string {

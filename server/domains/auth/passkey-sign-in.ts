@@ -3,11 +3,10 @@ import { DomainError } from "../../kernel/errors.js";
 import type { JsonObject } from "../../kernel/jobs.js";
 import { keepChallenge, takeChallenge } from "./challenges.js";
 import { openSignIn, type SignedIn } from "./open-sign-in.js";
-import { type BegunPasskey, PASSKEY_TTL, type PasskeyChallenge } from "./passkeys.js";
+import { type BegunPasskey, PASSKEY_TTL, type PasskeyChallenge, webauthn } from "./passkeys.js";
 import { relyingParty } from "./relying-party.js";
 import { recordRefused } from "./sign-in-outcome.js";
 import * as store from "./store-passkeys.js";
-import { askForSignIn, provedPasskey, sentId } from "./webauthn.js";
 
 export interface FinishSignInInput {
   challengeId: string;
@@ -17,7 +16,9 @@ export interface FinishSignInInput {
 }
 
 export async function beginSignIn(ctx: Ctx): Promise<BegunPasskey> {
-  const { options, challenge } = await askForSignIn(relyingParty(ctx), PASSKEY_TTL);
+  const party = relyingParty(ctx);
+  const { askForSignIn } = await webauthn();
+  const { options, challenge } = await askForSignIn(party, PASSKEY_TTL);
   const id = ctx.ids.next();
   const data: PasskeyChallenge = { challenge };
   await keepChallenge(ctx, { id, kind: "passkey-sign-in", ttl: PASSKEY_TTL, data });
@@ -27,6 +28,7 @@ export async function beginSignIn(ctx: Ctx): Promise<BegunPasskey> {
 export async function finishSignIn(ctx: Ctx, input: FinishSignInInput): Promise<SignedIn> {
   if (input.cookie) ctx.session.check();
   const party = relyingParty(ctx);
+  const { provedPasskey, sentId } = await webauthn();
   const { challenge } = await takeChallenge<PasskeyChallenge>(ctx, { id: input.challengeId, kind: "passkey-sign-in" });
   let accountId: string | undefined;
   let reason: string | undefined;

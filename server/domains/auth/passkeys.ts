@@ -2,14 +2,14 @@ import type { Ctx } from "../../context.js";
 import type { JsonObject } from "../../kernel/jobs.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
 import { readPage } from "../../platform/db/index.js";
-import { callerAccount, fetchAccount } from "../accounts/index.js";
+import { callerAccount, fetchAccount, submitAdded } from "../accounts/index.js";
 import { addWayIn } from "./add-way-in.js";
 import { keepChallenge, takeChallenge } from "./challenges.js";
+import { checkRecentSignIn } from "./recent-sign-in.js";
 import { relyingParty } from "./relying-party.js";
 import { removeWayIn } from "./remove-way-in.js";
 import type { PasskeyRow } from "./store-passkeys.js";
 import * as store from "./store-passkeys.js";
-import { askForPasskey, newPasskey } from "./webauthn.js";
 
 /** How long a browser may take, in milliseconds. */
 export const PASSKEY_TTL = 5 * 60_000;
@@ -18,6 +18,9 @@ export const PASSKEY_TTL = 5 * 60_000;
 const MOST_TOLD = 100;
 const DEFAULT_NAME = "Passkey";
 const DEFAULT_PAGE = 50;
+
+/** Loaded by the first verb that needs it: its library is a fifth of all that a server would load to start. */
+export const webauthn = () => import("./webauthn.js");
 
 /** What is remembered of a browser that was asked for a passkey. */
 export interface PasskeyChallenge {
@@ -32,7 +35,10 @@ export interface BegunPasskey {
 
 export async function beginRegistration(ctx: Ctx): Promise<BegunPasskey> {
   const accountId = callerAccount(ctx);
+  // Not asked again at the end: that takes what was begun here, minutes ago at most, and a device has made its passkey by then.
+  await checkRecentSignIn(ctx);
   const party = relyingParty(ctx);
+  const { askForPasskey } = await webauthn();
   const { login, email, name } = await fetchAccount(ctx, accountId);
   const credentials = await store.findCredentials(ctx, { accountId, most: MOST_TOLD });
   const known = credentials.map(({ credentialId: id, detail: { transports } }) => ({ id, transports }));
@@ -50,6 +56,7 @@ export async function finishRegistration(
 ): Promise<PasskeyRow> {
   const accountId = callerAccount(ctx);
   const party = relyingParty(ctx);
+  const { newPasskey } = await webauthn();
   const begun = { id: input.challengeId, kind: "passkey-registration", accountId } as const;
   const { challenge } = await takeChallenge<PasskeyChallenge>(ctx, begun);
   const { id: credentialId, detail } = await newPasskey(party, challenge, input.credential);
@@ -61,6 +68,7 @@ export async function finishRegistration(
     ctx.transaction(async (tx) => {
       await store.insertPasskey(tx, row);
       await tx.audit.record(tx, { type: "passkey.added", accountId, detail: { passkey: id } });
+      await submitAdded(tx, accountId, "passkey");
     }),
   );
   return { id, name, backedUp: detail.backedUp, createdAt: at, lastUsedAt: null };

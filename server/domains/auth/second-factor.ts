@@ -41,7 +41,7 @@ async function prove(
 }
 
 async function useCode(ctx: Ctx, kept: KeptTotp, code: string): Promise<boolean> {
-  const step = stepOf(ctx, kept, code);
+  const step = await stepOf(ctx, kept, code);
   if (step === undefined) return takeRecoveryCode(ctx, kept, code);
   return (await useStep(ctx, { accountId: kept.accountId, step })).length > 0;
 }

@@ -20,7 +20,8 @@ export async function resetSecret(ctx: Ctx, input: { login: string; code: string
 }
 
 async function resetBy(ctx: Ctx, subject: string, input: { code: string; secret: string }): Promise<void> {
-  const [sent] = await store.tryResetCode(ctx, { subject, at: ctx.clock.now() });
+  const [tried] = await store.tryResetCode(ctx, { subject, at: ctx.clock.now() });
+  const sent = store.codeOf(tried);
   if (sent === undefined || !isSentCode(ctx, sent, input.code)) throw invalidCode();
   // Whatever else keeps it from serving now, it was none of the five that may be wrong.
   await store.untryCode({ db: ctx.database }, sent);

@@ -2,7 +2,7 @@ import type { Ctx, Ports } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { type AccountRow, callerAccount, fetchAccount, hasAdmin, makeAccount } from "../accounts/index.js";
 import { revokeFamily } from "./revoke.js";
-import { familyOfCookie } from "./session.js";
+import { signInOfCookie } from "./session.js";
 import * as store from "./store.js";
 import { newToken, tokenHash } from "./tokens.js";
 
@@ -12,8 +12,10 @@ export async function signOut(ctx: Ctx): Promise<void> {
   const accountId = callerAccount(ctx);
   ctx.session.check();
   const own = ctx.caller.kind === "account" ? ctx.caller.familyId : undefined;
-  const families = new Set([own, await familyOfCookie(ctx)]);
-  for (const familyId of families) if (familyId !== undefined) await endSignIn(ctx, accountId, familyId);
+  const browser = await signInOfCookie(ctx);
+  if (own !== undefined) await endSignIn(ctx, accountId, own);
+  // Whoever signs out at a browser is to leave nobody signed in there, himself or another.
+  if (browser !== undefined && browser.familyId !== own) await endSignIn(ctx, browser.accountId, browser.familyId);
   ctx.session.clear();
 }
 

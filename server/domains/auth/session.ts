@@ -21,26 +21,30 @@ export async function startSession(ctx: Ctx): Promise<Date> {
   const familyEnd = at.getTime() + ctx.settings.auth.refreshMaxTtl;
   const session = drawCookie(ctx, familyEnd);
   const family = { familyId: ctx.ids.next(), familyExpiresAt: new Date(familyEnd) };
-  const [made] = await store
-    .insertSession(ctx, {
-      ...session.row,
-      ...family,
+  const device = { deviceName: ctx.client.userAgent, method: "session", address: ctx.client.address };
+  const origin = { fromFamilyId: from?.familyId, fromSecretMark: from?.secretMark };
+  const open = async (tx: Ctx): Promise<Date> => {
+    const [made] = await store.insertSession(tx, { ...session.row, ...family, ...device, ...origin, accountId, at });
+    if (made === undefined) throw refused(ctx);
+    await replaceSession(tx, { ...session, row: { ...session.row, cookieExpiresAt: made.expiresAt } });
+    await tx.audit.record(tx, {
+      type: "sign_in.ok",
       accountId,
-      fromFamilyId: from?.familyId,
-      fromSecretMark: from?.secretMark,
-      deviceName: ctx.client.userAgent,
-      method: "session",
-      address: ctx.client.address,
-      at,
-    })
-    .catch((error) => {
-      // The account was there when the statement began, and was deleted while it waited.
-      if (error instanceof ConstraintError && error.kind === "foreign_key") return [];
-      throw error;
+      detail: { method: device.method, device: family.familyId },
     });
-  if (made === undefined) throw new DomainError(from?.via === "signature" ? "INVALID_SIGNATURE" : "INVALID_TOKEN");
-  await replaceSession(ctx, { ...session, row: { ...session.row, cookieExpiresAt: made.expiresAt } });
-  return made.expiresAt;
+    return made.expiresAt;
+  };
+  return ctx.transaction(open, { retry: 3 }).catch((error) => {
+    // The account was there when the first statement began, and was deleted while it waited.
+    const isGone = error instanceof ConstraintError && error.kind === "foreign_key";
+    throw isGone ? refused(ctx) : error;
+  });
+}
+
+/** What whoever called by something that does not stand any more is told. */
+function refused({ caller }: Ctx): DomainError {
+  const isSigned = caller.kind === "account" && caller.via === "signature";
+  return new DomainError(isSigned ? "INVALID_SIGNATURE" : "INVALID_TOKEN");
 }
 
 /** A cookie that ends in its own time, or at `end` in milliseconds when that comes first. */
@@ -68,11 +72,10 @@ export async function replaceSession(ctx: Ctx, { value, row }: NewSession): Prom
   });
 }
 
-/** The sign-in of the cookie that came with the call. */
-export async function familyOfCookie(ctx: Ctx): Promise<string | undefined> {
+/** The sign-in of the cookie that came with the call, which may be another account's. */
+export async function signInOfCookie(ctx: Ctx): Promise<{ accountId: string; familyId: string } | undefined> {
   const hash = sentHash(ctx);
-  if (hash === undefined) return undefined;
-  return (await store.findCaller(ctx, { hash, kind: "cookie" }))[0]?.familyId;
+  return hash === undefined ? undefined : (await store.findCaller(ctx, { hash, kind: "cookie" }))[0];
 }
 
 function sentHash(ctx: Ctx): Buffer | undefined {

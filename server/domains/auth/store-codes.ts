@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { PRUNE_BATCH, statement } from "../../platform/db/index.js";
 import { accountNamed, accounts } from "../accounts/index.js";
 import { oneTimeCodes } from "./schema.js";
@@ -58,29 +58,45 @@ export const putCode = statement<
     returning account_id`,
 );
 
-const tried = sql`c.account_id, c.purpose, c.target, c.code_mac, a.email`;
+/** A try that was counted: of a code, or of none. */
+type TriedCode = SentCode | { [Name in keyof SentCode]: null };
 
-/** Counts a try at the code that was asked for with a login, before it is compared; returns no row when there is none to try. */
-export const tryResetCode = statement<{ subject: string; at: Date }, SentCode>(
-  (p) => sql`update ${oneTimeCodes} c set tries = c.tries + 1 from ${accounts} a
+/**
+ * Counts a try at each code that an update finds. Where it finds none it writes to the database's log all the same, and returns a row of
+ * nulls: what is written is told from what is not by the time that it takes.
+ */
+const trying = (update: SQL) => sql`with tried as (
+    ${update} returning c.account_id, c.purpose, c.target, c.code_mac, a.email
+  ), written as (
+    select case when not exists (select from tried) then pg_logical_emit_message(true, 'backstay', '') end as lsn
+  )
+  select tried.* from written left join tried on true`;
+
+/** Counts a try at the code that was asked for with a login, before it is compared. */
+export const tryResetCode = statement<{ subject: string; at: Date }, TriedCode>((p) =>
+  trying(sql`update ${oneTimeCodes} c set tries = c.tries + 1 from ${accounts} a
     where c.account_id = (${accountNamed(p.subject)}) and c.purpose = 'reset-secret' and c.tries < ${TRIES}
       and c.expires_at > ${p.at}::timestamptz
-      and a.id = c.account_id and a.status = 'active' and a.email_verified_at is not null
-    returning ${tried}`,
+      and a.id = c.account_id and a.status = 'active' and a.email_verified_at is not null`),
 );
 
 /**
  * The same of the codes that were sent to an address to verify it: several accounts may say that it is theirs. With `accountId`
  * the code of that one alone.
  */
-export const tryVerificationCodes = statement<{ target: string; at: Date; accountId: string | undefined }, SentCode>(
-  (p) => sql`update ${oneTimeCodes} c set tries = c.tries + 1 from ${accounts} a
+export const tryVerificationCodes = statement<{ target: string; at: Date; accountId: string | undefined }, TriedCode>(
+  (p) =>
+    trying(sql`update ${oneTimeCodes} c set tries = c.tries + 1 from ${accounts} a
     where c.target = ${p.target}::text and c.purpose = 'verify-email'
       and (${p.accountId}::uuid is null or c.account_id = ${p.accountId}::uuid) and c.tries < ${TRIES}
       and c.expires_at > ${p.at}::timestamptz
-      and a.id = c.account_id and a.status = 'active'
-    returning ${tried}`,
+      and a.id = c.account_id and a.status = 'active'`),
 );
+
+/** The code that was tried; undefined when it was none. */
+export function codeOf(tried: TriedCode | undefined): SentCode | undefined {
+  return tried === undefined || tried.accountId === null ? undefined : tried;
+}
 
 /** Takes a try at a code back. */
 export const untryCode = statement<{ accountId: string; purpose: CodePurpose; codeMac: Buffer }, never>(

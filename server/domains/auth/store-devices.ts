@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
+import { identities } from "../accounts/index.js";
 import { devices, grants } from "./schema.js";
 
 /** A sign-in as its owner sees it. */
@@ -33,6 +34,20 @@ export const listDevices = statement<
 export const findDevice = statement<{ id: string; accountId: string; at: Date }, { id: string }>(
   (p) => sql`select d.id from ${devices} d
     where d.id = ${p.id}::uuid and d.account_id = ${p.accountId}::uuid and ${lives(p.at)}`,
+);
+
+/**
+ * Returns a row when a sign-in was made since then, or when nobody could make another: an anonymous account is whoever has its tokens.
+ * A session cookie that was asked for with a token is none: it shows no more than the token.
+ */
+export const findRecentSignIn = statement<{ accountId: string; familyId: string; since: Date }, { accountId: string }>(
+  (p) => sql`select ${p.accountId}::uuid as account_id
+    where exists (
+        select from ${devices}
+        where id = ${p.familyId}::uuid and method <> 'session' and created_at >= ${p.since}::timestamptz
+      ) or not exists (
+        select from ${identities} where account_id = ${p.accountId}::uuid and kind <> 'anonymous'
+      )`,
 );
 
 /** Writes down that a sign-in was used, unless that was done lately. */

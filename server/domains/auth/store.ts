@@ -133,10 +133,13 @@ export const deleteCookie = statement<{ hash: Buffer }, { id: string }>(
 /** When a pair ends: as asked for, or with its sign-in. */
 export type PairEnds = Pick<NewPair, "accessExpiresAt" | "refreshExpiresAt">;
 
-/** Exchanges a refresh token, once: returns no row when it is unknown, past its end or exchanged already. */
+/**
+ * Exchanges a refresh token, once: returns no row when it is unknown, past its end or exchanged already. When that was is told by the
+ * database, whose clock is the same for all nodes.
+ */
 export const rotate = statement<NewPair & { parentHash: Buffer }, PairEnds & { familyId: string }>(
   (p) => sql`with parent as (
-      update ${grants} set rotated_at = ${p.at}::timestamptz
+      update ${grants} set rotated_at = now()
       where token_hash = ${p.parentHash}::bytea and kind = 'refresh' and rotated_at is null
         and expires_at > ${p.at}::timestamptz
       returning account_id, family_id, family_expires_at
@@ -154,12 +157,11 @@ export const rotate = statement<NewPair & { parentHash: Buffer }, PairEnds & { f
     from pair access join pair refresh on access.kind = 'access' and refresh.kind = 'refresh'`,
 );
 
-/** A refresh token as it stands. */
-export const findRefresh = statement<
-  { hash: Buffer },
-  { accountId: string; familyId: string; expiresAt: Date; familyExpiresAt: Date; rotatedAt: Date | null }
->(
-  (p) => sql`select account_id, family_id, expires_at, family_expires_at, rotated_at from ${grants}
+/** A refresh token as it stands, with how many milliseconds ago it was exchanged; null when it was not. */
+export const findRefresh = statement<{ hash: Buffer }, { accountId: string; familyId: string; sinceMs: number | null }>(
+  (p) => sql`select account_id, family_id,
+      (extract(epoch from clock_timestamp() - rotated_at) * 1000)::float8 as since_ms
+    from ${grants}
     where token_hash = ${p.hash}::bytea and kind = 'refresh'`,
 );
 

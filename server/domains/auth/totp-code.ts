@@ -1,4 +1,3 @@
-import { generateSecret, generateURI, verifySync } from "otplib";
 import type { Ctx } from "../../context.js";
 import type { KeptTotp } from "./store-totp.js";
 
@@ -6,21 +5,31 @@ import type { KeptTotp } from "./store-totp.js";
 const KIND = { algorithm: "sha1", digits: 6, period: 30 } as const;
 const FORM = /^\d{6}$/;
 
+/** Loaded by the first who needs it: a server without authenticators never does. */
+const otplib = () => import("otplib");
+
 /** A new secret of 160 bits, in base32. */
-export function drawTotpSecret(): string {
+export async function drawTotpSecret(): Promise<string> {
+  const { generateSecret } = await otplib();
   return generateSecret();
 }
 
 /** The secret as an authenticator app reads it from a QR code, named after the installation and the account. */
-export function totpUri(secret: string, issuer: string, label: string): string {
+export async function totpUri(secret: string, issuer: string, label: string): Promise<string> {
+  const { generateURI } = await otplib();
   // A colon parts the two.
   const plain = (text: string) => text.replaceAll(":", " ");
   return generateURI({ ...KIND, issuer: plain(issuer), label: plain(label), secret });
 }
 
 /** The time step that a code is of: that of now, or the one before or after it. Undefined when it is of none of these. */
-export function stepOf(ctx: Pick<Ctx, "key" | "clock">, kept: KeptTotp, code: string): number | undefined {
+export async function stepOf(
+  ctx: Pick<Ctx, "key" | "clock">,
+  kept: KeptTotp,
+  code: string,
+): Promise<number | undefined> {
   if (!FORM.test(code)) return undefined;
+  const { verifySync } = await otplib();
   const secret = openSecret(ctx, kept);
   const epoch = Math.floor(ctx.clock.now().getTime() / 1_000);
   const found = verifySync({ ...KIND, secret, token: code, epoch, epochTolerance: KIND.period });

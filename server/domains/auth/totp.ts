@@ -1,6 +1,8 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
-import { callerAccount, fetchAccount } from "../accounts/index.js";
+import { callerAccount, fetchAccount, freshAccount, submitAdded } from "../accounts/index.js";
+import { namedAccount } from "./named-account.js";
+import { checkRecentSignIn } from "./recent-sign-in.js";
 import { drawRecoveryCodes } from "./recovery.js";
 import { plainCode, proveSecondFactor } from "./second-factor.js";
 import * as store from "./store-totp.js";
@@ -9,12 +11,13 @@ import { drawTotpSecret, stepOf, totpUri } from "./totp-code.js";
 
 export async function enrollTotp(ctx: Ctx): Promise<{ secret: string; uri: string }> {
   const accountId = callerAccount(ctx);
+  await checkRecentSignIn(ctx);
   const { login, email, name } = await fetchAccount(ctx, accountId);
-  const secret = drawTotpSecret();
+  const secret = await drawTotpSecret();
   const secretSealed = ctx.key.seal("totp-secret", secret, accountId);
   const enrolled = await store.enrollTotp(ctx, { accountId, secretSealed, at: ctx.clock.now() });
   if (enrolled.length === 0) throw new DomainError("TOTP_ON");
-  return { secret, uri: totpUri(secret, ctx.settings.appName, login || email || name) };
+  return { secret, uri: await totpUri(secret, ctx.settings.appName, login || email || name) };
 }
 
 export async function confirmTotp(ctx: Ctx, typed: string): Promise<string[]> {
@@ -23,13 +26,14 @@ export async function confirmTotp(ctx: Ctx, typed: string): Promise<string[]> {
   if (kept === undefined) throw new DomainError("TOTP_OFF", "No authenticator was enrolled.");
   if (kept.confirmedAt !== null) throw new DomainError("TOTP_ON");
   const attempt = await beginTry(ctx, { purpose: "otp", subject: accountId });
-  const step = stepOf(ctx, kept, plainCode(typed));
+  const step = await stepOf(ctx, kept, plainCode(typed));
   if (step === undefined) throw new DomainError("INVALID_CODE", undefined, { field: "code" });
   const codes = await ctx.transaction(
     async (tx) => {
       const confirmed = await store.confirmTotp(tx, { ...kept, step, at: tx.clock.now() });
       if (confirmed.length === 0) throw new DomainError("CONFLICT", undefined, { retryAfterMs: 50 });
       await tx.audit.record(tx, { type: "totp.on", accountId });
+      await submitAdded(tx, accountId, "authenticator");
       return drawRecoveryCodes(tx, kept);
     },
     { retry: 3 },
@@ -38,16 +42,28 @@ export async function confirmTotp(ctx: Ctx, typed: string): Promise<string[]> {
   return codes;
 }
 
-export async function disableTotp(ctx: Ctx, code: string): Promise<void> {
-  const accountId = callerAccount(ctx);
-  await proveSecondFactor(ctx, accountId, code);
+export async function disableTotp(ctx: Ctx, input: { accountId: string; code: string }): Promise<void> {
+  const accountId = namedAccount(ctx, input.accountId);
+  if (ctx.caller.kind === "account" && ctx.caller.accountId === accountId) {
+    await proveSecondFactor(ctx, accountId, neededCode(input.code));
+  } else {
+    await checkRecentSignIn(ctx);
+    await freshAccount(ctx, accountId);
+  }
   await ctx.transaction(async (tx) => {
     if ((await store.deleteTotp(tx, { accountId })).length === 0) throw new DomainError("TOTP_OFF");
     await tx.audit.record(tx, { type: "totp.off", accountId });
   });
 }
 
+function neededCode(code: string): string {
+  if (code !== "") return code;
+  throw new DomainError("INVALID_FIELD", "A code is needed to turn off one's own authenticator.", { field: "code" });
+}
+
 export async function regenerateRecoveryCodes(ctx: Ctx, code: string): Promise<string[]> {
-  const kept = await proveSecondFactor(ctx, callerAccount(ctx), code);
+  const accountId = callerAccount(ctx);
+  await checkRecentSignIn(ctx);
+  const kept = await proveSecondFactor(ctx, accountId, code);
   return ctx.transaction((tx) => drawRecoveryCodes(tx, kept), { retry: 3 });
 }

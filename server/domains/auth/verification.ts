@@ -3,11 +3,14 @@ import { DomainError } from "../../kernel/errors.js";
 import { callerAccount, fetchAccount, foldEmail, readAccount, verifyEmail } from "../accounts/index.js";
 import { isSentCode } from "./codes.js";
 import { submitVerification } from "./mail-jobs.js";
+import { checkRecentSignIn } from "./recent-sign-in.js";
 import * as store from "./store-codes.js";
 import { beginTry, withTry } from "./throttle.js";
 
 export async function requestVerification(ctx: Ctx): Promise<void> {
   const accountId = callerAccount(ctx);
+  // A verified address is a way to a new secret.
+  await checkRecentSignIn(ctx);
   const { email } = await fetchAccount(ctx, accountId);
   const target = foldEmail(email);
   if (target === undefined) throw new DomainError("EMAIL_MISSING");
@@ -25,8 +28,8 @@ export async function verify(ctx: Ctx, input: { email: string; code: string }): 
 
 async function verifyBy(ctx: Ctx, target: string, code: string): Promise<void> {
   const own = await callerWith(ctx, target);
-  const sent = await store.tryVerificationCodes(ctx, { target, at: ctx.clock.now(), accountId: own });
-  const right = sent.find((one) => isSentCode(ctx, one, code));
+  const tried = await store.tryVerificationCodes(ctx, { target, at: ctx.clock.now(), accountId: own });
+  const right = tried.map(store.codeOf).find((sent) => sent !== undefined && isSentCode(ctx, sent, code));
   if (right === undefined) throw invalidCode();
   const { accountId, email } = right;
   await ctx.transaction(

@@ -9,7 +9,13 @@ const MOST = 100;
 /** Longer than any statement that does not wait for somebody's lock. */
 const PATIENCE_MS = 50;
 
-const gatherings = new WeakMap<Database, Gathering<store.NewConnection, store.Put>>();
+/** A connection to make, and the key it may be repeated with, if it has one. */
+interface Asked {
+  readonly connection: store.NewConnection;
+  readonly once: store.Once | undefined;
+}
+
+const gatherings = new WeakMap<Database, Gathering<Asked, store.Put>>();
 
 /**
  * Makes a connection, or replaces it. Where many do so in the same moment they share a statement, and its commit: a hundred then cost
@@ -18,31 +24,32 @@ const gatherings = new WeakMap<Database, Gathering<store.NewConnection, store.Pu
 export function putGathered(
   ctx: { readonly db: Db; readonly database: Database },
   connection: store.NewConnection,
+  once: store.Once | undefined,
 ): Promise<store.Put> {
-  return gatheringOf(ctx.database).run(connection, () =>
-    retried(async () => (await store.putConnection(ctx, connection))[0]!),
-  );
+  const alone = () =>
+    once === undefined
+      ? store.putConnection(ctx, connection)
+      : store.putConnectionOnce(ctx, { ...connection, ...once });
+  return gatheringOf(ctx.database).run({ connection, once }, () => retried(async () => (await alone())[0]!));
 }
 
-function gatheringOf(database: Database): Gathering<store.NewConnection, store.Put> {
+function gatheringOf(database: Database): Gathering<Asked, store.Put> {
   const known = gatherings.get(database);
   if (known !== undefined) return known;
-  const made = gathering<store.NewConnection, store.Put>({
+  const made = gathering<Asked, store.Put>({
     abreast: ABREAST,
     most: MOST,
     patienceMs: PATIENCE_MS,
-    about: ({ accountId, type, peerId }) => `${accountId} ${type} ${peerId}`,
+    about: ({ connection: { accountId, type, peerId } }) => `${accountId} ${type} ${peerId}`,
     // It is nobody's own: who hangs up ends it for none of the others.
-    together: (connections) => retried(() => putTogether(database, connections)),
+    together: (asked) => retried(() => putTogether(database, asked)),
   });
   gatherings.set(database, made);
   return made;
 }
 
-async function putTogether(
-  database: Database,
-  connections: readonly store.NewConnection[],
-): Promise<(store.Put | undefined)[]> {
+async function putTogether(database: Database, asked: readonly Asked[]): Promise<(store.Put | undefined)[]> {
+  const connections = asked.map(({ connection }) => connection);
   const rows = await putConnections(
     { db: database },
     {
@@ -53,6 +60,9 @@ async function putTogether(
       eventIds: connections.map(({ eventId }) => eventId),
       properties: connections.map(({ properties }) => JSON.stringify(properties)),
       times: connections.map(({ at }) => at.toISOString()),
+      scopes: asked.map(({ once }) => once?.scope ?? null),
+      keys: asked.map(({ once }) => once?.key ?? null),
+      requestHashes: asked.map(({ once }) => once?.requestHash.toString("hex") ?? null),
     },
   );
   const byId = new Map(rows.map(({ id, ...put }) => [id, put]));

@@ -44,10 +44,10 @@ export async function putConnection(ctx: Ctx, input: PutConnectionInput): Promis
     eventId: ctx.ids.next(),
   };
   const write = input.createOnly ? create : putGathered;
-  const put = await write(ctx, connection).catch(rethrowRefused);
+  const put = await write(ctx, connection, onceOf(ctx, connection.id)).catch(rethrowRefused);
 
   if (put.peer === null) throw noPeer();
-  if (put.createdAt === null) return repeated(ctx, connection);
+  if (put.createdAt === null) return repeated(ctx, connection, input.createOnly);
   if (put.isNew) countersMoved(ctx, accountId);
   // What is withheld from him is remembered with his counters.
   if (put.isNew || put.isShown) countersMoved(ctx, peerId);
@@ -56,24 +56,30 @@ export async function putConnection(ctx: Ctx, input: PutConnectionInput): Promis
   return { connection: { peerId, type, properties, createdAt, updatedAt: put.updatedAt! }, connected };
 }
 
-async function create(ctx: Ctx, connection: store.NewConnection): Promise<store.Put> {
-  const { idempotency } = ctx;
-  if (idempotency === undefined) return (await retried(() => store.createConnection(ctx, connection)))[0]!;
+function onceOf({ idempotency }: Ctx, resourceId: string): store.Once | undefined {
+  if (idempotency === undefined) return undefined;
   const { scope, key, hash: requestHash } = idempotency;
-  const once = { ...connection, scope, key, requestHash, resourceId: connection.id };
-  return (await retried(() => store.createConnectionOnce(ctx, once)))[0]!;
+  return { scope, key, requestHash, resourceId };
 }
 
-/** What a create answers that found a connection, or its key used: what it made when it was sent before. */
-async function repeated(ctx: Ctx, connection: store.NewConnection): Promise<PutConnection> {
+async function create(ctx: Ctx, connection: store.NewConnection, once: store.Once | undefined): Promise<store.Put> {
+  const written = () =>
+    once === undefined
+      ? store.createConnection(ctx, connection)
+      : store.createConnectionOnce(ctx, { ...connection, ...once });
+  return (await retried(written))[0]!;
+}
+
+/** What a put answers whose key was used, or that was to make what is there: the connection it made or replaced when it was sent before. */
+async function repeated(ctx: Ctx, connection: store.NewConnection, createOnly: boolean): Promise<PutConnection> {
   const { idempotency } = ctx;
   if (idempotency === undefined) throw exists();
   const { scope, key } = idempotency;
   if ((await findKeys(ctx, { scopes: [scope], key })).length === 0) throw exists();
-  const id = await replayedResource(ctx, idempotency);
-  const [made] = await store.findMade(ctx, { ...connection, id });
-  if (made === undefined) throw new DomainError("CONNECTION_NOT_FOUND");
-  const { connected, ...row } = made;
+  const madeAs = await replayedResource(ctx, idempotency);
+  const [found] = await store.findPut(ctx, connection);
+  if (found === undefined || (createOnly && found.id !== madeAs)) throw new DomainError("CONNECTION_NOT_FOUND");
+  const { id: _, connected, ...row } = found;
   return { connection: row, connected };
 }
 

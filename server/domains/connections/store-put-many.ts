@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { statement } from "../../platform/db/index.js";
+import { claimKey, statement } from "../../platform/db/index.js";
 import { recordFrom } from "../../platform/events/index.js";
 import { accounts } from "../accounts/index.js";
 import { heardAt, isBlocked } from "../blocks/index.js";
@@ -18,13 +18,18 @@ export interface NewConnections {
   /** JSON of each. */
   properties: string[];
   times: string[];
+  /** The idempotency key of each that has one, its scope, and the hash of its request as hex; null where it has none. */
+  scopes: (string | null)[];
+  keys: (string | null)[];
+  requestHashes: (string | null)[];
 }
 
 const isThatOne = sql`c.account_id = asked.account_id and c.type = asked.type and c.peer_id = asked.peer_id`;
 
 /**
  * Makes or replaces them, each as `putConnection` does, and answers what became of each by its id. It leaves out whom it would have to
- * wait for because his account, or the connection that is there, is being changed or deleted: the others are not to wait for him.
+ * wait for because his account, or the connection that is there, is being changed or deleted: the others are not to wait for him;
+ * and whose key was used before.
  * Two who connect to each other in it are connected, both.
  */
 export const putConnections = statement<NewConnections, Put & { id: string }>(
@@ -33,13 +38,23 @@ export const putConnections = statement<NewConnections, Put & { id: string }>(
     ), asked as (
       select g.*, peer.id as found, peer.id is not null and ${isBlocked(sql`g.peer_id`, sql`g.account_id`)} as hides
       from unnest(${p.accountIds}::uuid[], ${p.types}::text[], ${p.peerIds}::uuid[], ${p.ids}::uuid[], ${p.eventIds}::uuid[],
-          ${p.properties}::text[], ${p.times}::text[]) as g (account_id, type, peer_id, id, event_id, properties, at)
+          ${p.properties}::text[], ${p.times}::text[], ${p.scopes}::text[], ${p.keys}::text[], ${p.requestHashes}::text[])
+          as g (account_id, type, peer_id, id, event_id, properties, at, scope, key, request_hash)
         left join ${accounts} peer on peer.id = g.peer_id
       where g.account_id in (select id from free)
-    ), given as (
+    ), ready as (
       select asked.* from asked
       where not exists (select 1 from ${connections} c where ${isThatOne})
         or exists (select 1 from ${connections} c where ${isThatOne} for no key update skip locked)
+    ), claimed as (${claimKey(sql`ready where found is not null and key is not null`, {
+      scope: sql`scope`,
+      key: sql`key`,
+      requestHash: sql`decode(request_hash, 'hex')`,
+      resourceId: sql`id`,
+      at: sql`at`,
+    })}), given as (
+      select ready.* from ready
+      where found is null or key is null or id in (select resource_id from claimed)
     ), made as (
       insert into ${connections} as c
         (account_id, type, peer_id, id, reference_id, properties, created_at, updated_at)

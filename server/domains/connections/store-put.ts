@@ -18,7 +18,10 @@ export interface NewConnection extends Pick<NewEvent, "eventId" | "at"> {
   properties: JsonObject;
 }
 
-/** What became of a put: no peer, or a peer and (unless it was to be made and there is one) the connection's times. */
+/** The key of a put that may be repeated, and what it stands for then. */
+export type Once = Omit<KeyInput, "at">;
+
+/** What became of a put: no peer, or a peer and (unless it was to be made and there is one, or its key was used) the connection's times. */
 export interface Put {
   peer: string | null;
   createdAt: Date | null;
@@ -123,6 +126,13 @@ export const putConnection = statement<NewConnection, Put>(
     sql`with peer as (${peerOf(p)}), put as (${inserted(p, sql`peer`)} ${replacing} ${outcome(p)}), ${following(p)}`,
 );
 
+/** The same unless the key was used before: then it writes nothing. */
+export const putConnectionOnce = statement<NewConnection & Once, Put>(
+  (p) => sql`with peer as (${peerOf(p)}), claimed as (${claimKey(sql`peer`, p)}), put as (
+      ${inserted(p, sql`peer, claimed`)} ${replacing} ${outcome(p)}
+    ), ${following(p)}`,
+);
+
 /** Makes a connection where there is none. */
 export const createConnection = statement<NewConnection, Put>(
   (p) => sql`with peer as (${peerOf(p)}), put as (
@@ -134,7 +144,7 @@ export const createConnection = statement<NewConnection, Put>(
  * The same unless the key was used before: then it writes nothing. Breaks the primary key when somebody makes the connection in the
  * same moment, so that the key stays free.
  */
-export const createConnectionOnce = statement<NewConnection & KeyInput, Put>((p) => {
+export const createConnectionOnce = statement<NewConnection & Once, Put>((p) => {
   const free = sql`peer where not exists (
     select 1 from ${connections}
     where account_id = ${p.accountId}::uuid and type = ${p.type}::text and peer_id = ${p.peerId}::uuid)`;
@@ -143,13 +153,12 @@ export const createConnectionOnce = statement<NewConnection & KeyInput, Put>((p)
     ), ${following(p)}`;
 });
 
-/** The connection that a repeated create has made, as its owner sees it, if it is still there. */
-export const findMade = statement<
-  Pick<NewConnection, "id" | "accountId" | "type" | "peerId">,
-  ConnectionRow & { connected: boolean }
+/** The connection of a put that is repeated, as its owner sees it, if it is still there, and the id it was made with. */
+export const findPut = statement<
+  Pick<NewConnection, "accountId" | "type" | "peerId">,
+  ConnectionRow & { id: string; connected: boolean }
 >(
-  (
-    p,
-  ) => sql`select peer_id, type, properties, created_at, updated_at, ${isConnectedTo(p)} as connected from ${connections}
-    where account_id = ${p.accountId}::uuid and type = ${p.type}::text and peer_id = ${p.peerId}::uuid and id = ${p.id}::uuid`,
+  (p) => sql`select id, peer_id, type, properties, created_at, updated_at, ${isConnectedTo(p)} as connected
+    from ${connections}
+    where account_id = ${p.accountId}::uuid and type = ${p.type}::text and peer_id = ${p.peerId}::uuid`,
 );

@@ -27,6 +27,8 @@ const MOST = sql.raw("16384");
 /** The connection as the caller sees it now, unless it is not for him to change so; and whether anybody is told. */
 export interface UpdatedConnection extends ConnectionRow {
   refused: boolean;
+  /** Whether it is one that the caller has made. */
+  own: boolean;
   told: boolean;
 }
 
@@ -106,7 +108,7 @@ export const updateConnection = statement<ConnectionUpdate, UpdatedConnection>((
       select ${p.ownEventId}::uuid, ${topicOf(caller)}, ${connectionJson({ ...seen, peerId: peer })}
       from changed where not own
     ), told as (${told})
-    select d.refused, d.type, ${peer} as peer_id, d.created_at, case when d.own then c.made else c.seen end as properties,
+    select d.refused, d.own, d.type, ${peer} as peer_id, d.created_at, case when d.own then c.made else c.seen end as properties,
       case when d.own then c.made_at else c.seen_at end as updated_at,
       exists (select 1 from notices) as told
     from decided d left join changed c on true`;

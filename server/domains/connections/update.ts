@@ -25,6 +25,9 @@ interface Change {
 
 const FIELD = "connection.properties";
 
+/** Fields of a connection that stand in no request. */
+const SERVER_SETS: readonly string[] = ["account", "createTime", "updateTime"];
+
 /** Changes the properties of a connection of the caller's, or answers the peer's invite to him. */
 export async function updateConnection(ctx: Ctx, input: UpdateConnectionInput): Promise<ConnectionRow> {
   const callerId = callerAccount(ctx);
@@ -44,7 +47,7 @@ export async function updateConnection(ctx: Ctx, input: UpdateConnectionInput): 
   };
   const [updated] = await retried(() => store.updateConnection(ctx, update)).catch(rethrowTooLarge);
   if (updated === undefined) throw noConnection();
-  if (updated.refused) throw new DomainError("INVITE_STATE", undefined, { field: `${FIELD}.state` });
+  if (updated.refused) throw stateStays(updated.own, update.answer);
   if (updated.told) ctx.afterCommit(() => ctx.events.wake());
   return updated;
 }
@@ -54,7 +57,7 @@ function pick(properties: JsonObject, paths: readonly string[]): Change {
     paths.length === 0 ? Object.keys(properties) : paths.flatMap((path) => keysAt(properties, path)),
   );
   if (keys.size === 0) {
-    throw new DomainError("INVALID_MASK", "Nothing says which properties to change.", { field: "updateMask" });
+    throw new DomainError("INVALID_MASK", "Nothing is to be changed: give properties.", { field: FIELD });
   }
   const isGiven = (key: string) => Object.hasOwn(properties, key) && properties[key] !== null;
   return {
@@ -69,7 +72,10 @@ function keysAt(properties: JsonObject, path: string): string[] {
   if (path === "properties") return given;
   const [, key] = /^properties\.([^.]+)$/.exec(path) ?? [];
   if (key === undefined) {
-    throw new DomainError("INVALID_MASK", `The field ${path} cannot be changed.`, { field: "updateMask" });
+    const name = camelCase(path);
+    // A mask that REST makes of a body names what stands there.
+    const field = SERVER_SETS.includes(name) ? `connection.${name}` : "updateMask";
+    throw new DomainError("INVALID_MASK", `The field ${name} cannot be changed.`, { field });
   }
   const spelled = given.filter((name) => name === key || snakeCase(name) === key);
   return spelled.length > 0 ? spelled : [key, camelCase(key)];
@@ -83,6 +89,20 @@ function answerOf({ given, removed }: Change): string | undefined {
   const { state, ...others } = given;
   if (removed.length > 0 || Object.keys(others).length > 0) return undefined;
   return state === "accepted" || state === "declined" ? state : undefined;
+}
+
+/** Why the state of an invite stays as it is. */
+function stateStays(own: boolean, answer: string | undefined): DomainError {
+  return new DomainError("INVITE_STATE", whyStateStays(own, answer), { field: `${FIELD}.state` });
+}
+
+function whyStateStays(own: boolean, answer: string | undefined): string {
+  if (own) {
+    return "This is the invite that the caller has made himself; the invited one alone answers it. To answer an invite of the same account, delete this one first.";
+  }
+  if (answer === undefined)
+    return "An invite is answered by `state` alone, `accepted` or `declined`, with nothing besides.";
+  return "This invite has been answered already; it is answered once.";
 }
 
 function rethrowTooLarge(error: unknown): never {

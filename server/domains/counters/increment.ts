@@ -1,4 +1,5 @@
 import type { Ctx } from "../../context.js";
+import { adminCalled } from "../../kernel/admin-call.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { ConstraintError, replayedResource, retried } from "../../platform/db/index.js";
@@ -10,6 +11,8 @@ import * as store from "./store-increment.js";
 
 /** The largest whole number, either way, that a counter holds. */
 const MOST = BigInt(Number.MAX_SAFE_INTEGER);
+
+const INCREMENT = "backstay.counters.v1.CounterService/IncrementCounters";
 
 type Deltas = Record<string, bigint>;
 
@@ -53,7 +56,7 @@ function raiseOwn(ctx: Ctx, own: store.Raise): Promise<store.Raised[]> {
   return retried(() => (key === undefined ? store.raiseOwn(ctx, own) : store.raiseOwnOnce(ctx, { ...own, ...key })));
 }
 
-function raiseOthers(
+async function raiseOthers(
   ctx: Ctx,
   { isOfPerson, ...raise }: store.Raise & { isOfPerson: boolean },
 ): Promise<store.Raised[]> {
@@ -70,9 +73,15 @@ function raiseOthers(
     at: ctx.clock.now(),
   };
   const key = keyOf(ctx, accountId);
-  return retried(() =>
-    key === undefined ? store.raiseOthers(ctx, others) : store.raiseOthersOnce(ctx, { ...others, ...key }),
-  );
+  const raiseBy = (inner: Ctx) =>
+    key === undefined ? store.raiseOthers(inner, others) : store.raiseOthersOnce(inner, { ...others, ...key });
+  if (isOfPerson) return retried(() => raiseBy(ctx));
+  const raised = async (inner: Ctx) => {
+    const rows = await raiseBy(inner);
+    if (rows[0]!.name !== null) await inner.audit.record(inner, adminCalled(INCREMENT, accountId));
+    return rows;
+  };
+  return ctx.transaction(raised, { retry: 3 });
 }
 
 /** What claims the call's idempotency key, if it has one. */

@@ -2,7 +2,7 @@ import type { Ctx } from "../../context.js";
 import type { CounterDeclaration } from "../../kernel/counters.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
-import { nearest } from "../../kernel/nearest.js";
+import { didYouMean } from "../../kernel/nearest.js";
 import { callerAccount } from "../accounts/index.js";
 
 /** The field of a request that names counters. */
@@ -38,11 +38,11 @@ export function writable(ctx: Ctx, field: CounterField, names: readonly string[]
 
 function unknown(ctx: Ctx, field: CounterField, name: string): DomainError {
   const free = ctx.counters.all().filter((counter) => !counter.derived);
-  const like = nearest(
+  const like = didYouMean(
     name,
     free.map((counter) => counter.name),
   );
-  const message = `There is no counter ${name}; did you mean ${like}?`;
+  const message = `There is no counter ${name}${like || "."}`;
   return new DomainError("UNKNOWN_COUNTER", message, { field: fieldOf(field, name) });
 }
 

@@ -1,4 +1,5 @@
 import type { Ctx } from "../../context.js";
+import { adminCalled } from "../../kernel/admin-call.js";
 import { endOf, type Loss } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { share } from "../../kernel/share.js";
@@ -8,15 +9,18 @@ import { checkedPresence, type Ears, enter, listen, takePlace } from "./feed-hol
 import { cursorAt, type FeedItem, type FeedReader } from "./feed-item.js";
 import { type FeedStart, findStart, prunedAfter, startAt } from "./feed-start.js";
 import { Mailbox } from "./mailbox.js";
-import { type FollowedTopic, followedTopic, followedTopics } from "./rights.js";
+import { type FollowedTopic, followedTopic, followedTopics, strangerOfTopic } from "./rights.js";
 import { type Streams, streamsOf, type Tended } from "./streams.js";
-import type { IsWanted } from "./wanted.js";
+import { type IsWanted, ofScopes } from "./wanted.js";
 
 /** Events in one look at the log. */
 const PAGE = 200;
 
 /** Where streams that have come to what is live began: nobody asks any more. */
 const PAST = startAt(0);
+
+/** Who asks for a feed. */
+type FeedMethod = "Subscribe" | "Poll";
 
 /** Where a feed begins, and what it says of who reads it. */
 export interface FeedInput {
@@ -31,11 +35,11 @@ export interface FeedInput {
  * Opens a feed, which must be closed. Throws TOPIC_FORBIDDEN, ACCOUNT_REQUIRED, INVALID_CURSOR, PRESENCE_TOO_LARGE,
  * TOO_MANY_STREAMS, TOKEN_REVOKED, CONFLICT.
  */
-export async function openFeed(ctx: Ctx, input: FeedInput, isWanted: IsWanted): Promise<Feed> {
+export async function openFeed(ctx: Ctx, method: FeedMethod, input: FeedInput, isWanted: IsWanted): Promise<Feed> {
   const presence = checkedPresence(input.presence);
   const rechecks = streamsOf(ctx).rechecks();
   const topics = await followedTopics(ctx, input.topics);
-  const feed = new Feed(ctx, topics, input.afterCursor, isWanted);
+  const feed = new Feed(ctx, topics, input.afterCursor, ofScopes(ctx.caller, isWanted));
   try {
     // The hub is listened to before the log is read, so nothing falls between the two.
     feed.attach(topics, presence);
@@ -43,6 +47,7 @@ export async function openFeed(ctx: Ctx, input: FeedInput, isWanted: IsWanted): 
     // Whoever was let in just before he was revoked did not hear of it: nobody listened for him yet.
     checkLoss(losses.get(ctx));
     if (streamsOf(ctx).rechecks() !== rechecks) await feed.askRules();
+    await noteFollowed(ctx, topics, method);
     feed.begin(start);
     return feed;
   } catch (error) {
@@ -317,6 +322,14 @@ export class Feed implements Tended, Ears {
     this.#end = end;
     this.#settle?.(end);
     this.#wake?.();
+  }
+}
+
+/** Whoever reads what an account hears of, or what is withheld, as an administrator stands in the audit log before he reads it. */
+async function noteFollowed(ctx: Ctx, followed: readonly FollowedTopic[], method: FeedMethod): Promise<void> {
+  const strangers = new Set(followed.map(({ name }) => strangerOfTopic(ctx, name)));
+  for (const id of strangers) {
+    if (id !== undefined) await ctx.audit.record(ctx, adminCalled(`backstay.events.v1.EventService/${method}`, id));
   }
 }
 

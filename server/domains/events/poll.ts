@@ -26,7 +26,7 @@ export async function poll(ctx: Ctx, input: PollInput): Promise<Polled> {
   const isWished = wantedEvents(input);
   const caller = ctx.caller.kind === "account" ? ctx.caller.accountId : undefined;
   const isOwn = ({ actorId }: LoggedEvent) => input.othersOnly && actorId !== null && actorId === caller;
-  const feed = await openFeed(ctx, input, (event) => !isOwn(event) && isWished(event));
+  const feed = await openFeed(ctx, "Poll", input, (event) => !isOwn(event) && isWished(event));
   try {
     return await gather(ctx, feed, input);
   } finally {

@@ -1,17 +1,18 @@
 import type { Ctx, Idempotency, Ports } from "../../context.js";
-import { isAdmin } from "../../kernel/caller.js";
+import { adminCalled } from "../../kernel/admin-call.js";
 import { DomainError } from "../../kernel/errors.js";
+import { isReservedType } from "../../kernel/event-types.js";
 import { idAt, parseId, timeOf } from "../../kernel/ids.js";
 import { checkDepth, checkText, writtenBytes } from "../../kernel/json-text.js";
 import { replayedResource } from "../../platform/db/index.js";
 import type { LoggedEvent } from "../../platform/events/index.js";
-import { accountOfTopic, isServerTopic, mayPublish, topicName } from "./rights.js";
+import { accountOfTopic, isServerTopic, mayPublish, strangerOfTopic, topicName } from "./rights.js";
 import * as store from "./store.js";
 
+const PUBLISH = "backstay.events.v1.EventService/Publish";
 const MOST_BYTES = 64 * 1024;
 const TOPIC = /^[a-z][a-z0-9_-]{0,31}(\/[A-Za-z0-9._-]{1,64}){1,4}$/;
 const TYPE = /^(?=.{1,100}$)([a-z][a-z0-9_]{0,31}\.)+[a-z][a-z0-9_]{0,31}$/;
-const RESERVED = /^(message|account|auth|presence|connection|counter|history|system|job|session)\./;
 
 export interface PublishInput {
   topic: string;
@@ -24,10 +25,24 @@ export interface PublishInput {
 export async function publish(ctx: Ctx, input: PublishInput): Promise<LoggedEvent> {
   const topic = topicName(ctx, input.topic || "account/me", "topic");
   if (!(await mayPublish(ctx, topic))) throw new DomainError("TOPIC_FORBIDDEN", undefined, { field: "topic" });
-  if (!isAdmin(ctx.caller)) refuseReserved(input.type);
+  refuseReserved(input.type);
   const actorId = ctx.caller.kind === "account" ? ctx.caller.accountId : undefined;
   const draft = { topic, type: input.type, data: toText(input.data), actorId: actorId ?? null };
-  return input.ephemeral ? tell(ctx, draft, ctx.idempotency) : append(ctx, draft);
+  const say = (inner: Ctx) => (input.ephemeral ? tell(inner, draft, inner.idempotency) : append(inner, draft));
+  const ownerId = strangerOfTopic(ctx, topic);
+  if (ownerId === undefined) return say(ctx);
+  const noted = (inner: Ctx) => inner.audit.record(inner, adminCalled(PUBLISH, ownerId));
+  if (input.ephemeral) {
+    // It cannot be taken back, so it is noted before.
+    await noted(ctx);
+    return say(ctx);
+  }
+  const sayNoted = async (inner: Ctx) => {
+    const event = await say(inner);
+    await noted(inner);
+    return event;
+  };
+  return ctx.transaction(sayNoted, { retry: 3 });
 }
 
 /** What an app says by its own code. */
@@ -125,7 +140,7 @@ function idOfKey({ key }: Pick<Ports, "key">, { scope, key: name, hash }: Idempo
 }
 
 function refuseReserved(type: string): void {
-  if (RESERVED.test(type)) throw new DomainError("RESERVED_TYPE", undefined, { field: "type" });
+  if (isReservedType(type)) throw new DomainError("RESERVED_TYPE", undefined, { field: "type" });
 }
 
 /** The data as JSON. Throws INVALID_FIELD, EVENT_TOO_LARGE, NUL_IN_TEXT, INVALID_UTF8. */

@@ -3,7 +3,7 @@ import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import type { Topic, TopicCaller } from "../../kernel/topics.js";
-import { accountTopic } from "../../platform/events/index.js";
+import { accountOfWithheld, accountTopic } from "../../platform/events/index.js";
 
 /** Milliseconds for which a rule is waited for. */
 const RULE_TIMEOUT = 5_000;
@@ -38,6 +38,12 @@ export function topicName(ctx: Ctx, asked: string, field: string): string {
 /** Whose a topic is: null for the name of an account's topic that can be nobody's, undefined for topics of other kinds. */
 export function accountOfTopic(name: string): string | null | undefined {
   return name.startsWith("account/") ? (parseId(name.slice("account/".length)) ?? null) : undefined;
+}
+
+/** The account whose topic a caller comes to as an administrator: one that is not his own, or of what is withheld from others. */
+export function strangerOfTopic({ caller }: Pick<Ctx, "caller">, name: string): string | undefined {
+  const accountId = accountOfTopic(name) ?? parseId(accountOfWithheld(name) ?? "");
+  return caller.kind === "account" && caller.accountId === accountId ? undefined : accountId;
 }
 
 /** Whether a topic is the server's own: whoever hears something there may rely on the server having said it. */

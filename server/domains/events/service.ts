@@ -8,7 +8,7 @@ export type SubscribeInput = FeedInput & Wish;
 /** A live stream that resumes. */
 export async function subscribe(ctx: Ctx, input: SubscribeInput, reader: FeedReader): Promise<void> {
   const isWanted = wantedEvents(input);
-  const feed = await openFeed(ctx, input, isWanted);
+  const feed = await openFeed(ctx, "Subscribe", input, isWanted);
   try {
     await feed.run(reader, ctx.settings.events.streamTtl * (0.8 + Math.random() * 0.4));
   } finally {

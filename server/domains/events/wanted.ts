@@ -1,4 +1,6 @@
+import type { Caller } from "../../kernel/caller.js";
 import { compilePattern } from "../../kernel/pattern.js";
+import { coversEvent } from "../../kernel/scopes.js";
 import { encodeOnce } from "../../kernel/share.js";
 import type { LoggedEvent } from "../../platform/events/index.js";
 import { compatEvent } from "./compat-event.js";
@@ -18,6 +20,13 @@ export function wantedEvents({ types, match }: Wish): IsWanted {
   if (match === "") return ({ type }) => isOfType(type);
   const isMatch = matchFilter(match);
   return (event) => isOfType(event.type) && isMatch(event);
+}
+
+/** Of what is wanted, what the scopes of the caller's API key let him hear of: the rest is passed over as what is not wanted. */
+export function ofScopes(caller: Caller, isWanted: IsWanted): IsWanted {
+  const scopes = caller.kind === "anonymous" ? undefined : caller.scopes;
+  if (scopes === undefined) return isWanted;
+  return (event) => coversEvent(scopes, event.type) && isWanted(event);
 }
 
 const everyType = () => true;

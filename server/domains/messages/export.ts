@@ -8,8 +8,6 @@ import type { MessageRow } from "./store-row.js";
 export type SentMessage = Omit<Message, "senderId" | "readAt">;
 
 const FIRST = "0".repeat(32);
-/** Messages that one statement looks at for those of a sender. */
-const LOOK = 2_000;
 
 /** Every message an account has received and still has, oldest first. */
 export function receivedMessages(ctx: ExportCtx, recipientId: string): AsyncIterable<Message> {
@@ -19,13 +17,6 @@ export function receivedMessages(ctx: ExportCtx, recipientId: string): AsyncIter
 }
 
 /** Every message an account has sent that its recipient still has, oldest first; what was withheld from him is among them. */
-export async function* sentMessages(ctx: ExportCtx, senderId: string): AsyncGenerator<SentMessage> {
-  let after = FIRST;
-  for (;;) {
-    const rows: SentRow[] = await listSent(ctx, { senderId, after, count: LOOK });
-    for (const { own, ...message } of rows) if (own) yield message;
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    after = last.id;
-  }
+export function sentMessages(ctx: ExportCtx, senderId: string): AsyncIterable<SentMessage> {
+  return readAll((last: SentRow | undefined, limit) => listSent(ctx, { senderId, after: last?.id ?? FIRST, limit }));
 }

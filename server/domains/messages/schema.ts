@@ -23,6 +23,8 @@ export const messages = backstay.table(
     uniqueIndex("messages_recipient_mtime").on(t.recipientId, t.mtime),
     index("messages_unread").on(t.recipientId, t.mtime).where(sql`read_at is null`),
     index("messages_recipient_sender_mtime").on(t.recipientId, t.senderId, t.mtime),
+    // For what an account has sent, which it can export: every send pays some 3 % of what it costs the database for it.
+    index("messages_sender").on(t.senderId, t.id),
     check("messages_text_length", sql`length(${t.text}) <= 16384`),
   ],
 );

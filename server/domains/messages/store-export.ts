@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm";
+import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
 import { messages, withheldMessages } from "./schema.js";
 import { columns, type MessageRow } from "./store-row.js";
@@ -10,37 +10,25 @@ export const listReceived = statement<{ recipientId: string; after: number; limi
     order by mtime limit ${p.limit}::int`,
 );
 
-/** A message as its sender knows it, and how far the table was looked through for it. */
+/** A message as its sender knows it. */
 export interface SentRow {
   id: string;
   recipientId: string;
   text: string;
   createdAt: Date;
-  /** False for the last row that was looked at, when it is another's: there is nothing in it then. */
-  own: boolean;
 }
 
-/**
- * What an account has sent among the next `count` messages after an id, and the last of those. There is no index by sender, which
- * every send would pay for; so the table is looked through, a bounded part in each statement. What was withheld from its
- * recipient, which has one, stands among the others.
- */
-export const listSent = statement<{ senderId: string; after: string; count: number }, SentRow>(
-  (p) => sql`with looked as (
-      (select id, sender_id = ${p.senderId}::uuid as own from ${messages} where id > ${p.after}::uuid
-        order by id limit ${p.count}::int)
-      union all
-      (select id, true from ${withheldMessages} where sender_id = ${p.senderId}::uuid and id > ${p.after}::uuid
-        order by id limit ${p.count}::int)
-      order by id limit ${p.count}::int
-    ), kept as (
-      select id, own from looked where own or id = (select id from looked order by id desc limit 1)
-    )
-    select k.id, k.own, m.recipient_id, m.text, m.created_at
-    from kept k left join lateral (
-      select recipient_id, text, created_at from ${messages} where id = k.id
-      union all
-      select recipient_id, text, created_at from ${withheldMessages} where id = k.id
-    ) m on k.own
-    order by k.id`,
+/** A page of what an account has sent, in the order of its ids; what was withheld from its recipient stands among the others. */
+export const listSent = statement<{ senderId: string; after: string; limit: number }, SentRow>(
+  (p) => sql`(${sentIn(messages, p)}) union all (${sentIn(withheldMessages, p)}) order by id limit ${p.limit}::int`,
 );
+
+/**
+ * One sender's, as a range of the index by sender, whose order no other index has: the planner might walk the table by its key. Nor
+ * does it know the limit: where it thinks that somebody has sent no more, it would read and sort all of that.
+ */
+function sentIn(table: SQLWrapper, p: { senderId: SQL; after: SQL; limit: SQL }): SQL {
+  return sql`select id, recipient_id, text, created_at from ${table}
+    where (sender_id, id) > (${p.senderId}::uuid, ${p.after}::uuid) and sender_id <= ${p.senderId}::uuid
+    order by sender_id, id limit (select ${p.limit}::int)`;
+}

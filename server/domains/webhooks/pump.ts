@@ -3,7 +3,7 @@ import { DomainError } from "../../kernel/errors.js";
 import type { NewJob } from "../../kernel/jobs.js";
 import type { Webhook } from "../../kernel/webhooks.js";
 import { ConflictError, type Db } from "../../platform/db/index.js";
-import { type EventTitle, findPruned, readHead, readTitles } from "../../platform/events/index.js";
+import { accountOfWithheld, type EventTitle, findPruned, readHead, readTitles } from "../../platform/events/index.js";
 import type { Delivery } from "./deliver.js";
 import * as store from "./store.js";
 
@@ -78,15 +78,21 @@ export function createWebhookPump({ database, events, jobs, webhooks, log }: Nee
     return result;
   };
 
-  /** An event stands in the log once for each of its topics: it is delivered by the first that the webhook is for. */
+  /**
+   * An event stands in the log once for each of its topics: it is delivered by the first that the webhook is for. One that is withheld
+   * from whom it concerns stands under its actor's topic too, where nothing tells it from others: only who asks for what is withheld
+   * gets it, under that name.
+   */
   const submit = async (
     ctx: Parameters<Ports["jobs"]["submit"]>[0],
     webhook: Webhook,
     found: readonly EventTitle[],
   ) => {
     const deliveries = new Map<string, NewJob>();
+    const withheld = new Set(found.flatMap(({ id, topic }) => (isWithheldTopic(topic) ? [id] : [])));
     for (const { id, type, topic, logOffset } of found) {
-      if (deliveries.has(id) || !webhook.wants({ type, topic })) continue;
+      const isTellable = !withheld.has(id) || isWithheldTopic(topic);
+      if (deliveries.has(id) || !isTellable || !webhook.wants({ type, topic })) continue;
       const args = { webhook: webhook.id, event: id, offset: Number(logOffset) } satisfies Delivery;
       deliveries.set(id, { name: DELIVER, args });
     }
@@ -138,6 +144,10 @@ export function createWebhookPump({ database, events, jobs, webhooks, log }: Nee
       await turn;
     },
   };
+}
+
+function isWithheldTopic(topic: string): boolean {
+  return accountOfWithheld(topic) !== undefined;
 }
 
 /** Nothing is left, more is there, or another node is at it. */

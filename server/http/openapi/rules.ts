@@ -6,6 +6,7 @@ import {
   Ignore,
   type StringRules,
 } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { namesTaken } from "../../rpc/wanted.js";
 
 /** What buf.validate says of a field that JSON Schema can say too; the server checks all of it. */
 export interface Bounds {
@@ -22,9 +23,15 @@ export function boundsOf(field: DescField): Bounds {
   if (!hasOption(field, fieldRules)) return NONE;
   const rules = getOption(field, fieldRules);
   if (rules.ignore === Ignore.ALWAYS) return NONE;
-  const keywords = keywordsOf(rules);
+  const keywords = { ...keywordsOf(rules), ...enumKeywords(field, rules) };
   const refusesAbsence = rules.ignore !== Ignore.IF_ZERO_VALUE && isImplicit(field) && refusesZero(keywords);
   return { keywords, items: itemKeywords(rules), required: rules.required || refusesAbsence };
+}
+
+/** The names that are taken, where some are not. */
+function enumKeywords(field: DescField, { type, ignore }: FieldRules): JsonObject {
+  const refusesSome = type.case === "enum" && type.value.notIn.length > 0 && ignore !== Ignore.IF_ZERO_VALUE;
+  return refusesSome ? { enum: namesTaken(field) } : {};
 }
 
 function itemKeywords({ type }: FieldRules): JsonObject {

@@ -46,7 +46,7 @@ export const STATUS_SCHEMAS: JsonObject = {
       items: {
         type: "object",
         properties: {
-          field: { type: "string", description: "Its path in JSON names, such as `account.name` or `ids[1]`." },
+          field: { type: "string", description: "Its path in JSON names, such as `name` or `filters[0].op`." },
           description: { type: "string", description: "What is wrong with it." },
         },
       },

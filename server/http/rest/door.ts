@@ -1,5 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
 import { streamForm } from "./accept.js";
+import { asWritten } from "./as-written.js";
 import { type Binding, bindingsOf } from "./bindings.js";
 import { eventIdOf } from "./event-id.js";
 import {
@@ -89,7 +90,7 @@ export function createRestDoor(
         sendAnswer(req, res, call, binding, answer instanceof Promise ? await answer : answer);
       } catch (error) {
         if (method.streamsRequests) hangUpUnlessRead(req, res);
-        sendError(req, res, call, pipeline.close(call, error)!);
+        sendError(req, res, call, asWritten(binding, req.url, pipeline.close(call, error)!));
       }
     },
   };

@@ -6,7 +6,7 @@ import {
   type Message,
   mergeFromJson,
 } from "@bufbuild/protobuf";
-import { DomainError } from "./house.js";
+import { DomainError, wantedOf, wrongType } from "./house.js";
 
 /** A field of a request, perhaps inside of other messages. */
 export interface FieldPath {
@@ -60,7 +60,7 @@ export function setField(
   try {
     mergeFromJson(schema, message, json, options);
   } catch {
-    throw new DomainError("WRONG_TYPE", `The field ${path.name} has a value of another type.`, { field: path.name });
+    throw wrongType(path.name, wantedOf(path.field));
   }
 }
 

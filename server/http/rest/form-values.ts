@@ -12,8 +12,7 @@ export function bindForm(binding: Binding, form: FormValues, message: Message, o
   const find = (name: string): FieldPath | undefined => {
     const path = formField(binding, name);
     if (path !== undefined || options.ignoreUnknownFields || options.ignoredParameters?.has(name)) return path;
-    const field = typeof binding.body === "string" ? name : `${binding.body.jsonName}.${name}`;
-    throw new DomainError("UNKNOWN_FIELD", `There is no field ${field}.`, { field });
+    throw new DomainError("UNKNOWN_FIELD", `There is no field ${name}.`, { field: name });
   };
   const texts = new Texts();
   for (const [name, text] of form.fields) {

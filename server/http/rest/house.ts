@@ -14,4 +14,5 @@ export type { Method } from "../../rpc/methods.js";
 export { type Pipeline, tooLarge } from "../../rpc/pipeline.js";
 export { isGone, ResponseOutlet } from "../../rpc/response-outlet.js";
 export { checkShape } from "../../rpc/shape.js";
+export { wantedOf, wrongType } from "../../rpc/wanted.js";
 export { plainStatus, statusJson } from "../../rpc/wire-errors.js";

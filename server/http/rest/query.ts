@@ -13,7 +13,7 @@ export function bindQuery(binding: Binding, query: string, message: Message, opt
     const key = percentDecode(rawKey, rawKey);
     if (options.ignoredParameters?.has(key)) continue;
     const path = queryField(binding, key);
-    if (path !== undefined) texts.add(path, percentDecode(rawText, path.name));
+    if (path !== undefined) texts.add(path, selecting(binding, path, percentDecode(rawText, path.name)));
     else if (namesMap(binding, key)) throw cannotStand(key);
     else if (!options.ignoreUnknownFields) {
       throw new DomainError("UNKNOWN_FIELD", `There is no query parameter ${key}.`, { field: key });
@@ -66,6 +66,14 @@ function readValue({ field, name }: FieldPath, texts: readonly string[]): JsonVa
   const [text = "", ...more] = texts;
   if (more.length > 0) throw new DomainError("INVALID_FIELD", `The field ${name} is given twice.`, { field: name });
   return read(text);
+}
+
+/** What a DELETE names there says what is deleted: a variable of a program that happens to be empty is not to widen that to all. */
+function selecting({ httpMethod }: Binding, { name }: FieldPath, text: string): string {
+  if (httpMethod !== "DELETE" || text !== "") return text;
+  throw new DomainError("INVALID_FIELD", `The parameter ${name} is empty: leave it out if it is not to choose.`, {
+    field: name,
+  });
 }
 
 function cannotStand(name: string): DomainError {

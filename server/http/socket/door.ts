@@ -41,7 +41,7 @@ const NOTHING = Buffer.alloc(0);
 /** Opens WebSockets for those who may, and refuses the others before they are open. Throws without the events' methods. */
 export function createSocketDoor(parts: SocketParts, options: SocketOptions): UpgradeHandler {
   const { methods, pipeline, codec, handler, rest, onFailure } = parts;
-  const { ports, path, paths, perAddress, signatureName, signedLife, isAllowedOrigin } = options;
+  const { ports, path, paths, perAddress, signatureName, signedLife } = options;
   const model = methods.get(`/${EventService.typeName}/${EventService.method.subscribe.name}`);
   if (model === undefined) throw new Error("sockets need the service of events");
   const calls = socketCalls(model, options);
@@ -54,7 +54,7 @@ export function createSocketDoor(parts: SocketParts, options: SocketOptions): Up
     const asked = pathOf(req.url);
     if (asked !== path && paths.find(asked) === undefined) throw new DomainError("UNKNOWN_PATH");
     if (req.method !== "GET") throw new DomainError("METHOD_NOT_ALLOWED");
-    if (isForeign(req as CallRequest, isAllowedOrigin)) throw new DomainError("FOREIGN_ORIGIN");
+    if (isForeign(req as CallRequest, options)) throw new DomainError("FOREIGN_ORIGIN");
   };
 
   /** Finds out whose the socket will be. Throws what the pipeline does. */

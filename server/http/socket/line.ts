@@ -1,5 +1,6 @@
 import { WebSocket } from "ws";
 import { ANONYMOUS, type Caller } from "../../kernel/caller.js";
+import { coversAll } from "../../kernel/scopes.js";
 import type { AppSocket } from "../../kernel/sockets.js";
 import type { CallRequest } from "../../rpc/call.js";
 import { SLOW_READER, UNSENT_BYTES, UNSENT_ENOUGH } from "./limits.js";
@@ -48,8 +49,12 @@ export class Line implements AppSocket {
     return this.caller.kind === "account" ? this.caller.accountId : undefined;
   }
 
+  get scopes(): readonly string[] | undefined {
+    return this.caller.kind === "anonymous" ? undefined : this.caller.scopes;
+  }
+
   get roles(): readonly string[] {
-    return this.caller.kind === "anonymous" ? [] : this.caller.roles;
+    return this.caller.kind === "anonymous" || !coversAll(this.scopes) ? [] : this.caller.roles;
   }
 
   get isOpen(): boolean {

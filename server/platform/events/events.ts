@@ -52,10 +52,17 @@ export function accountTopic(accountId: string): string {
   return `account/${accountId}`;
 }
 
+const WITHHELD = "system/withheld/";
+
 /**
  * Where an event of an account stands that whom it concerns is not to hear of, so that the log moves on by as much as if he did: who
  * counts places learns nothing. It is the server's own, which administrators alone may follow.
  */
 export function withheldTopic(actorId: string): string {
-  return `system/withheld/${actorId}`;
+  return WITHHELD + actorId;
+}
+
+/** Whose topic of what is withheld from others it is; undefined for a topic of another kind. */
+export function accountOfWithheld(topic: string): string | undefined {
+  return topic.startsWith(WITHHELD) ? topic.slice(WITHHELD.length) : undefined;
 }

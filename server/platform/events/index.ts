@@ -1,4 +1,4 @@
-export { accountTopic, type EventLog, type LoggedEvent, withheldTopic } from "./events.js";
+export { accountOfWithheld, accountTopic, type EventLog, type LoggedEvent, withheldTopic } from "./events.js";
 export { type EventPruner, eventPruner } from "./prune.js";
 export { toLoggedEvent } from "./relay.js";
 export {

@@ -149,6 +149,7 @@ describe("a login is refused", () => {
     ["name", { name: "x".repeat(129) }],
     ["email", { email: "nobody" }],
     ["birthday", { birthday: "9.12.1906" }],
+    ["birthday", { birthday: "1906-02-29" }],
     ["roles[0]", { roles: ["Admin"] }],
   ])("by the bounds of %s", async (field, more) => {
     const made = create("mallory", { ...more });

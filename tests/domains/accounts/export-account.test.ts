@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { auditOf } from "../audit.js";
-import { bearer, curl, openDatabase, operatorToken, type Refused, refusedJson, upTo, within } from "../support.js";
+import {
+  bearer,
+  curl,
+  eventually,
+  openDatabase,
+  operatorToken,
+  type Refused,
+  refusedJson,
+  upTo,
+  within,
+} from "../support.js";
 
 interface Exported {
   domain: string;
@@ -161,7 +171,9 @@ describe("a large account", () => {
     const decoder = new TextDecoder();
     let text = decoder.decode((await reader.read()).value, { stream: true });
     await curl(backstay, "auth.v1.AuthService/SignOut", {}, ada.token);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // He takes nothing meanwhile: it does not wait for him.
+    const line = /"method":"backstay.accounts.v1.AccountService\/ExportAccount".*"reason":"TOKEN_REVOKED"/;
+    await eventually(1_500, "the export has ended", async () => line.test(backstay.log()) || undefined);
     const rest = async () => {
       for (;;) {
         const { value, done } = await reader.read();

@@ -27,7 +27,13 @@ describe("the mask", () => {
     clock.advance(1_500);
     const after = await update(ada, { name: "New name", email: "new@example.org", phone: "1" }, ["name", "phone"]);
     const { createTime: _, ...unchanged } = before;
-    expect(after).toMatchObject({ ...unchanged, name: "New name", phone: "1", updateTime: after.updateTime! });
+    expect(after).toMatchObject({
+      ...unchanged,
+      name: "New name",
+      alias: "New name",
+      phone: "1",
+      updateTime: after.updateTime!,
+    });
     expect(after.email).toBe("");
     expect(after.createTime).toEqual(before.createTime);
     const elapsed = Number(after.updateTime!.seconds - before.updateTime!.seconds) * 1_000;
@@ -69,11 +75,12 @@ describe("the mask", () => {
 
   it("is refused when it names what only the server sets, or an administrator by another verb", async () => {
     const paths = ["id", "login", "roles", "status", "email_verified", "create_time", "update_time"];
-    for (const path of paths) {
+    const names = ["id", "login", "roles", "status", "emailVerified", "createTime", "updateTime"];
+    for (const [at, path] of paths.entries()) {
       expect(await refused(update(ada, { name: "X", roles: ["admin"], login: "x" }, ["name", path]))).toEqual({
         code: "permission_denied",
         reason: "FIELD_FORBIDDEN",
-        fields: ["updateMask"],
+        fields: [`account.${names[at]}`],
       });
     }
     const { account } = await ada.client.accounts.getAccount({});
@@ -118,6 +125,30 @@ describe("the values", () => {
       name: "Ada",
       alias: "Ada",
     });
+  });
+
+  it("make a new name the alias too, while that is the name and nothing else is said of it", async () => {
+    expect((await update(ada, { name: "Ada" }, ["name"])).alias).toBe("Ada");
+    expect((await update(ada, { name: "Augusta", alias: "Ada" }, ["name", "alias"])).alias).toBe("Ada");
+    expect(await update(ada, { name: "Countess" }, ["name"])).toMatchObject({ name: "Countess", alias: "Ada" });
+  });
+
+  it.each(["2024-02-31", "2023-02-29", "2024-00-10", "2024-13-01", "2024-1-1", " 2024-1-01", "0000-00-00"])(
+    "name a birthday that is a date: not %s",
+    async (birthday) => {
+      const asked = update(ada, { birthday }, ["birthday"]);
+      await expect(asked).rejects.toThrow("account.birthday: must be a date such as 1815-12-10");
+      expect(await refused(asked)).toEqual({
+        code: "invalid_argument",
+        reason: "INVALID_FIELD",
+        fields: ["account.birthday"],
+      });
+    },
+  );
+
+  it("take the 29th of February, and no birthday", async () => {
+    for (const birthday of ["2024-02-29", ""])
+      expect((await update(ada, { birthday }, ["birthday"])).birthday).toBe(birthday);
   });
 
   it("count characters, not bytes", async () => {
@@ -215,8 +246,18 @@ it("tells the account's streams what changed, within a second", async () => {
     path: "/account/update",
     actorId: ada.id,
     topic: `account/${ada.id}`,
-    data: { changed: ["phone", "name"] },
+    data: { changed: ["phone", "name", "alias"] },
   });
+});
+
+it("tells of an alias that follows the name", async () => {
+  const stream = await standingStream(backstay, ada.token);
+  await update(ada, { name: "Ada" }, ["name"]);
+  expect((await stream.event(1_000)).data).toEqual({ changed: ["name", "alias"] });
+  await update(ada, { alias: "Countess" }, ["alias"]);
+  await update(ada, { name: "Augusta" }, ["name"]);
+  expect((await stream.event(1_000)).data).toEqual({ changed: ["alias"] });
+  expect((await stream.event(1_000)).data).toEqual({ changed: ["name"] });
 });
 
 it("tells nothing of a change that was refused", async () => {

@@ -53,6 +53,17 @@ describe("case 46: outside of its scopes a key is refused", () => {
     expect([signed.status, signed.reason]).toEqual([403, "SCOPE_MISSING"]);
   });
 
+  it.each([
+    [LIST, "messages:read"],
+    [SEND, "messages:write"],
+    ["auth.v1.AuthService/CreateApiKey", "auth:write"],
+    ["accounts.v1.AccountService/SetAccountStatus", "auth:write"],
+  ])("naming the scope that %s needs: %s", async (rpc, scope) => {
+    const { key } = await makeKey(backstay, ada.token, { scopes: ["history:read"] });
+    const { json } = await connectJson(backstay.url, rpc, {}, bearer(key));
+    expect(json.message).toBe(`The API key's scopes do not cover the method: it needs ${scope}.`);
+  });
+
   it("and on what anyone may call it counts for nothing", async () => {
     const token = operatorToken(backstay);
     const ping = await answers(["messages:read"], token);

@@ -98,7 +98,7 @@ describe("case 30: nobody gives himself what is not his to give", () => {
     expect(outcome(connect)).toEqual([403, "FIELD_FORBIDDEN"]);
     const patched = await rest("PATCH", "/v1/accounts/me", { name: "Changed", [field]: value }, bearer(ada.token));
     expect(outcome(patched)).toEqual([403, "FIELD_FORBIDDEN"]);
-    expect(patched.json.message).toContain(field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+    expect(patched.json.message).toContain(field);
     await isUntouched();
   });
 

@@ -86,6 +86,21 @@ describe("making an API key", () => {
     expect(await createRefused(body, ada.token)).toMatchObject({ code: "invalid_argument", fields: [field] });
   });
 
+  it.each([
+    ["mesages:read", "messages:read"],
+    ["message:write", "messages:write"],
+    ["messages.read", "messages:read"],
+    ["MessageService/SendMesage", "MessageService/SendMessage"],
+  ])("asks whether a mistyped scope, %s, is %s", async (scope, like) => {
+    const { status, json } = await connectJson(backstay.url, CREATE, { name: "k", scopes: [scope] }, bearer(ada.token));
+    expect([status, json.message]).toEqual([400, expect.stringMatching(new RegExp(`; did you mean ${like}\\?$`))]);
+  });
+
+  it("asks nothing of a scope that is like none", async () => {
+    const { json } = await connectJson(backstay.url, CREATE, { name: "k", scopes: ["zork:fly"] }, bearer(ada.token));
+    expect(json.message).not.toContain("did you mean");
+  });
+
   it("is for oneself; administrators make them for others", async () => {
     expect((await createRefused({ accountId: ben.id }, ada.token)).reason).toBe("ADMIN_REQUIRED");
     expect((await createRefused({ accountId: "0".repeat(32) }, ada.token)).reason).toBe("ADMIN_REQUIRED");

@@ -91,6 +91,10 @@ describe("while the audit log cannot be written to", () => {
     tokens = (await auth("SignIn", { login, secret })).json.tokens;
     const { refreshToken } = tokens;
     await auth("Refresh", { refreshToken });
+    // The time of an exchange is the database's.
+    const sql = postgres(backstay.databaseUrl, { max: 1 });
+    await sql`update backstay.grants set rotated_at = rotated_at - interval '1 minute' where rotated_at is not null`;
+    await sql.end();
     clock.advance(60_000);
     const { challengeId } = (await pageCall(backstay, "BeginSignIn")).json;
     replies = await whileHeld({ table: "audit_inbox", lasting: 3 }, () =>

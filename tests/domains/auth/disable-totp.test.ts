@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson, request } from "../../support/http-request.js";
-import { bearer, curl, curlRefused, openDatabase, testClock } from "../support.js";
+import { auditOf } from "../audit.js";
+import { bearer, curl, curlRefused, openDatabase, operatorToken, testClock } from "../support.js";
+import { signUpAdmin } from "./api-key-house.js";
 import { type Authenticator, turnOn } from "./authenticator.js";
 
 const DISABLE = "auth.v1.AuthService/DisableTotp";
@@ -55,6 +57,52 @@ it("refuses a code in the URL, where logs would keep it", async () => {
   const { status } = await request(url, { method: "DELETE", headers: bearer(ada.token) });
   expect(status).toBe(400);
   expect((await signIn()).reason).toBe("OTP_REQUIRED");
+});
+
+describe("of another account", () => {
+  const disable = (body: object, token: string) => connectJson(backstay.url, DISABLE, body, bearer(token));
+
+  it("is for administrators: its owner signs in by the secret alone again", async () => {
+    const admin = await signUpAdmin(backstay);
+    expect(await curl(backstay, DISABLE, { accountId: ada.id }, admin)).toEqual({});
+    expect((await signIn()).status).toBe(200);
+    const { account } = await curl<{ account: { id: string } }>(backstay, "auth.v1.AuthService/GetCurrent", {}, admin);
+    expect(await auditOf(backstay, ada.id, "totp.off")).toEqual([{ actorId: account.id, detail: {} }]);
+    expect(await curlRefused(backstay, DISABLE, { accountId: ada.id }, admin)).toMatchObject({ reason: "TOTP_OFF" });
+  });
+
+  it("is for the installation's command line, by REST in the body of the DELETE", async () => {
+    const { status } = await request(`${backstay.url}/v1/auth/totp`, {
+      method: "DELETE",
+      headers: { "content-type": "application/json", ...bearer(operatorToken(backstay)) },
+      body: JSON.stringify({ accountId: ada.id }),
+    });
+    expect(status).toBe(200);
+    expect((await signIn()).status).toBe(200);
+  });
+
+  it("is for nobody else, whether there is one or not", async () => {
+    const ben = await backstay.signUp();
+    for (const accountId of [ada.id, "0".repeat(32), "nobody"]) {
+      expect((await disable({ accountId, code: app.code() }, ben.token)).reason).toBe("ADMIN_REQUIRED");
+    }
+    expect((await signIn()).reason).toBe("OTP_REQUIRED");
+  });
+
+  it("wants a code when it is the caller's own after all", async () => {
+    for (const accountId of ["", "me", ada.id]) {
+      const none = { code: "invalid_argument", reason: "INVALID_FIELD", fields: ["code"] };
+      expect(await curlRefused(backstay, DISABLE, { accountId }, ada.token)).toEqual(none);
+    }
+    await curl(backstay, DISABLE, { accountId: ada.id, code: app.code() }, ada.token);
+  });
+
+  it("has to be one that there is", async () => {
+    const operator = operatorToken(backstay);
+    const unknown = { accountId: "0".repeat(32) };
+    expect(await curlRefused(backstay, DISABLE, unknown, operator)).toMatchObject({ reason: "ACCOUNT_NOT_FOUND" });
+    expect(await curlRefused(backstay, DISABLE, {}, operator)).toMatchObject({ reason: "ACCOUNT_REQUIRED" });
+  });
 });
 
 it("lets the account enroll another one", async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Person } from "../../support/backstay.js";
-import { bearer } from "../support.js";
+import { bearer, openDatabase } from "../support.js";
 import { answered, auditOf, pageCall } from "./passkey-house.js";
 import { type ProviderHouse, returned, signInAt, startProviderHouse } from "./provider-house.js";
 
@@ -22,6 +22,28 @@ it("links an identity to the caller's account, which it signs in to from then on
   ]);
   const { account, created } = answered(await signInAt(house, "ada"));
   expect([account.id, created ?? false]).toEqual([ada.id, false]);
+});
+
+it("is told to the account's address by mail, if that is verified", async () => {
+  const sql = openDatabase(house.backstay);
+  const told = () => sql`select args->>'added' as added from backstay.jobs where name = 'backstay.accounts.tell_added'`;
+  const [fay, gil] = [await person(), await person()];
+  await sql`update backstay.accounts set email = 'fay@example.com', email_verified_at = now() where id = ${fay.id}`;
+  expect((await link(gil.token, await returned(house, "gil"))).status).toBe(200);
+  expect(await told()).toHaveLength(0);
+  expect((await link(fay.token, await returned(house, "fay"))).status).toBe(200);
+  expect([...(await told())]).toEqual([{ added: "identity" }]);
+});
+
+it("is finished by another sign-in where the one before is too old, with what the provider gave", async () => {
+  const sql = openDatabase(house.backstay);
+  const hal = await person();
+  await sql`update backstay.devices set created_at = now() - interval '16 minutes' where account_id = ${hal.id}`;
+  const gave = await returned(house, "hal");
+  expect((await link(hal.token, gave)).reason).toBe("RECENT_SIGN_IN_REQUIRED");
+  const { login, secret } = hal;
+  const { tokens } = answered(await pageCall(house.backstay, "SignIn", { login, secret }));
+  expect((await link(tokens.accessToken, gave)).status).toBe(200);
 });
 
 it("is refused for an identity that is linked already, to whomever", async () => {

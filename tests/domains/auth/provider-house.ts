@@ -9,7 +9,7 @@ import type { Overrides } from "../../../server/app.js";
 import type { SettingName } from "../../../server/config.js";
 import { startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { type Reply, request } from "../../support/http-request.js";
-import { pageCall } from "./passkey-house.js";
+import { localOrigin, pageCall } from "./passkey-house.js";
 
 const CLIENT_SECRET = "the provider's word for this client";
 
@@ -200,9 +200,12 @@ export class Visitor {
 
 /** Begins as a page of this server does, for a visitor who keeps the cookies. */
 export async function start(house: ProviderHouse, body: object = {}, visitor = new Visitor()) {
-  const reply = await pageCall(house.backstay, "StartOAuth", { provider: "acme", ...body });
+  const origin = localOrigin(house.backstay);
+  const cookie = visitor.cookies(origin);
+  const headers: Record<string, string> = cookie === "" ? {} : { cookie };
+  const reply = await pageCall(house.backstay, "StartOAuth", { provider: "acme", ...body }, headers);
   if (reply.status !== 200) throw new Error(`refused: ${reply.reason}`);
-  visitor.keep(`http://localhost:${new URL(house.backstay.url).port}/`, reply);
+  visitor.keep(origin, reply);
   return { visitor, url: reply.json.url as string, flowToken: reply.json.flowToken as string, reply };
 }
 

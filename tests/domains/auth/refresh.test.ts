@@ -1,4 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import type { Overrides } from "../../../server/app.js";
+import type { SettingName } from "../../../server/config.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { auditOf } from "../audit.js";
 import { standingStream } from "../stream.js";
@@ -37,8 +41,20 @@ async function signIn(): Promise<{ tokens: Tokens; family: string }> {
   return { tokens: answer.tokens, family: answer.deviceId };
 }
 
-const refresh = (refreshToken: string) =>
-  curl<{ tokens: Tokens }>(backstay, "auth.v1.AuthService/Refresh", { refreshToken }).then((answer) => answer.tokens);
+const refresh = (refreshToken: string, at = backstay) =>
+  curl<{ tokens: Tokens }>(at, "auth.v1.AuthService/Refresh", { refreshToken }).then((answer) => answer.tokens);
+/** Another node of the same installation. */
+async function otherNode(settings: Partial<Record<SettingName, string>>, overrides: Overrides = { clock }) {
+  const secret = readFileSync(join(backstay.home, "etc", "secret"), "utf8").trim();
+  const node = await startBackstay({ "database.url": backstay.databaseUrl, secret, ...settings }, { overrides });
+  onTestFinished(() => node.stop());
+  return node;
+}
+
+/** Lets the sign-in's tokens have been exchanged so much longer ago: that is told by the clock of the database. */
+const exchangedEarlier = (ms: number) =>
+  openDatabase(backstay)`update backstay.grants set rotated_at = rotated_at - make_interval(secs => ${ms / 1_000})
+    where family_id = ${family}`;
 const refreshRefused = (refreshToken: string) => curlRefused(backstay, "auth.v1.AuthService/Refresh", { refreshToken });
 const current = (token: string) =>
   curl<{ account: { id: string } }>(backstay, "auth.v1.AuthService/GetCurrent", {}, token);
@@ -80,7 +96,7 @@ describe("a refresh token", () => {
 describe("within 10 s a used refresh token", () => {
   it("answers the same next one, with an access token that works", async () => {
     const first = await refresh(tokens.refreshToken);
-    clock.advance(10_000);
+    await exchangedEarlier(8_000);
     const again = await refresh(tokens.refreshToken);
     expect(again.refreshToken).toBe(first.refreshToken);
     expect(again.refreshExpireTime).toBe(first.refreshExpireTime);
@@ -99,7 +115,9 @@ describe("within 10 s a used refresh token", () => {
   });
 
   it("lets a thousand refresh at once: nobody is signed out, and what each got is good", async () => {
-    const answers = await Promise.all(upTo(1_000).map(() => refresh(tokens.refreshToken)));
+    // How long that takes is this machine's to say.
+    const patient = await otherNode({ "auth.refresh_grace": "10m" });
+    const answers = await Promise.all(upTo(1_000).map(() => refresh(tokens.refreshToken, patient)));
     expect(new Set(answers.map(({ refreshToken }) => refreshToken)).size).toBe(1);
     expect(new Set(answers.map(({ accessToken }) => accessToken)).size).toBe(1_000);
     for (const { accessToken } of answers) expect((await current(accessToken)).account.id).toBe(ada.id);
@@ -109,6 +127,13 @@ describe("within 10 s a used refresh token", () => {
     const living = await sql`select id from backstay.grants
       where family_id = ${family} and kind = 'refresh' and rotated_at is null`;
     expect(living).toHaveLength(1);
+  });
+
+  it("answers the same at a node whose clock is ahead, and nobody is signed out", async () => {
+    const ahead = await otherNode({}, { clock: { now: () => new Date(clock.now().getTime() + 15_000) } });
+    const first = await refresh(tokens.refreshToken);
+    expect((await refresh(tokens.refreshToken, ahead)).refreshToken).toBe(first.refreshToken);
+    expect((await current(first.accessToken)).account.id).toBe(ada.id);
   });
 
   it("still answers when its child was used meanwhile", async () => {
@@ -125,7 +150,7 @@ describe("after 10 s a used refresh token", () => {
     const next = await refresh(tokens.refreshToken);
     await current(next.accessToken);
     const stream = await standingStream(backstay, next.accessToken);
-    clock.advance(10_001);
+    await exchangedEarlier(10_001);
     expect(await refreshRefused(tokens.refreshToken)).toEqual(unauthenticated("REFRESH_TOKEN_REUSED"));
     expect((await stream.end(1_000)).refused).toEqual(unauthenticated("TOKEN_REVOKED"));
     expect(await currentRefused(next.accessToken)).toEqual(unauthenticated("INVALID_TOKEN"));
@@ -141,7 +166,7 @@ describe("after 10 s a used refresh token", () => {
   it("leaves the account's other sign-ins alone", async () => {
     const other = await signIn();
     await refresh(tokens.refreshToken);
-    clock.advance(11_000);
+    await exchangedEarlier(11_000);
     await refreshRefused(tokens.refreshToken);
     expect((await current(other.tokens.accessToken)).account.id).toBe(ada.id);
     await refresh(other.tokens.refreshToken);
@@ -149,7 +174,7 @@ describe("after 10 s a used refresh token", () => {
 
   it("is found out also when both thief and owner come many at once", async () => {
     await refresh(tokens.refreshToken);
-    clock.advance(11_000);
+    await exchangedEarlier(11_000);
     const outcomes = await Promise.all(upTo(5).map(() => refreshRefused(tokens.refreshToken)));
     const reasons = new Set(outcomes.map(({ reason }) => reason));
     expect(reasons.has("REFRESH_TOKEN_REUSED")).toBe(true);

@@ -64,7 +64,7 @@ it("ends the streams of a key of the installation too", async () => {
 
 it("is for one's own keys, and for administrators", async () => {
   const { id, key } = await makeKey(backstay, ada.token);
-  const refused = { code: "not_found", reason: "API_KEY_NOT_FOUND", fields: [] };
+  const refused = { code: "not_found", reason: "API_KEY_NOT_FOUND", fields: ["keyId"] };
   for (const keyId of [id, "0".repeat(32), "no id"]) {
     expect(await curlRefused(backstay, REVOKE, { keyId }, ben.token)).toEqual(refused);
   }

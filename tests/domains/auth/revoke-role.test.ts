@@ -87,8 +87,10 @@ describe("what the account has open", () => {
     await revoke("admin");
     const text = await Promise.race([ended, new Promise<string>((r) => setTimeout(r, 1_500, "not ended"))]);
     controller.abort();
-    expect(text.trim().split("\n")).toHaveLength(1);
-    expect(JSON.parse(text)).toMatchObject({ job: { id: job.id } });
+    const [first, last, ...more] = text.trim().split("\n");
+    expect(JSON.parse(first!)).toMatchObject({ job: { id: job.id } });
+    expect(JSON.parse(last!).error.details).toContainEqual(expect.objectContaining({ reason: "CONFLICT" }));
+    expect(more).toEqual([]);
   });
 
   it("ends within a second on another node, where the role is gone by then", async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openSocket } from "../../http/socket/client.js";
+import { openSocket, refusedSocket } from "../../http/socket/client.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson, request } from "../../support/http-request.js";
+import { auditOf } from "../audit.js";
 import { openStream, standingStream } from "../stream.js";
 import { bearer } from "../support.js";
 import { givenCookie, knownBy, withCookie } from "./cookies.js";
@@ -14,7 +15,10 @@ const REVOKED = { code: "unauthenticated", reason: "TOKEN_REVOKED", fields: [] }
 let backstay: TestBackstay;
 let ada: Person;
 beforeAll(async () => {
-  backstay = await startBackstay({ "cors.origins": "https://app.example.com" }, { development: false });
+  backstay = await startBackstay(
+    { "cors.origins": "https://app.example.com", "limits.rate": "off" },
+    { development: false },
+  );
   ada = await backstay.signUp();
 });
 afterAll(() => backstay.stop());
@@ -175,6 +179,22 @@ describe("signing out", () => {
     expect((await stream.end(1_000)).refused).toEqual(REVOKED);
   });
 
+  it("with the token of one account ends what another has at this browser too, and says of each what was done to it", async () => {
+    const ben = await backstay.signUp();
+    const stream = await standingStream(backstay, ben.token);
+    const browser = await signIn();
+    const cookie = withCookie(givenCookie(browser));
+    const before = (await auditOf(backstay, ada.id, "sign_out")).length;
+    await connectJson(backstay.url, SIGN_OUT, {}, { ...bearer(ben.token), ...cookie });
+    expect(await knownBy(backstay.url, cookie)).toBe("INVALID_TOKEN");
+    expect(await knownBy(backstay.url, bearer(ben.token))).toBe("INVALID_TOKEN");
+    expect((await stream.end(1_000)).refused).toEqual(REVOKED);
+    const own = await auditOf(backstay, ben.id, "sign_out");
+    expect(own).toEqual([{ actorId: ben.id, detail: { device: expect.any(String) } }]);
+    const others = (await auditOf(backstay, ada.id, "sign_out")).slice(before);
+    expect(others).toEqual([{ actorId: ben.id, detail: { device: browser.json.deviceId } }]);
+  });
+
   it("takes only the secure cookie back where the other was never given", async () => {
     const headers = { host: "api.example.com" };
     const cookie = `__Host-backstay=${givenCookie(await signIn(headers))}`;
@@ -202,7 +222,7 @@ describe("a change that only a cookie stands for", () => {
     ["a page of a listed origin", () => ({ origin: "https://app.example.com", "sec-fetch-site": "cross-site" })],
     ["a browser that sends no origin, from the same one", () => ({ "sec-fetch-site": "same-origin" })],
     ["a person who typed the address", () => ({ "sec-fetch-site": "none" })],
-    ["what is no browser", () => ({})],
+    ["what is no browser, and says so", () => ({})],
   ])("is made for %s", async (_, headers) => {
     expect(await change(headers())).toBe("done");
   });
@@ -214,8 +234,84 @@ describe("a change that only a cookie stands for", () => {
     ["a listed origin's namesake", () => ({ origin: "http://app.example.com" })],
     ["another site, whose browser sends no origin", () => ({ "sec-fetch-site": "cross-site" })],
     ["another host of this site", () => ({ "sec-fetch-site": "same-site" })],
+    [
+      "what calls itself this server's, and is of another site",
+      () => ({ origin: `http://${own()}`, "sec-fetch-site": "cross-site" }),
+    ],
   ])("case 38: is refused to %s", async (_, headers) => {
     expect(await change(headers())).toBe("CROSS_SITE");
+  });
+
+  describe("case 12: from what says neither which page asked nor what no form can", () => {
+    type Sent = [what: string, path: string, headers: Record<string, string>, body: string];
+    const json = { "content-type": "application/json" };
+    const form = { "content-type": "application/x-www-form-urlencoded" };
+    const grpcWeb = { "content-type": "application/grpc-web+proto" };
+    const sent: Sent[] = [
+      ["Connect", `/backstay.${UPDATE}`, json, '{"account":{"phone":"2"},"updateMask":"phone"}'],
+      ["REST", "/v1/history", json, '{"type":"x"}'],
+      ["a form at a path of the predecessor's", "/history/add", form, "type=x"],
+    ];
+    const answer = async ([, path, headers, body]: Sent, more: Record<string, string> = {}) => {
+      const reply = await request(backstay.url + path, {
+        headers: { ...withCookie(cookie), ...headers, ...more },
+        body,
+      });
+      return reply.status === 200 ? "done" : (reply.reason ?? reply.json);
+    };
+
+    it.each(sent)("is refused: %s", async (...one) => {
+      const refused = one[1].startsWith("/history") ? expect.objectContaining({ status: 403 }) : "CROSS_SITE";
+      expect(await answer(one)).toEqual(refused);
+      // How it was asked does not say by whom.
+      expect(await answer(one, { "sec-fetch-mode": "cors" })).toEqual(refused);
+    });
+
+    it.each(sent)("is made by a program that says it, or a page: %s", async (...one) => {
+      for (const more of [
+        { "connect-protocol-version": "1" },
+        { origin: backstay.url },
+        { "sec-fetch-site": "same-origin" },
+      ]) {
+        expect(await answer(one, more as Record<string, string>)).toBe("done");
+      }
+    });
+
+    it("is made by gRPC-Web, whose type no form has", async () => {
+      const response = await fetch(`${backstay.url}/backstay.messages.v1.MessageService/ListUnread`, {
+        method: "POST",
+        headers: { ...withCookie(cookie), ...grpcWeb },
+        body: Buffer.alloc(5),
+      });
+      expect(await response.text()).toMatch(/grpc-status: ?0/);
+    });
+  });
+
+  it("is not made for a plain page of the same name where people come by https", async () => {
+    const behind = await startBackstay({ public_url: "https://app.example.com" });
+    const { login, secret } = await behind.signUp();
+    const host = "app.example.com";
+    const ask = (path: string, body: object, headers: Record<string, string>) =>
+      connectJson(behind.url, path, body, { host, ...headers });
+    const given = await ask(SIGN_IN, { login, secret, cookie: true }, { origin: `https://${host}` });
+    const value = givenCookie(given);
+    const change = async (headers: Record<string, string>) => {
+      const body = { account: { phone: "1" }, updateMask: "phone" };
+      const { status, reason } = await ask(UPDATE, body, { cookie: `__Host-backstay=${value}`, ...headers });
+      return status === 200 ? "done" : reason;
+    };
+    expect(await change({ origin: `https://${host}`, "sec-fetch-site": "same-origin" })).toBe("done");
+    expect(await change({ origin: `http://${host}` })).toBe("CROSS_SITE");
+    expect(await change({ origin: `http://${host}`, "sec-fetch-site": "cross-site" })).toBe("CROSS_SITE");
+    const plain = await ask(SIGN_IN, { login, secret, cookie: true }, { origin: `http://${host}` });
+    expect([plain.reason, plain.cookies]).toEqual(["CROSS_SITE", []]);
+    const headers = { host, cookie: `__Host-backstay=${value}` };
+    expect(await refusedSocket(behind.url, { headers: { ...headers, origin: `http://${host}` } })).toMatchObject({
+      reason: "FOREIGN_ORIGIN",
+    });
+    const socket = await openSocket(behind.url, { headers: { ...headers, origin: `https://${host}` } });
+    expect((await socket.ask("/v1/auth/current")).via).toBe("cookie");
+    await behind.stop();
   });
 
   it("is nobody's matter when a token stands for it", async () => {

@@ -77,6 +77,14 @@ it("is off in serve unless it is turned on", async () => {
   await serve.stop();
 });
 
+it("is closed where registration is: it makes an account", async () => {
+  const closed = await startBackstay({ "auth.anonymous": "on", "accounts.open_registration": "off" });
+  const refused = { code: "permission_denied", reason: "REGISTRATION_CLOSED", fields: [] };
+  expect(await curlRefused(closed, SIGN_IN, {})).toEqual(refused);
+  expect(await openDatabase(closed)`select 1 from backstay.identities where kind = 'anonymous'`).toHaveLength(0);
+  await closed.stop();
+});
+
 it("refuses a name that is too long", async () => {
   expect(await curlRefused(backstay, SIGN_IN, { name: "x".repeat(129) })).toEqual({
     code: "invalid_argument",

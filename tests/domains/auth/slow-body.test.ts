@@ -1,10 +1,13 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson, type Reply, request } from "../../support/http-request.js";
 import { sign } from "../../support/sign.js";
 import { openStream } from "../stream.js";
 import { bearer, curl, openDatabase } from "../support.js";
+import { makeKey } from "./api-key-house.js";
 import { givenCookie, knownBy, withCookie } from "./cookies.js";
 import { openSlowly } from "./slow-body.js";
 
@@ -185,12 +188,42 @@ describe("a call whose token is revoked while its body is on its way", () => {
 
   it("is refused when its session cookie is", async () => {
     const started = await connectJson(backstay.url, START.slice(10), {}, bearer(ada.token));
-    const cookie = withCookie(givenCookie(started));
+    const cookie = { ...withCookie(givenCookie(started)), "connect-protocol-version": "1" };
     const slow = await open(DOORS[0]![1], cookie);
     await connectJson(backstay.url, "auth.v1.AuthService/SignOut", {}, cookie);
     await setTimeout(1_000);
     expect((await slow.finish()).reason).toBe("INVALID_TOKEN");
   });
+
+  it.each([
+    ["a token", async () => ({ headers: bearer(ada.token), end: () => ada.client.auth.signOut() })],
+    [
+      "an API key",
+      async () => {
+        const { id, key } = await makeKey(backstay, ada.token);
+        const revoke = () => curl(backstay, "auth.v1.AuthService/RevokeApiKey", { keyId: id }, ada.token);
+        return { headers: bearer(key), end: revoke };
+      },
+    ],
+  ])(
+    "is refused a second later also at a node that heard of nothing, and remembered its caller: %s",
+    async (_, make) => {
+      const secret = readFileSync(join(backstay.home, "etc", "secret"), "utf8").trim();
+      const deaf = await startBackstay({ "database.url": backstay.databaseUrl, secret });
+      onTestFinished(() => deaf.stop());
+      const { headers, end } = await make();
+      expect((await connectJson(deaf.url, "auth.v1.AuthService/GetCurrent", {}, headers)).status).toBe(200);
+      const revoked = end().then(() => performance.now());
+      await setTimeout(500);
+      const slow = await openSlowly(deaf.url + UPDATE, {
+        headers: { "content-type": JSON_TYPE, ...headers },
+        body: update,
+      });
+      // What was remembered is more than a second old by then, and the call that was admitted by it is not.
+      await setTimeout((await revoked) + 1_050 - performance.now());
+      expect((await slow.finish()).reason).toBe("INVALID_TOKEN");
+    },
+  );
 
   it("is as nobody's on a public method", async () => {
     const slow = await open({ path: "/backstay.system.v1.SystemService/Ping", body: "{}" }, bearer(ada.token));

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startBackstay } from "../../support/backstay.js";
 import { connectJson } from "../../support/http-request.js";
 import { answered, localOrigin, pageCall } from "./passkey-house.js";
-import { type ProviderHouse, start, startProviderHouse } from "./provider-house.js";
+import { type ProviderHouse, start, startProviderHouse, Visitor } from "./provider-house.js";
 
 let house: ProviderHouse;
 beforeAll(async () => {
@@ -12,6 +12,9 @@ afterAll(() => house.stop());
 
 const begin = (body: object, headers: Record<string, string> = {}) =>
   pageCall(house.backstay, "StartOAuth", { provider: "acme", ...body }, headers);
+
+/** The part of a flow's id that its cookie is named by. */
+const beginningOf = (url: string) => new URL(url).searchParams.get("state")!.slice(0, 16);
 
 it("answers the provider's page, and a token that does not stand in it", async () => {
   const { url, flowToken, expireTime } = answered(await begin({}));
@@ -32,9 +35,30 @@ it("asks with another state, nonce and challenge each time", async () => {
 });
 
 it("gives the browser the token as a cookie when its return is to sign it in, guarded as the session is", async () => {
-  const { reply, flowToken } = await start(house, { cookie: true });
-  expect(reply.cookies).toEqual([`backstay_flow_dev=${flowToken}; Max-Age=600; Path=/; HttpOnly; SameSite=Lax`]);
+  const { reply, flowToken, url } = await start(house, { cookie: true });
+  const name = `backstay_flow_${beginningOf(url)}_dev`;
+  expect(reply.cookies).toEqual([`${name}=${flowToken}; Max-Age=600; Path=/; HttpOnly; SameSite=Lax`]);
   expect((await begin({})).cookies).toEqual([]);
+});
+
+it("gives each tab of a browser its own, and takes the oldest back from whoever has begun more than five", async () => {
+  const visitor = new Visitor();
+  const names: string[] = [];
+  for (let n = 0; n < 5; n++) {
+    const { reply, url } = await start(house, { cookie: true }, visitor);
+    expect(reply.cookies).toHaveLength(1);
+    names.push(`backstay_flow_${beginningOf(url)}_dev`);
+  }
+  const { reply, url } = await start(house, { cookie: true }, visitor);
+  expect(reply.cookies).toContain(`${names[0]}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax`);
+  const held = visitor.cookies(localOrigin(house.backstay)).match(/backstay_flow_[0-9a-f]{16}_dev/g);
+  expect(held).toEqual([...names.slice(1), `backstay_flow_${beginningOf(url)}_dev`]);
+});
+
+it("takes no other cookie back, whatever its name is", async () => {
+  const others = ["backstay_flow_dev", "backstay_flow_x_dev", "backstay_flow_0123456789ABCDEF_dev", "flow", "a_flow_b"];
+  const cookie = [...others, ...others].map((name, n) => `${name}${n}=1; ${name}=2`).join("; ");
+  expect((await begin({ cookie: true }, { cookie })).cookies).toHaveLength(1);
 });
 
 it("gives no such cookie to a browser that another site, or a link, has sent", async () => {
@@ -96,10 +120,14 @@ it("is refused where the server does not know its address", async () => {
   expect(new URL(answered(here).url).searchParams.get("redirect_uri")).toMatch(/^http:\/\/127\.0\.0\.1:/);
 });
 
-it("leads back to `public_url` where that is set", async () => {
+it("leads back to `public_url` where that is set, with a cookie that only this host can have set", async () => {
   const away = await startProviderHouse({ public_url: "https://api.example.com" });
-  const { url } = answered(await pageCall(away.backstay, "StartOAuth", { provider: "acme", redirectTo: "/app" }));
+  const body = { provider: "acme", redirectTo: "/app", cookie: true };
+  const reply = await pageCall(away.backstay, "StartOAuth", body);
+  const { url, flowToken } = answered(reply);
   expect(new URL(url).searchParams.get("redirect_uri")).toBe("https://api.example.com/auth/callback/acme");
+  const name = `__Host-backstay_flow_${beginningOf(url)}`;
+  expect(reply.cookies).toEqual([`${name}=${flowToken}; Max-Age=600; Path=/; Secure; HttpOnly; SameSite=Lax`]);
   await away.stop();
 });
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson } from "../../support/http-request.js";
 import { sign } from "../../support/sign.js";
+import { auditOf } from "../audit.js";
 import { bearer, openDatabase, operatorToken, testClock } from "../support.js";
 import { givenCookie, knownBy, withCookie } from "./cookies.js";
 
@@ -47,6 +48,16 @@ it("makes a sign-in of its own: signing out with the token leaves it alone", asy
   await connectJson(backstay.url, "auth.v1.AuthService/SignOut", {}, bearer(token));
   expect(await knownBy(backstay.url, bearer(token))).toBe("INVALID_TOKEN");
   expect(await knownBy(backstay.url, withCookie(cookie))).toBe(`${ada.id} by cookie`);
+});
+
+it("is written down as a sign-in, with the device it is listed as", async () => {
+  const eve = await backstay.signUp();
+  await start(bearer(eve.token));
+  const made = (await auditOf(backstay, eve.id, "sign_in.ok")).map(({ detail }) => detail);
+  const { devices } = await eve.client.auth.listDevices();
+  const { deviceId } = devices.find(({ current }) => !current)!;
+  expect(made).toContainEqual({ method: "session", device: deviceId });
+  expect(made).toHaveLength(2);
 });
 
 it("keeps only the hash of the cookie", async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { standingStream } from "../stream.js";
 import { bearer, openDatabase } from "../support.js";
 import { answered, auditOf, pageCall, register, signInBy } from "./passkey-house.js";
 import { type ProviderHouse, returned, signInAt, startProviderHouse } from "./provider-house.js";
@@ -48,7 +49,10 @@ it("takes a verified address away: it is the account's still, but was not shown 
   await sql`update backstay.accounts set email = 'cleo@example.com', email_verified_at = now() where id = ${cleo.id}::uuid`;
   await sql`insert into backstay.identities (id, account_id, kind, subject, label, created_at)
     values (gen_random_uuid(), ${cleo.id}::uuid, 'email', 'cleo@example.com', 'cleo@example.com', now())`;
+  const stream = await standingStream(house.backstay, cleo.token);
   expect((await unlink(cleo.token, await idOf(cleo.token, "email"))).status).toBe(200);
+  const event = { type: "account.update", actorId: cleo.id, data: { changed: ["email_verified"] } };
+  expect(await stream.event(1_000)).toMatchObject(event);
   expect(await kindsOf(cleo.token)).toEqual(["login"]);
   const [row] = await sql`select email, email_verified_at from backstay.accounts where id = ${cleo.id}::uuid`;
   expect([row!.email, row!.email_verified_at]).toEqual(["cleo@example.com", null]);

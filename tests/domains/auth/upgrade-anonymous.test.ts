@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson } from "../../support/http-request.js";
+import { standingStream } from "../stream.js";
 import { bearer, curl, curlRefused, openDatabase, operatorToken, upTo } from "../support.js";
 import { knownBy } from "./cookies.js";
 
@@ -55,6 +58,13 @@ it("is seen at once by whoever reads the account", async () => {
   expect((await read()).account.login).toBe(login);
 });
 
+it("is told to whoever follows the account", async () => {
+  const { token } = await guest();
+  const stream = await standingStream(backstay, token);
+  await upgrade(fresh(), token);
+  expect(await stream.event(1_000)).toMatchObject({ type: "account.update", data: { changed: ["login"] } });
+});
+
 it("makes it anonymous no more, and writes that into the audit log", async () => {
   const { id, token } = await guest();
   const { login, secret } = fresh();
@@ -86,6 +96,55 @@ it("keeps the secret for signatures only when that is asked for", async () => {
       await sql`select secret_sealed is not null as sealed from backstay.identities where account_id = ${id}`;
     expect(row).toEqual({ sealed: signatures });
   }
+});
+
+it("keeps nobody from his known devices, however many want a login at once", async () => {
+  const ada = await backstay.signUp();
+  const { deviceToken } = (await signIn(ada.login, ada.secret)).json;
+  const guests = await Promise.all(upTo(150).map(() => guest()));
+  let done = 0;
+  const storm = guests.map(({ token }) => {
+    const asked = connectJson(backstay.url, UPGRADE, fresh(), bearer(token));
+    return asked.finally(() => done++);
+  });
+  // The others wait by then, more than there are places for known devices.
+  await expect.poll(() => done, { timeout: 20_000 }).toBeGreaterThan(0);
+  const { login, secret } = ada;
+  const known = upTo(5).map(() =>
+    connectJson(backstay.url, "auth.v1.AuthService/SignIn", { login, secret, deviceToken }),
+  );
+  expect((await Promise.all(known)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+  await Promise.all(storm);
+});
+
+it("hashes nothing for a login that is taken", async () => {
+  const { login } = await backstay.signUp();
+  const guests = await Promise.all(upTo(80).map(() => guest()));
+  const answers = guests.map(({ token }) =>
+    connectJson(backstay.url, UPGRADE, { login, secret: "a long secret" }, bearer(token)),
+  );
+  // Eighty are more than would find a place to wait.
+  expect(new Set((await Promise.all(answers)).map(({ reason }) => reason))).toEqual(new Set(["LOGIN_TAKEN"]));
+});
+
+it("is closed where registration is, to anonymous accounts alone", async () => {
+  const secretOfKey = readFileSync(join(backstay.home, "etc", "secret"), "utf8").trim();
+  const same = { "database.url": backstay.databaseUrl, secret: secretOfKey };
+  const closed = await startBackstay({ ...same, "accounts.open_registration": "off" });
+  onTestFinished(() => closed.stop());
+  const { id, token } = await guest();
+  expect(await curlRefused(closed, UPGRADE, fresh(), token)).toEqual({
+    code: "permission_denied",
+    reason: "REGISTRATION_CLOSED",
+    fields: [],
+  });
+  const sql = openDatabase(backstay);
+  const kinds = await sql`select kind from backstay.identities where account_id = ${id}`;
+  expect([...kinds]).toEqual([{ kind: "anonymous" }]);
+  const ada = await backstay.signUp();
+  await sql`update backstay.identities set kind = 'passkey', secret_phc = null where account_id = ${ada.id}`;
+  const { login, secret } = fresh();
+  await curl(closed, UPGRADE, { login, secret }, ada.token);
 });
 
 describe("a refusal", () => {

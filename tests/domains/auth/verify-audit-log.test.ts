@@ -19,6 +19,8 @@ beforeAll(async () => {
 });
 afterEach(() =>
   tamper(async () => {
+    // What a test added may wait for its place still.
+    await sql`truncate backstay.audit_inbox`;
     await sql`truncate backstay.audit_log`;
     await sql`delete from backstay.audit_head`;
     await sql`insert into backstay.audit_log select * from saved_log`;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call } from "../../support/backstay.js";
 import { connectJson } from "../../support/http-request.js";
+import { standingStream } from "../stream.js";
 import { curl, curlRefused, openDatabase, refusedJson, testClock } from "../support.js";
 import { codeIn, type Mailed, newAddress, otherCode, setEmail, startMailed } from "./mailed.js";
 
@@ -40,6 +41,25 @@ it("notes that the address is the account's, whoever shows the code", async () =
   expect((await account(token)).emailVerified).toBeUndefined();
   expect(await verify({ email, code })).toEqual({});
   expect(await account(token)).toMatchObject({ email, emailVerified: true });
+});
+
+it("is told to whoever follows the account, and not when the address is another's", async () => {
+  const first = await asked();
+  const second = await asked(first.email);
+  const streams = [
+    await standingStream(mailed.backstay, first.token),
+    await standingStream(mailed.backstay, second.token),
+  ];
+  await curl(mailed.backstay, VERIFY, { email: first.email, code: first.code }, first.token);
+  expect(await streams[0]!.event(1_000)).toMatchObject({
+    type: "account.update",
+    actorId: first.id,
+    data: { changed: ["email_verified"] },
+  });
+  const taken = { email: second.email, code: second.code };
+  expect((await curlRefused(mailed.backstay, VERIFY, taken, second.token)).reason).toBe("EMAIL_TAKEN");
+  await second.client.accounts.updateAccount({ account: { phone: "1" }, updateMask: { paths: ["phone"] } });
+  expect((await streams[1]!.event(1_000)).data).toEqual({ changed: ["phone"] });
 });
 
 it("makes the address a login, with the secret there is, in any case", async () => {

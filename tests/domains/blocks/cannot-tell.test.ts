@@ -116,6 +116,7 @@ const acts: readonly Step[] = [
     },
   },
   step("AuthService.CreateApiKey", ({ peer }) => ({ accountId: peer.id, name: "theirs", scopes: ["*"] })),
+  step("AuthService.DisableTotp", ({ peer }) => ({ accountId: peer.id, code: "123456" })),
   step("AuthService.ListApiKeys", ({ peer }) => ({ accountId: peer.id })),
   step("AuthService.GrantRole", ({ peer }) => ({ id: peer.id, role: "editor" })),
   step("AuthService.RevokeRole", ({ peer }) => ({ id: peer.id, role: "editor" })),

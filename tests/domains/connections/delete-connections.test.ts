@@ -2,8 +2,9 @@ import { toJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { ConnectionSchema } from "#gen/backstay/connections/v1/connections_pb.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { request } from "../../support/http-request.js";
 import { type EventJson, standingStream } from "../stream.js";
-import { openDatabase, refused } from "../support.js";
+import { bearer, openDatabase, refused } from "../support.js";
 import { audit, countersOf, makeAccounts, makeConnections, setBlock } from "./support.js";
 
 let backstay: TestBackstay;
@@ -41,6 +42,27 @@ describe("which connections", () => {
     expect(await counters(ada)).toEqual({ like0: 1, follow0: 2, like1: 1 });
     expect(await counters(ben)).toEqual({ like0: 1, follow1: 1 });
     expect(await counters(cleo)).toEqual({ like1: 1, follow1: 1 });
+  });
+
+  it.each(["peerId=", "peer_id=", "type=", "peerId=&type=like", "type=&peerId="])(
+    "are none by REST for %s: a variable that happens to be empty must not widen it",
+    async (query) => {
+      const { status, reason } = await request(`${backstay.url}/v1/connections?${query}`, {
+        method: "DELETE",
+        headers: bearer(ada.token),
+      });
+      expect({ status, reason }).toEqual({ status: 400, reason: "INVALID_FIELD" });
+      expect(await pairs(ada)).toHaveLength(4);
+    },
+  );
+
+  it("are all by REST when nothing stands in the query", async () => {
+    const { status } = await request(`${backstay.url}/v1/connections`, {
+      method: "DELETE",
+      headers: bearer(ada.token),
+    });
+    expect(status).toBe(200);
+    expect(await pairs(ada)).toEqual([]);
   });
 
   it("are those to a peer", async () => {

@@ -32,11 +32,14 @@ afterAll(async () => {
 });
 
 const newId = () => randomUUID().replaceAll("-", "");
-const put = (who: Person, peerId: string, type = "like", properties = {}) =>
-  putGathered(
+const put = (who: Person, peerId: string, type = "like", properties = {}, key?: string) => {
+  const id = newId();
+  return putGathered(
     { db: database, database },
-    { id: newId(), accountId: who.id, type, peerId, properties, at: new Date(), eventId: newId() },
+    { id, accountId: who.id, type, peerId, properties, at: new Date(), eventId: newId() },
+    key === undefined ? undefined : { scope: who.id, key, requestHash: Buffer.from("same"), resourceId: id },
   );
+};
 const like = (who: Person, properties = {}, type = "like") => put(who, ada.id, type, properties);
 
 /** Keeps the node busy with as many puts of strangers as it does at once, so that who comes next goes together. */
@@ -139,6 +142,23 @@ it("one of them who puts several times is counted once", async () => {
   await Promise.all(await whileBusy(sql, () => upTo(5).map((n) => like(ben, { n }))));
   expect(await countersOf(sql, ben.id)).toEqual({ like0: 1 });
   expect(await audit(sql)).toEqual([]);
+});
+
+it("one of them whose key was used writes nothing, and the others do", async () => {
+  const [ben, cleo, dan] = people as [Person, Person, Person];
+  const sql = openDatabase(backstay);
+  const likes = () => [ben, cleo].map((one) => put(one, ada.id, "like", {}, "key"));
+  const first = await Promise.all(await whileBusy(sql, likes));
+  await ben.client.connections.deleteConnections({});
+  const again = await Promise.all(await whileBusy(sql, () => [...likes(), put(dan, ada.id, "like", {}, "key")]));
+  expect([...first, ...again].map(({ peer, isNew }) => [peer, isNew])).toEqual([
+    [ada.id, true],
+    [ada.id, true],
+    [ada.id, null],
+    [ada.id, null],
+    [ada.id, true],
+  ]);
+  expect(await countersOf(sql, ada.id)).toEqual({ like1: 2 });
 });
 
 it("nobody waits for one of them whose account is held by somebody, or whose connection is", async () => {

@@ -46,6 +46,9 @@ const notHis = {
 };
 const refusedUpdate = (who: Person, peer: Person, properties: Record<string, unknown>) =>
   refusedCall(who, "UpdateConnection", change(peer, properties));
+/** What such a call says of its refusal. */
+const whyRefused = (who: Person, peer: Person, properties: Record<string, unknown>) =>
+  update(who, change(peer, properties)).then(() => "it is not", String);
 
 describe("an invite", () => {
   it("begins as sent, said or not, for both", async () => {
@@ -134,6 +137,14 @@ describe("the answer of the invited one", () => {
     expect((await made(ada))[0]?.properties).toEqual({ state: "accepted" });
   });
 
+  it("is told why it is none: with something else, no answer, or given before", async () => {
+    await invite();
+    for (const properties of [{ state: "accepted", note: "x" }, { state: "maybe" }, { note: "x" }])
+      expect(await whyRefused(ben, ada, properties)).toContain("`state` alone");
+    await answer("accepted");
+    expect(await whyRefused(ben, ada, { state: "declined" })).toContain("answered already");
+  });
+
   it("is one of several that come at once", async () => {
     for (const _ of upTo(5)) {
       await invite();
@@ -171,6 +182,7 @@ describe("the answer of the invited one", () => {
     expect(await refusedUpdate(ben, ada, { state: "accepted" })).toEqual(notHis);
     expect((await update(ben, change(ada, { note: "Mine" }))).properties).toEqual({ note: "Mine", state: "sent" });
     expect((await made(ada))[0]?.properties).toEqual({ state: "sent" });
+    expect(await whyRefused(ben, ada, { state: "accepted" })).toContain("has made himself");
     await ask(ben, "DeleteConnections", { peerId: ada.id, type: "invite" });
     expect((await answer("accepted")).properties).toEqual({ state: "accepted" });
   });

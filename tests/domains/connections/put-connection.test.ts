@@ -307,10 +307,42 @@ describe("with create_only", () => {
   });
 });
 
-it("a key without create_only changes nothing: what is put last stands", async () => {
-  await put(ada, ben.id, "like", { properties: { a: 1 } }, "key");
-  await put(ada, ben.id, "like", { properties: { a: 2 } }, "key");
-  expect((await made(ada))[0]?.properties).toEqual({ a: 2 });
+describe("with a key and without create_only", () => {
+  const invite = (key: string) => put(ada, ben.id, "invite", { properties: { text: "Come" } }, key);
+
+  it("a repeat writes nothing, and answers what is there by then", async () => {
+    const first = await invite("key");
+    clock.advance(60_000);
+    expect(await invite("key")).toEqual(first);
+    const answered = { peerId: ada.id, type: "invite", properties: { state: "accepted" } };
+    await ben.client.connections.updateConnection({ connection: answered });
+    expect((await invite("key")).connection?.properties).toEqual({ text: "Come", state: "accepted" });
+    expect((await invite("new")).connection?.properties).toEqual({ text: "Come", state: "sent" });
+  });
+
+  it("so does one of what replaced another", async () => {
+    await put(ada, ben.id, "like", { properties: { a: 1 } });
+    const replace = () => put(ada, ben.id, "like", { properties: { a: 2 } }, "key");
+    const replaced = await replace();
+    await put(ada, ben.id, "like", { properties: { a: 3 } });
+    expect((await replace()).connection?.properties).toEqual({ a: 3 });
+    expect(replaced.connection?.properties).toEqual({ a: 2 });
+  });
+
+  it("a repeat does not bring back what was deleted meanwhile", async () => {
+    await invite("key");
+    await ada.client.connections.deleteConnections({ peerId: ben.id });
+    expect(await refused(invite("key"))).toMatchObject({ code: "not_found", reason: "CONNECTION_NOT_FOUND" });
+    expect(await counters(ada)).toEqual({});
+  });
+
+  it("the key is not good for another request, and a refused put leaves it free", async () => {
+    expect(await refused(put(ada, NOBODY, "like", {}, "key"))).toEqual(NO_PEER);
+    await put(ada, ben.id, "like", {}, "key");
+    expect(await refused(put(ada, ben.id, "like", { properties: { b: 1 } }, "key"))).toMatchObject({
+      reason: "IDEMPOTENCY_MISMATCH",
+    });
+  });
 });
 
 describe("the event", () => {

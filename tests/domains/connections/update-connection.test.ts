@@ -199,7 +199,7 @@ describe("the mask", () => {
         expect(await refusedCall(ada, "UpdateConnection", like({ a: 9 }, updateMask))).toEqual({
           code: "invalid_argument",
           reason: "INVALID_MASK",
-          fields: ["updateMask"],
+          fields: [["createTime", "updateTime", "account"].includes(path) ? `connection.${path}` : "updateMask"],
         });
       }
       expect((await made(ada))[0]?.properties).toMatchObject({ a: 1 });
@@ -211,7 +211,7 @@ describe("the mask", () => {
       expect(await refusedCall(ada, "UpdateConnection", like(properties, updateMask))).toEqual({
         code: "invalid_argument",
         reason: "INVALID_MASK",
-        fields: ["updateMask"],
+        fields: ["connection.properties"],
       });
     }
   });

@@ -2,6 +2,7 @@ import { fromJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { CounterChangeSchema } from "#gen/backstay/counters/v1/counters_pb.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { auditOf } from "../audit.js";
 import { setBlock } from "../connections/support.js";
 import { type Stream, standingStream } from "../stream.js";
 import { bearer, curlRefused, openDatabase, operator, refused, upTo } from "../support.js";
@@ -110,6 +111,18 @@ describe("counters of another account", () => {
       fields: ['deltas["coins"]'],
     });
     expect(await shown(ben)).toEqual(NOTHING);
+  });
+
+  it("stand in the audit log when an administrator raises what only he may, and when he does what anyone may they do not", async () => {
+    await raise({ score: 1n }, { by: admin, of: ben });
+    expect(await auditOf(backstay, ben.id, "admin.called")).toEqual([]);
+    for (const _ of upTo(2))
+      await raise({ coins: 1_000_000n, score: 1n }, { by: admin, of: ben, key: `rich-${ben.id}` });
+    await refused(raise({ coins: MOST }, { by: admin, of: ben }));
+    const method = "backstay.counters.v1.CounterService/IncrementCounters";
+    expect(await auditOf(backstay, ben.id, "admin.called")).toEqual([
+      { actorId: admin.id, detail: { method, id: ben.id } },
+    ]);
   });
 
   it("are an administrator's to raise, and the installation's command line's, whichever they are", async () => {

@@ -1,4 +1,4 @@
-import { onTestFinished } from "vitest";
+import { onTestFinished, type TestContext } from "vitest";
 import { createPresence } from "../../../server/domains/events/index.js";
 import { systemClock } from "../../../server/kernel/clock.js";
 import { uuidV7Ids } from "../../../server/kernel/ids.js";
@@ -11,8 +11,15 @@ import type { LoggedEvent } from "../../../server/platform/events/index.js";
 import { relay } from "../../../server/platform/events/relay.js";
 import type { Log } from "../../../server/platform/log.js";
 
+/** The test that something ends with; one that runs beside others says which it is. */
+type EndsWith = Pick<TestContext, "onTestFinished">;
+
 /** The ports of one node, without the doors: what an app's code and the streams of a server have in hand. */
-export async function startNode(url: string, options: { bus?: Bus; grace?: number } = {}) {
+export async function startNode(
+  url: string,
+  options: { bus?: Bus; grace?: number } = {},
+  test: EndsWith = { onTestFinished },
+) {
   const bus = options.bus ?? sharedBus();
   const limits = { poolSize: 4, statementTimeout: 5_000, lockTimeout: 5_000, acquireTimeout: 500 };
   const database = postgresDatabase({ target: { url }, ...limits });
@@ -30,7 +37,7 @@ export async function startNode(url: string, options: { bus?: Bus; grace?: numbe
     await events.stop();
     await database.stop();
   };
-  onTestFinished(stop);
+  test.onTestFinished(stop);
   return { ...ports, key: instanceKey(Buffer.alloc(32, 7)), presence, complaints, stop };
 }
 
@@ -44,8 +51,8 @@ export function sharedBus(): Bus {
 }
 
 /** What the streams of a topic hear at a node, from now on. */
-export function heardAt(node: TestNode, topic: string): LoggedEvent[] {
+export function heardAt(node: TestNode, topic: string, test: EndsWith = { onTestFinished }): LoggedEvent[] {
   const heard: LoggedEvent[] = [];
-  onTestFinished(node.events.subscribe(topic, (event) => heard.push(event)));
+  test.onTestFinished(node.events.subscribe(topic, (event) => heard.push(event)));
   return heard;
 }

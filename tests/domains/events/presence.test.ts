@@ -1,56 +1,26 @@
 import { randomUUID } from "node:crypto";
 import postgres from "postgres";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from "vitest";
+import { describe, expect, inject, it, type TestContext, vi } from "vitest";
 import { createPresence } from "../../../server/domains/events/index.js";
 import { DomainError } from "../../../server/kernel/errors.js";
-import type { Bus } from "../../../server/platform/bus/bus.js";
 import type { LoggedEvent } from "../../../server/platform/events/index.js";
 import { chaosProxy } from "../../contracts/chaos-proxy.js";
-import { createDatabaseOn, type TestDatabase } from "../../support/postgres.js";
+import { createDatabaseOn } from "../../support/postgres.js";
 import { eventually, upTo } from "../support.js";
 import { heardAt, sharedBus, startNode, type TestNode } from "./node.js";
 
 // What is promised of presence over all nodes of an installation, tried on its port: nodes of one database and one bus, whose
 // streams and sockets are the calls of `enter` here.
 
+vi.setConfig({ testTimeout: 60_000 });
+
 const GRACE = 300;
 
-let database: TestDatabase;
-let sql: postgres.Sql;
-let bus: Bus;
-/** A topic of the test's own. */
-let room: string;
-let ada: string;
-beforeAll(async () => {
-  database = await createDatabaseOn(inject("postgres18"), inject("template"));
-  sql = postgres(database.url, { max: 2, onnotice: () => {} });
-});
-beforeEach(async () => {
-  await sql`truncate backstay.nodes, backstay.presences`;
-  bus = sharedBus();
-  room = `room/${newId()}`;
-  ada = newId();
-});
-afterAll(async () => {
-  await sql?.end({ timeout: 1 });
-  await database?.drop();
-});
-
 const newId = () => randomUUID().replaceAll("-", "");
-const start = (grace = GRACE, url = database.url) => startNode(url, { bus, grace });
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** A node whose way to the database can be cut. */
-async function cuttableNode() {
-  const proxy = await chaosProxy(database.url);
-  onTestFinished(() => proxy.stop());
-  return { proxy, node: await start(GRACE, proxy.through(database.url)) };
-}
 
 /** What was told, in short. */
 const told = (heard: readonly LoggedEvent[]) => heard.map(({ type, actorId }) => `${type} ${actorId}`);
-const came = (who = ada) => `presence.join ${who}`;
-const went = (who = ada) => `presence.leave ${who}`;
 
 async function untilTold(heard: readonly LoggedEvent[], expected: string[], ms = 5_000): Promise<void> {
   await eventually(ms, `${expected} is told, and not ${told(heard)}`, async () =>
@@ -59,21 +29,47 @@ async function untilTold(heard: readonly LoggedEvent[], expected: string[], ms =
   expect(told(heard)).toEqual(expected);
 }
 
-/** Makes the nodes of the room look as if they had said nothing for 11 s. */
-const silence = () => sql`update backstay.nodes set seen_at = now() - interval '11 s'
-  where id in (select node_id from backstay.presences where topic = ${room})`;
+/** A database, a bus, a topic and somebody of the test's own: the tests run side by side. */
+async function openHouse(test: TestContext) {
+  const database = await createDatabaseOn(inject("postgres18"), inject("template"));
+  test.onTestFinished(() => database.drop());
+  const sql = postgres(database.url, { max: 2, onnotice: () => {} });
+  test.onTestFinished(() => sql.end({ timeout: 1 }));
+  const bus = sharedBus();
+  const room = `room/${newId()}`;
+  const ada = newId();
+  const start = (grace = GRACE, url = database.url) => startNode(url, { bus, grace }, test);
 
-const rows = () => sql`select account_id, node_id, since, left_at, data from backstay.presences where topic = ${room}`;
-const untilRows = (count: number, ms = 5_000) =>
-  eventually(ms, `${count} rows`, async () => {
-    const found = await rows();
-    return found.length === count ? found : undefined;
-  });
+  /** A node whose way to the database can be cut. */
+  async function cuttableNode() {
+    const proxy = await chaosProxy(database.url);
+    test.onTestFinished(() => proxy.stop());
+    return { proxy, node: await start(GRACE, proxy.through(database.url)) };
+  }
 
-describe("somebody who comes", () => {
-  it("is told to the topic at once, with what he says and since when he is there", async () => {
+  /** Makes the nodes of the room look as if they had said nothing for 11 s. */
+  const silence = () => sql`update backstay.nodes set seen_at = now() - interval '11 s'
+    where id in (select node_id from backstay.presences where topic = ${room})`;
+
+  const rows = () =>
+    sql`select account_id, node_id, since, left_at, data from backstay.presences where topic = ${room}`;
+  const untilRows = (count: number, ms = 5_000) =>
+    eventually(ms, `${count} rows`, async () => {
+      const found = await rows();
+      return found.length === count ? found : undefined;
+    });
+  const came = (who = ada) => `presence.join ${who}`;
+  const went = (who = ada) => `presence.leave ${who}`;
+  return { sql, room, ada, start, cuttableNode, silence, rows, untilRows, came, went };
+}
+
+type House = Awaited<ReturnType<typeof openHouse>>;
+
+describe.concurrent("somebody who comes", () => {
+  it("is told to the topic at once, with what he says and since when he is there", async (test) => {
+    const { room, ada, start, came } = await openHouse(test);
     const node = await start();
-    const heard = heardAt(node, room);
+    const heard = heardAt(node, room, test);
     node.presence.enter(room, ada, { mood: "sunny" });
     await untilTold(heard, [came()]);
     const event = heard[0]!;
@@ -84,19 +80,21 @@ describe("somebody who comes", () => {
     expect(Math.abs(Date.parse(data.since) - Date.now())).toBeLessThan(10_000);
   });
 
-  it("is told once, however many streams and sockets he has, and on however many nodes", async () => {
+  it("is told once, however many streams and sockets he has, and on however many nodes", async (test) => {
+    const { room, ada, start, untilRows, came } = await openHouse(test);
     const nodes = [await start(), await start(), await start()];
-    const heard = heardAt(nodes[0]!, room);
+    const heard = heardAt(nodes[0]!, room, test);
     for (const node of nodes) for (let n = 0; n < 3; n++) node.presence.enter(room, ada);
     await untilRows(3);
     await untilTold(heard, [came()]);
   });
 
-  it("is told for each topic, and each account in it, by itself", async () => {
+  it("is told for each topic, and each account in it, by itself", async (test) => {
+    const { room, ada, start, came } = await openHouse(test);
     const node = await start();
     const other = `${room}.2`;
     const ben = newId();
-    const [heard, heardOther] = [heardAt(node, room), heardAt(node, other)];
+    const [heard, heardOther] = [heardAt(node, room, test), heardAt(node, other, test)];
     node.presence.enter(room, ada);
     node.presence.enter(other, ada);
     node.presence.enter(other, ben);
@@ -105,10 +103,11 @@ describe("somebody who comes", () => {
     expect(new Set(told(heardOther))).toEqual(new Set([came(), came(ben)]));
   });
 
-  it("is not told on the account's own topic, where it alone would hear of itself", async () => {
+  it("is not told on the account's own topic, where it alone would hear of itself", async (test) => {
+    const { sql, room, ada, start, came, went } = await openHouse(test);
     const node = await start(0);
     const own = `account/${ada}`;
-    const [heard, heardOwn] = [heardAt(node, room), heardAt(node, own)];
+    const [heard, heardOwn] = [heardAt(node, room, test), heardAt(node, own, test)];
     const leaves = [node.presence.enter(own, ada), node.presence.enter(room, ada)];
     await untilTold(heard, [came()]);
     for (const leave of leaves) leave();
@@ -120,10 +119,11 @@ describe("somebody who comes", () => {
   });
 });
 
-describe("somebody who goes", () => {
-  it("is told once, when nothing of his is open anywhere and his grace is past", async () => {
+describe.concurrent("somebody who goes", () => {
+  it("is told once, when nothing of his is open anywhere and his grace is past", async (test) => {
+    const { room, ada, start, untilRows, came, went } = await openHouse(test);
     const nodes = [await start(), await start()];
-    const heard = heardAt(nodes[1]!, room);
+    const heard = heardAt(nodes[1]!, room, test);
     const leaves = nodes.flatMap((node) => [node.presence.enter(room, ada), node.presence.enter(room, ada)]);
     await untilRows(2);
     for (const leave of leaves.slice(1)) leave();
@@ -136,9 +136,10 @@ describe("somebody who goes", () => {
     await untilRows(0);
   });
 
-  it("and comes back within his grace, at any node, has never gone: nothing is told, and he is there since before", async () => {
+  it("and comes back within his grace, at any node, has never gone: nothing is told, and he is there since before", async (test) => {
+    const { room, ada, start, untilRows, came } = await openHouse(test);
     const [one, two] = [await start(2_000), await start(2_000)];
-    const heard = heardAt(one, room);
+    const heard = heardAt(one, room, test);
     let leave = one.presence.enter(room, ada);
     const [first] = await untilRows(1);
     for (const node of [two, one, two, two]) {
@@ -153,18 +154,20 @@ describe("somebody who goes", () => {
     expect([row!.since, row!.left_at]).toEqual([first!.since, null]);
   });
 
-  it("is told at once where there is no grace", async () => {
+  it("is told at once where there is no grace", async (test) => {
+    const { room, ada, start, came, went } = await openHouse(test);
     const [one, two] = [await start(0), await start(0)];
-    const heard = heardAt(two, room);
+    const heard = heardAt(two, room, test);
     const leave = one.presence.enter(room, ada);
     await untilTold(heard, [came()]);
     leave();
     await untilTold(heard, [came(), went()]);
   });
 
-  it("before he was told of is not told of", async () => {
+  it("before he was told of is not told of", async (test) => {
+    const { room, ada, start, rows, came } = await openHouse(test);
     const node = await start(0);
-    const heard = heardAt(node, room);
+    const heard = heardAt(node, room, test);
     const ben = newId();
     node.presence.enter(room, ada)();
     node.presence.enter(room, ben);
@@ -172,9 +175,10 @@ describe("somebody who goes", () => {
     expect((await rows()).length).toBe(1);
   });
 
-  it("leaves once, whatever closes his stream twice", async () => {
+  it("leaves once, whatever closes his stream twice", async (test) => {
+    const { room, ada, start, came } = await openHouse(test);
     const node = await start(0);
-    const heard = heardAt(node, room);
+    const heard = heardAt(node, room, test);
     const leave = node.presence.enter(room, ada);
     node.presence.enter(room, ada);
     leave();
@@ -185,35 +189,42 @@ describe("somebody who goes", () => {
   });
 });
 
-describe("what somebody says", () => {
-  const said = async () => (await rows()).map(({ data }) => data);
-  const untilSaid = (data: string) =>
-    eventually(5_000, `${data} stands`, async () => ((await said()).every((one) => one === data) ? true : undefined));
+describe.concurrent("what somebody says", () => {
+  const saidIn = async ({ rows }: House) => (await rows()).map(({ data }) => data);
+  const untilSaid = (house: House, data: string) =>
+    eventually(5_000, `${data} stands`, async () =>
+      (await saidIn(house)).every((one) => one === data) ? true : undefined,
+    );
 
-  it("is the newest of what he said, and stays when he says nothing", async () => {
+  it("is the newest of what he said, and stays when he says nothing", async (test) => {
+    const house = await openHouse(test);
+    const { room, ada, start, untilRows } = house;
     const node = await start();
     const leave = node.presence.enter(room, ada, { n: 1 });
     await untilRows(1);
     node.presence.enter(room, ada, { n: 2 });
-    await untilSaid('{"n":2}');
+    await untilSaid(house, '{"n":2}');
     node.presence.enter(room, ada);
     leave();
     await sleep(300);
-    expect(await said()).toEqual(['{"n":2}']);
+    expect(await saidIn(house)).toEqual(['{"n":2}']);
   });
 
-  it("goes with him to another node", async () => {
+  it("goes with him to another node", async (test) => {
+    const house = await openHouse(test);
+    const { room, ada, start, untilRows } = house;
     const [one, two] = [await start(), await start()];
     one.presence.enter(room, ada, { n: 1 });
     await untilRows(1);
     two.presence.enter(room, ada);
     await untilRows(2);
-    expect(await said()).toEqual(['{"n":1}', '{"n":1}']);
+    expect(await saidIn(house)).toEqual(['{"n":1}', '{"n":1}']);
   });
 
-  it("may be anything that JSON holds, and what no database takes for JSON keeps nobody out", async () => {
+  it("may be anything that JSON holds, and what no database takes for JSON keeps nobody out", async (test) => {
+    const { room, ada, start } = await openHouse(test);
     const node = await start();
-    const heard = heardAt(node, room);
+    const heard = heardAt(node, room, test);
     const ben = newId();
     node.presence.enter(room, ada, { text: 'a\0b \ud800 "\\' });
     node.presence.enter(room, ben);
@@ -223,59 +234,68 @@ describe("what somebody says", () => {
   });
 });
 
-describe("a node that is gone", () => {
+describe.concurrent("a node that is gone", () => {
   /** What a node leaves behind that was killed so many seconds ago. */
-  async function deadNode(seconds: number, who = ada, leftAt: Date | null = null) {
+  async function deadNode({ sql, room, ada }: House, seconds: number, who = ada, leftAt: Date | null = null) {
     const id = randomUUID();
     await sql`insert into backstay.nodes values (${id}, now() - ${seconds} * interval '1 s')`;
     await sql`insert into backstay.presences (topic, account_id, node_id, since, left_at)
       values (${room}, ${who}, ${id}, now() - interval '1 h', ${leftAt})`;
   }
 
-  it("takes with it what it held, 10 s after it was heard last, and one of the others tells it", async () => {
+  it("takes with it what it held, 10 s after it was heard last, and one of the others tells it", async (test) => {
+    const house = await openHouse(test);
+    const { room, start, untilRows, went } = house;
     const nodes = [await start(), await start(), await start()];
-    const heard = heardAt(nodes[0]!, room);
-    await deadNode(11);
+    const heard = heardAt(nodes[0]!, room, test);
+    await deadNode(house, 11);
     await untilTold(heard, [went()]);
     await untilRows(0);
     await sleep(1_500);
     expect(told(heard)).toEqual([went()]);
   });
 
-  it("is not given up before", async () => {
+  it("is not given up before", async (test) => {
+    const house = await openHouse(test);
+    const { room, start, went } = house;
     const node = await start();
-    const heard = heardAt(node, room);
-    await deadNode(7);
+    const heard = heardAt(node, room, test);
+    await deadNode(house, 7);
     await sleep(1_500);
     expect(told(heard)).toEqual([]);
     await untilTold(heard, [went()]);
   });
 
-  it("has people who have come to another node meanwhile: of them nothing is told", async () => {
+  it("has people who have come to another node meanwhile: of them nothing is told", async (test) => {
+    const house = await openHouse(test);
+    const { room, start, rows, came, went } = house;
     const node = await start();
-    const heard = heardAt(node, room);
+    const heard = heardAt(node, room, test);
     const ben = newId();
     node.presence.enter(room, ben);
     await untilTold(heard, [came(ben)]);
-    await deadNode(11, ben);
-    await deadNode(11);
+    await deadNode(house, 11, ben);
+    await deadNode(house, 11);
     await untilTold(heard, [came(ben), went()]);
     expect((await rows()).map((row) => row.account_id.replaceAll("-", ""))).toEqual([ben]);
   });
 
-  it("leaves everything to a grace that is longer than that", async () => {
+  it("leaves everything to a grace that is longer than that", async (test) => {
+    const house = await openHouse(test);
+    const { room, ada, start, untilRows } = house;
     const node = await start(60_000);
-    const heard = heardAt(node, room);
-    await deadNode(11);
+    const heard = heardAt(node, room, test);
+    await deadNode(house, 11);
     node.presence.enter(room, ada);
     await untilRows(2);
     await sleep(1_500);
     expect(told(heard)).toEqual([]);
   });
 
-  it("and comes back, after others took it for dead, is there anew with all it holds", async () => {
+  it("and comes back, after others took it for dead, is there anew with all it holds", async (test) => {
+    const { room, ada, start, cuttableNode, silence, came, went } = await openHouse(test);
     const [{ proxy, node }, witness] = [await cuttableNode(), await start()];
-    const heard = heardAt(witness, room);
+    const heard = heardAt(witness, room, test);
     const leave = node.presence.enter(room, ada);
     await untilTold(heard, [came()]);
     await proxy.cut();
@@ -287,9 +307,10 @@ describe("a node that is gone", () => {
     await untilTold(heard, [came(), went(), came(), went()]);
   });
 
-  it("does not take itself for one, however long it was silent", async () => {
+  it("does not take itself for one, however long it was silent", async (test) => {
+    const { sql, room, ada, start, silence, untilRows, came } = await openHouse(test);
     const node = await start();
-    const heard = heardAt(node, room);
+    const heard = heardAt(node, room, test);
     node.presence.enter(room, ada);
     await untilTold(heard, [came()]);
     const [before] = await untilRows(1);
@@ -302,9 +323,10 @@ describe("a node that is gone", () => {
     expect(told(heard)).toEqual([came()]);
   });
 
-  it("has not taken with it whom it holds when it was only silent, and has not rewritten yet", async () => {
+  it("has not taken with it whom it holds when it was only silent, and has not rewritten yet", async (test) => {
+    const { sql, room, start, silence, rows, went } = await openHouse(test);
     const node = await start(0);
-    const heard = heardAt(node, room);
+    const heard = heardAt(node, room, test);
     // More than it writes, and clears, at once.
     const people = upTo(2_500).map(newId);
     const leaves = people.map((who) => node.presence.enter(room, who));
@@ -321,9 +343,10 @@ describe("a node that is gone", () => {
     expect(told(heard).slice(people.length)).toEqual([went(people[0])]);
   });
 
-  it("because it was stopped, tells nothing when its people are back at another within their grace", async () => {
+  it("because it was stopped, tells nothing when its people are back at another within their grace", async (test) => {
+    const { room, ada, start, went } = await openHouse(test);
     const [one, two] = [await start(2_000), await start(2_000)];
-    const heard = heardAt(two, room);
+    const heard = heardAt(two, room, test);
     const ben = newId();
     one.presence.enter(room, ada);
     one.presence.enter(room, ben);
@@ -339,11 +362,12 @@ describe("a node that is gone", () => {
   });
 });
 
-describe("a database that is away", () => {
-  it("loses nobody: who came and went meanwhile is told when it is back", async () => {
+describe.concurrent("a database that is away", () => {
+  it("loses nobody: who came and went meanwhile is told when it is back", async (test) => {
+    const { room, ada, start, cuttableNode, came, went } = await openHouse(test);
     const { proxy, node } = await cuttableNode();
     const witness = await start();
-    const heard = heardAt(witness, room);
+    const heard = heardAt(witness, room, test);
     const [ben, eve] = [newId(), newId()];
     const leaveAda = node.presence.enter(room, ada);
     await untilTold(heard, [came()]);
@@ -359,9 +383,10 @@ describe("a database that is away", () => {
     expect(node.complaints).toEqual([]);
   });
 
-  it("and has crashed, is told again who is there, and the topics are not", async () => {
+  it("and has crashed, is told again who is there, and the topics are not", async (test) => {
+    const { sql, room, ada, start, untilRows, came, went } = await openHouse(test);
     const node = await start();
-    const heard = heardAt(node, room);
+    const heard = heardAt(node, room, test);
     const leave = node.presence.enter(room, ada, { n: 1 });
     await untilTold(heard, [came()]);
     await sql`truncate backstay.nodes, backstay.presences`;
@@ -373,9 +398,9 @@ describe("a database that is away", () => {
   });
 });
 
-describe("a write whose answer is lost", () => {
+describe.concurrent("a write whose answer is lost", () => {
   /** A node of a database that commits, and says that it failed, as often as it is told to. */
-  async function deafNode() {
+  async function deafNode({ start }: House, test: TestContext) {
     const node = await start();
     const state = { lost: 0 };
     const transaction: typeof node.database.transaction = async (...args) => {
@@ -387,13 +412,15 @@ describe("a write whose answer is lost", () => {
     const database = Object.create(node.database, { transaction: { value: transaction } });
     const presence = createPresence({ ...node, database, grace: 5_000 });
     await presence.start();
-    onTestFinished(() => presence.stop());
+    test.onTestFinished(() => presence.stop());
     return { node, presence, state };
   }
 
-  it("is told all the same, once, by the time at which he came", async () => {
-    const { node, presence, state } = await deafNode();
-    const heard = heardAt(node, room);
+  it("is told all the same, once, by the time at which he came", async (test) => {
+    const house = await openHouse(test);
+    const { room, ada, untilRows, came } = house;
+    const { node, presence, state } = await deafNode(house, test);
+    const heard = heardAt(node, room, test);
     state.lost = 2;
     presence.enter(room, ada);
     const [row] = await untilRows(1);
@@ -404,9 +431,11 @@ describe("a write whose answer is lost", () => {
     expect(told(heard)).toEqual([came()]);
   });
 
-  it("is not told of who came back within his grace, or is at another node", async () => {
-    const { node, presence, state } = await deafNode();
-    const heard = heardAt(node, room);
+  it("is not told of who came back within his grace, or is at another node", async (test) => {
+    const house = await openHouse(test);
+    const { room, ada, rows, untilRows } = house;
+    const { node, presence, state } = await deafNode(house, test);
+    const heard = heardAt(node, room, test);
     const ben = newId();
     const leave = presence.enter(room, ada);
     node.presence.enter(room, ben);
@@ -426,9 +455,11 @@ describe("a write whose answer is lost", () => {
   });
 });
 
-it("thousands that come and go at once are told once each, over two nodes", async () => {
+// So much to do would hold up the others.
+it("thousands that come and go at once are told once each, over two nodes", async (test) => {
+  const { room, start, untilRows, came, went } = await openHouse(test);
   const nodes = [await start(), await start()];
-  const heard = heardAt(nodes[0]!, room);
+  const heard = heardAt(nodes[0]!, room, test);
   const people = upTo(3_000).map(newId);
   const leaves = people.flatMap((who) => nodes.map((node) => node.presence.enter(room, who)));
   await eventually(10_000, "all have come", async () => (heard.length >= people.length ? true : undefined));
@@ -441,7 +472,8 @@ it("thousands that come and go at once are told once each, over two nodes", asyn
   expect(heard).toHaveLength(2 * people.length);
 });
 
-it("a node that is idle holds nothing", async () => {
+it.concurrent("a node that is idle holds nothing", async (test) => {
+  const { room, start, untilRows } = await openHouse(test);
   const node: TestNode = await start(0);
   const leaves = upTo(50).map(() => node.presence.enter(room, newId()));
   await untilRows(50);

@@ -204,10 +204,10 @@ describe("the topic", () => {
 });
 
 describe("an administrator", () => {
-  it("publishes to any topic, with any type", async () => {
+  it("publishes to any topic", async () => {
     const token = await admin();
-    const stream = await standingStream(backstay, ben.token, { types: ["message.*"] });
-    const { id } = await publish({ topic: `account/${ben.id}`, type: "message.notice" }, token);
+    const stream = await standingStream(backstay, ben.token, { types: ["chat.*"] });
+    const { id } = await publish({ topic: `account/${ben.id}` }, token);
     expect((await stream.event(1_000)).id).toBe(id);
     expect((await publish({ topic: "nosuch/room" }, token)).topic).toBe("nosuch/room");
   });
@@ -237,7 +237,7 @@ describe("an administrator", () => {
     const token = operatorToken(backstay);
     const required = { code: "permission_denied", reason: "ACCOUNT_REQUIRED", fields: ["topic"] };
     for (const request of [{}, { topic: "account/me" }]) expect(await publishRefused(request, token)).toEqual(required);
-    const event = await publish({ topic: own(), type: "system.notice" }, token);
+    const event = await publish({ topic: own() }, token);
     expect(event.actorId ?? "").toBe("");
   });
 });
@@ -249,6 +249,9 @@ describe("the type", () => {
       const reserved = { code: "invalid_argument", reason: "RESERVED_TYPE", fields: ["type"] };
       expect(await publishRefused({ type: `${name}.x` })).toEqual(reserved);
       expect(await publishRefused({ type: `${name}.x.y`, ephemeral: true })).toEqual(reserved);
+      // Nobody forges what the server says, administrators neither.
+      const forged = { topic: own(), type: `${name}.add`, data: { senderId: ben.id } };
+      expect(await publishRefused(forged, operatorToken(backstay))).toEqual(reserved);
       expect((await publish({ type: `${name}s.x` })).type).toBe(`${name}s.x`);
     },
   );

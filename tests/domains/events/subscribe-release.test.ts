@@ -19,6 +19,8 @@ beforeAll(async () => {
 });
 afterAll(() => backstay.stop());
 
+vi.setConfig({ testTimeout: 60_000 });
+
 const settings = { events: { heartbeat: 15_000, streamTtl: 600_000, streamsPerAccount: 2_000 } };
 
 /** A node over the database of a server, whose streams the test opens itself and whose every hold on them it counts. */
@@ -77,7 +79,7 @@ async function house(events: Partial<typeof settings.events> = {}) {
     const input = { topics: [], types: [], match: "", afterCursor: "", ...more };
     const over = subscribe(ctx, input, { write: (item) => said.push(item) < takes, onDrain() {} });
     over.catch(() => {});
-    const stands = () => eventually(5_000, "the stream stands", async () => said[0]?.kind === "ready" || undefined);
+    const stands = () => eventually(20_000, "the stream stands", async () => said[0]?.kind === "ready" || undefined);
     return { ctx, call, said, over, stands };
   };
   return { node, held, draining, bus, rule, slowRule, open };

@@ -125,7 +125,9 @@ describe("resuming", () => {
     expect(await listedTexts(ben)).toEqual(texts);
   });
 
-  it("again and again while 800 messages are being sent loses none, repeats none, and keeps their order", async () => {
+  it("again and again while 800 messages are being sent loses none, repeats none, and keeps their order", {
+    timeout: 60_000,
+  }, async () => {
     const own = await start();
     const recipient = await own.signUp();
     const senders = await Promise.all(upTo(8).map(() => own.signUp()));

@@ -72,6 +72,22 @@ describe("a webhook of a running server", () => {
     expect(backstay.log()).not.toMatch(/pa55word|a secret of sixteen/);
   });
 
+  it("is not sent what somebody does towards who has blocked him: it would stand there as said to her", async () => {
+    const receiver = await startReceiver();
+    const options = { types: ["message.*", "connection.*", "counter.*"], topics: ["account/*"] };
+    const backstay = await start(`${receiver.url}/in`, options);
+    const { ada, ben } = await hello(backstay);
+    await ben.client.connections.block({ peerId: ada.id });
+    await ada.client.messages.sendMessage({ recipientId: ben.id, text: "withheld" });
+    await ada.client.connections.putConnection({ peerId: ben.id, type: "like" });
+    await ada.client.counters.incrementCounters({ accountId: ben.id, deltas: { ping: 1n } });
+    // What comes after it is sent, so that has been passed over.
+    await ben.client.messages.sendMessage({ recipientId: ada.id, text: "shown" });
+    await deliveries(backstay, 2, ({ state }) => state === SUCCEEDED);
+    const texts = receiver.received.map(({ body }) => JSON.parse(body).data.text);
+    expect(texts.sort()).toEqual(["hello", "shown"]);
+  });
+
   it("that answers 410 is not asked again", async () => {
     const receiver = await startReceiver((_, response) => response.writeHead(410).end());
     const backstay = await start(receiver.url, { types: ["message.*"] });

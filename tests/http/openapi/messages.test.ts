@@ -125,6 +125,12 @@ describe("the rules of buf.validate bound a field where JSON Schema can", () => 
     expect(probe({ [field]: { rules: rules as never } }).properties.it).toMatchObject(keywords);
   });
 
+  test("and the names of an enum that are refused are left out, which makes it required", () => {
+    const schema = probe({ "State it": { rules: { enum: { definedOnly: true, notIn: [0] } } } });
+    expect(schema.properties.it).toMatchObject({ ...ref("State"), enum: ["OPEN", "SHUT"] });
+    expect(schema.required).toEqual(["it"]);
+  });
+
   test("and not where text of 64 bits has no order", () => {
     expect(probe({ "int64 it": { rules: { int64: { gte: "1" } } } }).properties.it).toEqual({
       type: "string",

@@ -33,12 +33,17 @@ conformance({
           status: 400,
           json: {
             code: 3,
-            message: "The field large has a value of another type.",
+            message: "large: must be a whole number from -9223372036854775808 to 9223372036854775807",
             details: [
               { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "WRONG_TYPE", domain: "backstay" },
               {
                 "@type": "type.googleapis.com/google.rpc.BadRequest",
-                fieldViolations: [{ field: "large", description: "The field large has a value of another type." }],
+                fieldViolations: [
+                  {
+                    field: "large",
+                    description: "must be a whole number from -9223372036854775808 to 9223372036854775807",
+                  },
+                ],
               },
             ],
           },

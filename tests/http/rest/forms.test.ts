@@ -104,7 +104,7 @@ test("a field that the body's message does not have is named as it is in JSON", 
   expect(await call("PATCH /v1/books/b", urlencoded("nope=1"))).toMatchObject({
     status: 400,
     reason: "UNKNOWN_FIELD",
-    field: "book.nope",
+    field: "nope",
   });
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DomainError } from "../../../server/kernel/errors.js";
 import { type AppSocket, type SocketFrame, socketPaths } from "../../../server/kernel/sockets.js";
+import { makeKey, signUpAdmin } from "../../domains/auth/api-key-house.js";
 import { operatorToken } from "../../domains/support.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { seed } from "../../support/properties.js";
@@ -66,6 +67,23 @@ describe("a frame of JSON on a path of the app", () => {
     expect(given.at(-1)?.socket.id).toMatch(/^[0-9a-f]{32}$/);
     expect(await socket.ask({ op: "renamed", id: "2" })).toEqual({ op: "another", id: "its own", status: 299 });
     expect(await socket.ask({ op: "nothing" })).toEqual({ op: "nothing", data: null });
+  });
+
+  it("comes with what the API key behind it may be used for: with no role, unless that is all", async () => {
+    const token = await signUpAdmin(backstay);
+    const seenBy = async (proof: string) => {
+      const socket = await app({ token: proof } as Person);
+      await socket.ask({ op: "who" });
+      const { roles, scopes } = given.at(-1)!.socket;
+      return { roles, scopes };
+    };
+    expect(await seenBy(token)).toEqual({ roles: ["admin"], scopes: undefined });
+    for (const scopes of [["events:read"], ["EventService/*", "auth:write"], ["*/*"]]) {
+      const { key } = await makeKey(backstay, token, { scopes });
+      expect(await seenBy(key)).toEqual({ roles: [], scopes });
+    }
+    const { key } = await makeKey(backstay, token, { scopes: ["*"] });
+    expect(await seenBy(key)).toEqual({ roles: ["admin"], scopes: ["*"] });
   });
 
   it("is answered in its turn, also when the app takes its time or says nothing", async () => {

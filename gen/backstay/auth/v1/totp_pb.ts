@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/auth/v1/totp.proto.
  */
 export const file_backstay_auth_v1_totp: GenFile = /*@__PURE__*/
-  fileDesc("ChtiYWNrc3RheS9hdXRoL3YxL3RvdHAucHJvdG8SEGJhY2tzdGF5LmF1dGgudjEiEwoRRW5yb2xsVG90cFJlcXVlc3QiOwoSRW5yb2xsVG90cFJlc3BvbnNlEhMKBnNlY3JldBgBIAEoCUIDgAEBEhAKA3VyaRgCIAEoCUIDgAEBIjAKEkNvbmZpcm1Ub3RwUmVxdWVzdBIaCgRjb2RlGAEgASgJQgyAAQG6SAZyBBABGEAiMgoTQ29uZmlybVRvdHBSZXNwb25zZRIbCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIDgAEBIjAKEkRpc2FibGVUb3RwUmVxdWVzdBIaCgRjb2RlGAEgASgJQgyAAQG6SAZyBBABGEAiFQoTRGlzYWJsZVRvdHBSZXNwb25zZSI8Ch5SZWdlbmVyYXRlUmVjb3ZlcnlDb2Rlc1JlcXVlc3QSGgoEY29kZRgBIAEoCUIMgAEBukgGcgQQARhAIj4KH1JlZ2VuZXJhdGVSZWNvdmVyeUNvZGVzUmVzcG9uc2USGwoOcmVjb3ZlcnlfY29kZXMYASADKAlCA4ABAWIGcHJvdG8z", [file_buf_validate_validate]);
+  fileDesc("ChtiYWNrc3RheS9hdXRoL3YxL3RvdHAucHJvdG8SEGJhY2tzdGF5LmF1dGgudjEiEwoRRW5yb2xsVG90cFJlcXVlc3QiOwoSRW5yb2xsVG90cFJlc3BvbnNlEhMKBnNlY3JldBgBIAEoCUIDgAEBEhAKA3VyaRgCIAEoCUIDgAEBIjAKEkNvbmZpcm1Ub3RwUmVxdWVzdBIaCgRjb2RlGAEgASgJQgyAAQG6SAZyBBABGEAiMgoTQ29uZmlybVRvdHBSZXNwb25zZRIbCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIDgAEBIksKEkRpc2FibGVUb3RwUmVxdWVzdBIYCgRjb2RlGAEgASgJQgqAAQG6SARyAhhAEhsKCmFjY291bnRfaWQYAiABKAlCB7pIBHICGEAiFQoTRGlzYWJsZVRvdHBSZXNwb25zZSI8Ch5SZWdlbmVyYXRlUmVjb3ZlcnlDb2Rlc1JlcXVlc3QSGgoEY29kZRgBIAEoCUIMgAEBukgGcgQQARhAIj4KH1JlZ2VuZXJhdGVSZWNvdmVyeUNvZGVzUmVzcG9uc2USGwoOcmVjb3ZlcnlfY29kZXMYASADKAlCA4ABAWIGcHJvdG8z", [file_buf_validate_validate]);
 
 /**
  * Nothing to ask for: the caller's own account.
@@ -101,17 +101,24 @@ export const ConfirmTotpResponseSchema: GenMessage<ConfirmTotpResponse> = /*@__P
   messageDesc(file_backstay_auth_v1_totp, 3);
 
 /**
- * Proof that the caller still has the authenticator.
+ * Proof that the caller still has the authenticator, or whose an administrator turns off.
  *
  * @generated from message backstay.auth.v1.DisableTotpRequest
  */
 export type DisableTotpRequest = Message<"backstay.auth.v1.DisableTotpRequest"> & {
   /**
-   * What the app shows, or a recovery code.
+   * What the app shows, or a recovery code; for another's account it counts for nothing.
    *
    * @generated from field: string code = 1;
    */
   code: string;
+
+  /**
+   * Whose: empty or `me` for the caller's own; administrators may name another.
+   *
+   * @generated from field: string account_id = 2;
+   */
+  accountId: string;
 };
 
 /**

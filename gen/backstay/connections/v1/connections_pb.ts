@@ -100,8 +100,7 @@ export type PutConnectionRequest = Message<"backstay.connections.v1.PutConnectio
   type: string;
 
   /**
-   * Refuse to replace one that is there. The header `idempotency-key` then makes a repeat of the same request answer the
-   * same for 24 h.
+   * Refuse to replace one that is there.
    *
    * @generated from field: bool create_only = 3;
    */
@@ -692,7 +691,8 @@ export const ConnectionService: GenService<{
    * `connection.add`, or `connection.update` when it was replaced.
    * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; INVALID_ARGUMENT `CONNECTION_TO_SELF`, or for properties of more than 4 KiB of JSON or 8
    * levels, or a type that is not taken (see `connections.types`); FAILED_PRECONDITION `INVITE_STATE`; ALREADY_EXISTS
-   * `CONNECTION_EXISTS` with `create_only`.
+   * `CONNECTION_EXISTS` with `create_only`. With the header `idempotency-key` a repeat of the same request within 24 h writes
+   * nothing, and answers the connection as it is by then, or NOT_FOUND `CONNECTION_NOT_FOUND` when it was deleted.
    *
    * @generated from rpc backstay.connections.v1.ConnectionService.PutConnection
    */

@@ -46,7 +46,7 @@ export type Account = Message<"backstay.accounts.v1.Account"> & {
   name: string;
 
   /**
-   * A shorter name; the name itself when none was given. Up to 128 characters.
+   * A shorter name; while none was given it is the name, and follows it. Up to 128 characters.
    *
    * @generated from field: string alias = 4;
    */
@@ -730,6 +730,8 @@ export const AccountService: GenService<{
   /**
    * Answers everything the installation holds of one's own account, or of any account for an administrator: one message a
    * record, domain by domain. Secrets, and what belongs to others, are left out. An API key needs the scope `*`.
+   * It ends within a second of its caller's sign-in: UNAUTHENTICATED `TOKEN_REVOKED`, `TOKEN_EXPIRED`; ABORTED `CONFLICT` when he has
+   * lost a role.
    * Errors: NOT_FOUND `ACCOUNT_NOT_FOUND`; PERMISSION_DENIED `NOT_YOUR_ACCOUNT`.
    *
    * @generated from rpc backstay.accounts.v1.AccountService.ExportAccount

@@ -541,7 +541,8 @@ export const AuthService: GenService<{
    * Makes a key that a program proves itself with: as `authorization: Bearer KEY`, or, so that the key itself never
    * travels, by signing each request with it (docs/signatures.md). The key is shown here and never again.
    * Errors: INVALID_ARGUMENT for a scope that names nothing; PERMISSION_DENIED `ADMIN_REQUIRED` when `account_id` is another
-   * account's and the caller is no administrator; NOT_FOUND `ACCOUNT_NOT_FOUND`.
+   * account's and the caller is no administrator, `RECENT_SIGN_IN_REQUIRED` when the caller's sign-in is older than
+   * `auth.recent_sign_in`; NOT_FOUND `ACCOUNT_NOT_FOUND`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.CreateApiKey
    */
@@ -600,7 +601,7 @@ export const AuthService: GenService<{
   },
   /**
    * Sends a code to the e-mail address of the caller's account, which shows to Verify that the address is his.
-   * Errors: FAILED_PRECONDITION `EMAIL_MISSING`; RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
+   * Errors: FAILED_PRECONDITION `EMAIL_MISSING`; PERMISSION_DENIED `RECENT_SIGN_IN_REQUIRED`; RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.RequestVerification
    */
@@ -625,7 +626,7 @@ export const AuthService: GenService<{
   /**
    * Draws the secret of an authenticator app (TOTP, RFC 6238: SHA-1, 6 digits, 30 s). It counts once ConfirmTotp has seen a
    * code of it; asked again before that, another one takes its place.
-   * Errors: FAILED_PRECONDITION `TOTP_ON`.
+   * Errors: FAILED_PRECONDITION `TOTP_ON`; PERMISSION_DENIED `RECENT_SIGN_IN_REQUIRED`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.EnrollTotp
    */
@@ -648,8 +649,10 @@ export const AuthService: GenService<{
     output: typeof ConfirmTotpResponseSchema;
   },
   /**
-   * Turns the authenticator off and voids its recovery codes.
-   * Errors: FAILED_PRECONDITION `TOTP_OFF`; PERMISSION_DENIED `INVALID_CODE`; RESOURCE_EXHAUSTED `TOO_MANY_TRIES`.
+   * Turns the authenticator off and voids its recovery codes: the caller's own with a code of it, or for an administrator
+   * that of another account, whose owner has lost it.
+   * Errors: FAILED_PRECONDITION `TOTP_OFF`; PERMISSION_DENIED `INVALID_CODE`, and for another's account `ADMIN_REQUIRED`,
+   * `RECENT_SIGN_IN_REQUIRED`; RESOURCE_EXHAUSTED `TOO_MANY_TRIES`; NOT_FOUND `ACCOUNT_NOT_FOUND`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.DisableTotp
    */
@@ -660,7 +663,8 @@ export const AuthService: GenService<{
   },
   /**
    * Draws ten new recovery codes in place of those that are left.
-   * Errors: as DisableTotp.
+   * Errors: FAILED_PRECONDITION `TOTP_OFF`; PERMISSION_DENIED `INVALID_CODE`, `RECENT_SIGN_IN_REQUIRED`; RESOURCE_EXHAUSTED
+   * `TOO_MANY_TRIES`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.RegenerateRecoveryCodes
    */
@@ -671,7 +675,7 @@ export const AuthService: GenService<{
   },
   /**
    * Begins to register a passkey (WebAuthn) for the caller: the answer goes to `navigator.credentials.create`.
-   * Errors: FAILED_PRECONDITION `PUBLIC_URL_MISSING`.
+   * Errors: FAILED_PRECONDITION `PUBLIC_URL_MISSING`; PERMISSION_DENIED `RECENT_SIGN_IN_REQUIRED`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.BeginRegistration
    */
@@ -739,7 +743,7 @@ export const AuthService: GenService<{
   /**
    * Makes an account without login or secret and signs in to it. It is as good as any other, for as long as its tokens live;
    * UpgradeAnonymous gives it a login. Off unless `auth.anonymous` is on.
-   * Errors: PERMISSION_DENIED `ANONYMOUS_OFF`, `CROSS_SITE`.
+   * Errors: PERMISSION_DENIED `ANONYMOUS_OFF`, `REGISTRATION_CLOSED`, `CROSS_SITE`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.SignInAnonymously
    */
@@ -751,7 +755,8 @@ export const AuthService: GenService<{
   /**
    * Gives the caller's account, which has none, a login and secret: an anonymous one, or one that signs in by a passkey or
    * another provider. Its id, and everything that is linked to it, stays.
-   * Errors: FAILED_PRECONDITION `LOGIN_PRESENT`; ALREADY_EXISTS `LOGIN_TAKEN`; INVALID_ARGUMENT as in CreateAccount.
+   * Errors: FAILED_PRECONDITION `LOGIN_PRESENT`; ALREADY_EXISTS `LOGIN_TAKEN`; INVALID_ARGUMENT as in CreateAccount;
+   * PERMISSION_DENIED `REGISTRATION_CLOSED` for an anonymous account, `RECENT_SIGN_IN_REQUIRED` for another.
    *
    * @generated from rpc backstay.auth.v1.AuthService.UpgradeAnonymous
    */
@@ -800,7 +805,8 @@ export const AuthService: GenService<{
   /**
    * Links an identity of a provider to the caller's account, with what StartOAuth and the provider gave: the account can sign
    * in there from now on.
-   * Errors: as FinishOAuth; ALREADY_EXISTS `IDENTITY_TAKEN`.
+   * Errors: as FinishOAuth; ALREADY_EXISTS `IDENTITY_TAKEN`; PERMISSION_DENIED `RECENT_SIGN_IN_REQUIRED`, after which the same
+   * may be asked again.
    *
    * @generated from rpc backstay.auth.v1.AuthService.LinkIdentity
    */
@@ -857,7 +863,8 @@ export const AuthService: GenService<{
   /**
    * Reads the audit log from its first entry to its last and checks that each still has the hash that the next was made with,
    * that none is missing, and that the last is the one the server remembers under its own key. Answers as it goes; the last
-   * message says `done`.
+   * message says `done`. It ends within a second of its caller's sign-in: UNAUTHENTICATED `TOKEN_REVOKED`, `TOKEN_EXPIRED`;
+   * ABORTED `CONFLICT` when he has lost a role.
    *
    * @generated from rpc backstay.auth.v1.AuthService.VerifyAuditLog
    */

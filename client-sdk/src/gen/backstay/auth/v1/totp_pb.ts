@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/auth/v1/totp.proto.
  */
 export const file_backstay_auth_v1_totp: GenFile = /*@__PURE__*/
-  fileDesc("ChtiYWNrc3RheS9hdXRoL3YxL3RvdHAucHJvdG8SEGJhY2tzdGF5LmF1dGgudjEiEwoRRW5yb2xsVG90cFJlcXVlc3QiOwoSRW5yb2xsVG90cFJlc3BvbnNlEhMKBnNlY3JldBgBIAEoCUIDgAEBEhAKA3VyaRgCIAEoCUIDgAEBIicKEkNvbmZpcm1Ub3RwUmVxdWVzdBIRCgRjb2RlGAEgASgJQgOAAQEiMgoTQ29uZmlybVRvdHBSZXNwb25zZRIbCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIDgAEBIicKEkRpc2FibGVUb3RwUmVxdWVzdBIRCgRjb2RlGAEgASgJQgOAAQEiFQoTRGlzYWJsZVRvdHBSZXNwb25zZSIzCh5SZWdlbmVyYXRlUmVjb3ZlcnlDb2Rlc1JlcXVlc3QSEQoEY29kZRgBIAEoCUIDgAEBIj4KH1JlZ2VuZXJhdGVSZWNvdmVyeUNvZGVzUmVzcG9uc2USGwoOcmVjb3ZlcnlfY29kZXMYASADKAlCA4ABAWIGcHJvdG8z");
+  fileDesc("ChtiYWNrc3RheS9hdXRoL3YxL3RvdHAucHJvdG8SEGJhY2tzdGF5LmF1dGgudjEiEwoRRW5yb2xsVG90cFJlcXVlc3QiOwoSRW5yb2xsVG90cFJlc3BvbnNlEhMKBnNlY3JldBgBIAEoCUIDgAEBEhAKA3VyaRgCIAEoCUIDgAEBIicKEkNvbmZpcm1Ub3RwUmVxdWVzdBIRCgRjb2RlGAEgASgJQgOAAQEiMgoTQ29uZmlybVRvdHBSZXNwb25zZRIbCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIDgAEBIjsKEkRpc2FibGVUb3RwUmVxdWVzdBIRCgRjb2RlGAEgASgJQgOAAQESEgoKYWNjb3VudF9pZBgCIAEoCSIVChNEaXNhYmxlVG90cFJlc3BvbnNlIjMKHlJlZ2VuZXJhdGVSZWNvdmVyeUNvZGVzUmVxdWVzdBIRCgRjb2RlGAEgASgJQgOAAQEiPgofUmVnZW5lcmF0ZVJlY292ZXJ5Q29kZXNSZXNwb25zZRIbCg5yZWNvdmVyeV9jb2RlcxgBIAMoCUIDgAEBYgZwcm90bzM");
 
 /**
  * Nothing to ask for: the caller's own account.
@@ -100,17 +100,24 @@ export const ConfirmTotpResponseSchema: GenMessage<ConfirmTotpResponse> = /*@__P
   messageDesc(file_backstay_auth_v1_totp, 3);
 
 /**
- * Proof that the caller still has the authenticator.
+ * Proof that the caller still has the authenticator, or whose an administrator turns off.
  *
  * @generated from message backstay.auth.v1.DisableTotpRequest
  */
 export type DisableTotpRequest = Message<"backstay.auth.v1.DisableTotpRequest"> & {
   /**
-   * What the app shows, or a recovery code.
+   * What the app shows, or a recovery code; for another's account it counts for nothing.
    *
    * @generated from field: string code = 1;
    */
   code: string;
+
+  /**
+   * Whose: empty or `me` for the caller's own; administrators may name another.
+   *
+   * @generated from field: string account_id = 2;
+   */
+  accountId: string;
 };
 
 /**

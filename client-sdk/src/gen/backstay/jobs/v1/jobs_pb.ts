@@ -1295,7 +1295,8 @@ export const JobService: GenService<{
   },
   /**
    * Streams a job: as it is now, and again within a second of each change, until it is finished.
-   * It ends early, without an error, when the server stops: watch it again.
+   * It ends early, without an error, when the server stops: watch it again. It ends within a second of its caller's
+   * sign-in: UNAUTHENTICATED `TOKEN_REVOKED`, `TOKEN_EXPIRED`; ABORTED `CONFLICT` when he has lost a role.
    * Errors: NOT_FOUND `JOB_NOT_FOUND`, also when it is deleted meanwhile.
    *
    * @generated from rpc backstay.jobs.v1.JobService.WatchJob

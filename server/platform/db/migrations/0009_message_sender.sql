@@ -1,0 +1,1 @@
+CREATE INDEX "messages_sender" ON "backstay"."messages" USING btree ("sender_id","id");
