@@ -17,13 +17,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   rpc: { may: ["rpc", "platform", "manifest", "context", "settings", "kernel", "gen"] },
   http: { may: ["http", "rpc", "manifest", "context", "settings", "kernel", "gen"], types: ["platform"] },
   compat: { may: ["compat", "http", "rpc", "domains", "manifest", "context", "settings", "kernel", "gen"] },
-  "config-webhooks": { may: ["kernel"] },
-  "config-oidc": { may: ["kernel"] },
-  "config-caches": { may: ["kernel"] },
-  "config-aliases": { may: [] },
-  config: {
-    may: ["config-webhooks", "config-oidc", "config-caches", "config-aliases", "settings", "kernel", "package.json"],
-  },
+  config: { may: ["config", "settings", "kernel", "package.json"] },
   ground: { may: ["config", "platform", "kernel"] },
   app: {
     may: [

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { IdentityProvider } from "./kernel/identity-provider.js";
+import type { IdentityProvider } from "../kernel/identity-provider.js";
 
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 

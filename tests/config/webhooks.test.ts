@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { readConfig } from "../server/config.js";
+import { readConfig } from "../../server/config.js";
 
 const folder = mkdtempSync(join(tmpdir(), "backstay-config-webhooks-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,6 @@
-import { milliseconds } from "./kernel/duration.js";
-import type { NamedCache } from "./kernel/named-cache.js";
-import { didYouMean } from "./kernel/nearest.js";
+import { milliseconds } from "../kernel/duration.js";
+import type { NamedCache } from "../kernel/named-cache.js";
+import { didYouMean } from "../kernel/nearest.js";
 
 /** Where a file says something about a named cache: its URL, or one of its options. */
 export interface CacheLine {

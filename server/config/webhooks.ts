@@ -1,4 +1,4 @@
-import { type DeclaredWebhooks, declaredWebhooks, type Webhook, type WebhookOptions } from "./kernel/webhooks.js";
+import { type DeclaredWebhooks, declaredWebhooks, type Webhook, type WebhookOptions } from "../kernel/webhooks.js";
 
 /** The list `webhooks` of backstay.config.json. Throws what `wrong` makes of a message, in which no secret stands. */
 export function readWebhooks(list: readonly unknown[], wrong: (message: string) => Error): readonly Webhook[] {
