@@ -18,8 +18,17 @@ export const oauthHandlers = {
   },
 
   async listIdentities(request, ctx) {
-    const { identities, nextPageToken } = await listIdentities(ctx, request);
-    return { identities: identities.map(toIdentity), nextPageToken };
+    const { identities, nextPageToken, authenticator } = await listIdentities(ctx, request);
+    return {
+      identities: identities.map(toIdentity),
+      nextPageToken,
+      ...(authenticator && {
+        authenticator: {
+          confirmTime: timestampFromDate(authenticator.confirmedAt),
+          recoveryCodesLeft: authenticator.recoveryCodesLeft,
+        },
+      }),
+    };
   },
 
   async linkIdentity(request, ctx) {

@@ -8,20 +8,23 @@ import { checkRecentSignIn } from "./recent-sign-in.js";
 import { removeWayIn } from "./remove-way-in.js";
 import type { IdentityRow } from "./store-identities.js";
 import * as store from "./store-identities.js";
+import { type AuthenticatorRow, findAuthenticator } from "./store-totp.js";
 
 const DEFAULT_PAGE = 50;
 
 export async function listIdentities(
   ctx: Ctx,
   input: { pageSize: number; pageToken: string },
-): Promise<{ identities: IdentityRow[]; nextPageToken: string }> {
+): Promise<{ identities: IdentityRow[]; nextPageToken: string; authenticator: AuthenticatorRow | undefined }> {
   const accountId = callerAccount(ctx);
   const query = { list: "identities", accountId };
   const [after] = decodePageToken(ctx.key, query, input.pageToken) ?? [];
   const { rows, next } = await readPage<IdentityRow>(input.pageSize || DEFAULT_PAGE, [], (_, limit) =>
     store.listIdentities(ctx, { accountId, after: after as string | undefined, limit }),
   );
-  return { identities: rows, nextPageToken: next === undefined ? "" : encodePageToken(ctx.key, query, [next.id]) };
+  const [authenticator] = await findAuthenticator(ctx, { accountId });
+  const nextPageToken = next === undefined ? "" : encodePageToken(ctx.key, query, [next.id]);
+  return { identities: rows, nextPageToken, authenticator };
 }
 
 export async function linkIdentity(ctx: Ctx, returned: Returned): Promise<IdentityRow> {

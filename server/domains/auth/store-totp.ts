@@ -23,6 +23,18 @@ export const findTotp = statement<{ accountId: string }, KeptTotp>(
   (p) => sql`select account_id, secret_sealed, confirmed_at from ${totp} where account_id = ${p.accountId}::uuid`,
 );
 
+/** What an account may know of its authenticator, if it is on. */
+export interface AuthenticatorRow {
+  confirmedAt: Date;
+  recoveryCodesLeft: number;
+}
+
+export const findAuthenticator = statement<{ accountId: string }, AuthenticatorRow>(
+  (p) => sql`select confirmed_at,
+      (select count(*)::int from ${recoveryCodes} where account_id = ${p.accountId}::uuid) as recovery_codes_left
+    from ${totp} where account_id = ${p.accountId}::uuid and confirmed_at is not null`,
+);
+
 /** Turns an authenticator on with the code of a time step; returns no row when it is on, or another was enrolled meanwhile. */
 export const confirmTotp = statement<
   { accountId: string; secretSealed: Buffer; step: number; at: Date },

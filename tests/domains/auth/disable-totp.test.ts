@@ -105,6 +105,15 @@ describe("of another account", () => {
   });
 });
 
+it("is seen in the list of ways in, with the recovery codes that are left", async () => {
+  const shown = () => curl<{ authenticator?: object }>(backstay, "auth.v1.AuthService/ListIdentities", {}, ada.token);
+  const { login, secret } = ada;
+  await curl(backstay, "auth.v1.AuthService/SignIn", { login, secret, otp: app.recoveryCodes[0] });
+  expect((await shown()).authenticator).toEqual({ confirmTime: expect.any(String), recoveryCodesLeft: 9 });
+  await curl(backstay, DISABLE, { code: app.code() }, ada.token);
+  expect((await shown()).authenticator).toBeUndefined();
+});
+
 it("lets the account enroll another one", async () => {
   await curl(backstay, DISABLE, { code: app.code() }, ada.token);
   await turnOn(backstay, ada.token, clock);

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/auth/v1/identity.proto.
  */
 export const file_backstay_auth_v1_identity: GenFile = /*@__PURE__*/
-  fileDesc("Ch9iYWNrc3RheS9hdXRoL3YxL2lkZW50aXR5LnByb3RvEhBiYWNrc3RheS5hdXRoLnYxIqkBCghJZGVudGl0eRIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg0KBWxhYmVsGAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJUChVMaXN0SWRlbnRpdGllc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAgImEKFkxpc3RJZGVudGl0aWVzUmVzcG9uc2USLgoKaWRlbnRpdGllcxgBIAMoCzIaLmJhY2tzdGF5LmF1dGgudjEuSWRlbnRpdHkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIosBChNMaW5rSWRlbnRpdHlSZXF1ZXN0EhsKCHByb3ZpZGVyGAEgASgJQgm6SAZyBBABGEASGwoEY29kZRgCIAEoCUINgAEBukgHcgUQARiAIBIZCgVzdGF0ZRgDIAEoCUIKukgHcgUQARiAAhIfCgpmbG93X3Rva2VuGAQgASgJQguAAQG6SAVyAxiAAiJEChRMaW5rSWRlbnRpdHlSZXNwb25zZRIsCghpZGVudGl0eRgBIAEoCzIaLmJhY2tzdGF5LmF1dGgudjEuSWRlbnRpdHkiLgoVVW5saW5rSWRlbnRpdHlSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEAiGAoWVW5saW5rSWRlbnRpdHlSZXNwb25zZSJhChhTaWduSW5Bbm9ueW1vdXNseVJlcXVlc3QSFgoEbmFtZRgBIAEoCUIIukgFcgMYgAESDgoGY29va2llGAIgASgIEh0KC2RldmljZV9uYW1lGAMgASgJQgi6SAVyAxiAASKIAQoZU2lnbkluQW5vbnltb3VzbHlSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBIoCgZ0b2tlbnMYAiABKAsyGC5iYWNrc3RheS5hdXRoLnYxLlRva2VucxIRCglkZXZpY2VfaWQYAyABKAkifwoXVXBncmFkZUFub255bW91c1JlcXVlc3QSGQoFbG9naW4YASABKAlCCrpIB3IFEAEogAISHQoGc2VjcmV0GAIgASgJQg2AAQG6SAdyBRABKIACEhYKBG5hbWUYAyABKAlCCLpIBXIDGIABEhIKCnNpZ25hdHVyZXMYBCABKAgiSgoYVXBncmFkZUFub255bW91c1Jlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50YgZwcm90bzM", [file_backstay_accounts_v1_accounts, file_backstay_auth_v1_tokens, file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Ch9iYWNrc3RheS9hdXRoL3YxL2lkZW50aXR5LnByb3RvEhBiYWNrc3RheS5hdXRoLnYxIqkBCghJZGVudGl0eRIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg0KBWxhYmVsGAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJUChVMaXN0SWRlbnRpdGllc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAgIl4KDUF1dGhlbnRpY2F0b3ISMAoMY29uZmlybV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbChNyZWNvdmVyeV9jb2Rlc19sZWZ0GAIgASgFIpkBChZMaXN0SWRlbnRpdGllc1Jlc3BvbnNlEi4KCmlkZW50aXRpZXMYASADKAsyGi5iYWNrc3RheS5hdXRoLnYxLklkZW50aXR5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRI2Cg1hdXRoZW50aWNhdG9yGAMgASgLMh8uYmFja3N0YXkuYXV0aC52MS5BdXRoZW50aWNhdG9yIosBChNMaW5rSWRlbnRpdHlSZXF1ZXN0EhsKCHByb3ZpZGVyGAEgASgJQgm6SAZyBBABGEASGwoEY29kZRgCIAEoCUINgAEBukgHcgUQARiAIBIZCgVzdGF0ZRgDIAEoCUIKukgHcgUQARiAAhIfCgpmbG93X3Rva2VuGAQgASgJQguAAQG6SAVyAxiAAiJEChRMaW5rSWRlbnRpdHlSZXNwb25zZRIsCghpZGVudGl0eRgBIAEoCzIaLmJhY2tzdGF5LmF1dGgudjEuSWRlbnRpdHkiLgoVVW5saW5rSWRlbnRpdHlSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEAiGAoWVW5saW5rSWRlbnRpdHlSZXNwb25zZSJhChhTaWduSW5Bbm9ueW1vdXNseVJlcXVlc3QSFgoEbmFtZRgBIAEoCUIIukgFcgMYgAESDgoGY29va2llGAIgASgIEh0KC2RldmljZV9uYW1lGAMgASgJQgi6SAVyAxiAASKIAQoZU2lnbkluQW5vbnltb3VzbHlSZXNwb25zZRIuCgdhY2NvdW50GAEgASgLMh0uYmFja3N0YXkuYWNjb3VudHMudjEuQWNjb3VudBIoCgZ0b2tlbnMYAiABKAsyGC5iYWNrc3RheS5hdXRoLnYxLlRva2VucxIRCglkZXZpY2VfaWQYAyABKAkifwoXVXBncmFkZUFub255bW91c1JlcXVlc3QSGQoFbG9naW4YASABKAlCCrpIB3IFEAEogAISHQoGc2VjcmV0GAIgASgJQg2AAQG6SAdyBRABKIACEhYKBG5hbWUYAyABKAlCCLpIBXIDGIABEhIKCnNpZ25hdHVyZXMYBCABKAgiSgoYVXBncmFkZUFub255bW91c1Jlc3BvbnNlEi4KB2FjY291bnQYASABKAsyHS5iYWNrc3RheS5hY2NvdW50cy52MS5BY2NvdW50YgZwcm90bzM", [file_backstay_accounts_v1_accounts, file_backstay_auth_v1_tokens, file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A way in to an account.
@@ -106,6 +106,34 @@ export const ListIdentitiesRequestSchema: GenMessage<ListIdentitiesRequest> = /*
   messageDesc(file_backstay_auth_v1_identity, 1);
 
 /**
+ * An authenticator that is on: whoever signs in with the secret has to show a code of it besides.
+ *
+ * @generated from message backstay.auth.v1.Authenticator
+ */
+export type Authenticator = Message<"backstay.auth.v1.Authenticator"> & {
+  /**
+   * When it was turned on.
+   *
+   * @generated from field: google.protobuf.Timestamp confirm_time = 1;
+   */
+  confirmTime?: Timestamp | undefined;
+
+  /**
+   * Recovery codes that are not used up: 10 after they were drawn.
+   *
+   * @generated from field: int32 recovery_codes_left = 2;
+   */
+  recoveryCodesLeft: number;
+};
+
+/**
+ * Describes the message backstay.auth.v1.Authenticator.
+ * Use `create(AuthenticatorSchema)` to create a new message.
+ */
+export const AuthenticatorSchema: GenMessage<Authenticator> = /*@__PURE__*/
+  messageDesc(file_backstay_auth_v1_identity, 2);
+
+/**
  * A page of ways in.
  *
  * @generated from message backstay.auth.v1.ListIdentitiesResponse
@@ -124,6 +152,13 @@ export type ListIdentitiesResponse = Message<"backstay.auth.v1.ListIdentitiesRes
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * The account's second factor, on each page; absent when it has none.
+   *
+   * @generated from field: backstay.auth.v1.Authenticator authenticator = 3;
+   */
+  authenticator?: Authenticator | undefined;
 };
 
 /**
@@ -131,7 +166,7 @@ export type ListIdentitiesResponse = Message<"backstay.auth.v1.ListIdentitiesRes
  * Use `create(ListIdentitiesResponseSchema)` to create a new message.
  */
 export const ListIdentitiesResponseSchema: GenMessage<ListIdentitiesResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 2);
+  messageDesc(file_backstay_auth_v1_identity, 3);
 
 /**
  * What the provider sent the browser back with.
@@ -173,7 +208,7 @@ export type LinkIdentityRequest = Message<"backstay.auth.v1.LinkIdentityRequest"
  * Use `create(LinkIdentityRequestSchema)` to create a new message.
  */
 export const LinkIdentityRequestSchema: GenMessage<LinkIdentityRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 3);
+  messageDesc(file_backstay_auth_v1_identity, 4);
 
 /**
  * The identity that was linked.
@@ -194,7 +229,7 @@ export type LinkIdentityResponse = Message<"backstay.auth.v1.LinkIdentityRespons
  * Use `create(LinkIdentityResponseSchema)` to create a new message.
  */
 export const LinkIdentityResponseSchema: GenMessage<LinkIdentityResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 4);
+  messageDesc(file_backstay_auth_v1_identity, 5);
 
 /**
  * Which way in to take away.
@@ -215,7 +250,7 @@ export type UnlinkIdentityRequest = Message<"backstay.auth.v1.UnlinkIdentityRequ
  * Use `create(UnlinkIdentityRequestSchema)` to create a new message.
  */
 export const UnlinkIdentityRequestSchema: GenMessage<UnlinkIdentityRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 5);
+  messageDesc(file_backstay_auth_v1_identity, 6);
 
 /**
  * Nothing is left to show.
@@ -230,7 +265,7 @@ export type UnlinkIdentityResponse = Message<"backstay.auth.v1.UnlinkIdentityRes
  * Use `create(UnlinkIdentityResponseSchema)` to create a new message.
  */
 export const UnlinkIdentityResponseSchema: GenMessage<UnlinkIdentityResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 6);
+  messageDesc(file_backstay_auth_v1_identity, 7);
 
 /**
  * Nothing is needed of whoever wants an account without a login.
@@ -265,7 +300,7 @@ export type SignInAnonymouslyRequest = Message<"backstay.auth.v1.SignInAnonymous
  * Use `create(SignInAnonymouslyRequestSchema)` to create a new message.
  */
 export const SignInAnonymouslyRequestSchema: GenMessage<SignInAnonymouslyRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 7);
+  messageDesc(file_backstay_auth_v1_identity, 8);
 
 /**
  * The sign-in.
@@ -300,7 +335,7 @@ export type SignInAnonymouslyResponse = Message<"backstay.auth.v1.SignInAnonymou
  * Use `create(SignInAnonymouslyResponseSchema)` to create a new message.
  */
 export const SignInAnonymouslyResponseSchema: GenMessage<SignInAnonymouslyResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 8);
+  messageDesc(file_backstay_auth_v1_identity, 9);
 
 /**
  * The login that the account is to have.
@@ -342,7 +377,7 @@ export type UpgradeAnonymousRequest = Message<"backstay.auth.v1.UpgradeAnonymous
  * Use `create(UpgradeAnonymousRequestSchema)` to create a new message.
  */
 export const UpgradeAnonymousRequestSchema: GenMessage<UpgradeAnonymousRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 9);
+  messageDesc(file_backstay_auth_v1_identity, 10);
 
 /**
  * The account with its login.
@@ -363,5 +398,5 @@ export type UpgradeAnonymousResponse = Message<"backstay.auth.v1.UpgradeAnonymou
  * Use `create(UpgradeAnonymousResponseSchema)` to create a new message.
  */
 export const UpgradeAnonymousResponseSchema: GenMessage<UpgradeAnonymousResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 10);
+  messageDesc(file_backstay_auth_v1_identity, 11);
 

@@ -793,7 +793,8 @@ export const AuthService: GenService<{
     output: typeof FinishOAuthResponseSchema;
   },
   /**
-   * Lists the ways in to the caller's account, oldest first: login, verified e-mail, passkeys, identities of providers.
+   * Lists the ways in to the caller's account, oldest first: login, verified e-mail, passkeys, identities of providers. Tells
+   * besides whether an authenticator is on.
    *
    * @generated from rpc backstay.auth.v1.AuthService.ListIdentities
    */

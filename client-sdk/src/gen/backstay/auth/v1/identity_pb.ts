@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file backstay/auth/v1/identity.proto.
  */
 export const file_backstay_auth_v1_identity: GenFile = /*@__PURE__*/
-  fileDesc("Ch9iYWNrc3RheS9hdXRoL3YxL2lkZW50aXR5LnByb3RvEhBiYWNrc3RheS5hdXRoLnYxIqkBCghJZGVudGl0eRIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg0KBWxhYmVsGAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI+ChVMaXN0SWRlbnRpdGllc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYQoWTGlzdElkZW50aXRpZXNSZXNwb25zZRIuCgppZGVudGl0aWVzGAEgAygLMhouYmFja3N0YXkuYXV0aC52MS5JZGVudGl0eRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiYgoTTGlua0lkZW50aXR5UmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIRCgRjb2RlGAIgASgJQgOAAQESDQoFc3RhdGUYAyABKAkSFwoKZmxvd190b2tlbhgEIAEoCUIDgAEBIkQKFExpbmtJZGVudGl0eVJlc3BvbnNlEiwKCGlkZW50aXR5GAEgASgLMhouYmFja3N0YXkuYXV0aC52MS5JZGVudGl0eSIjChVVbmxpbmtJZGVudGl0eVJlcXVlc3QSCgoCaWQYASABKAkiGAoWVW5saW5rSWRlbnRpdHlSZXNwb25zZSJNChhTaWduSW5Bbm9ueW1vdXNseVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIOCgZjb29raWUYAiABKAgSEwoLZGV2aWNlX25hbWUYAyABKAkiiAEKGVNpZ25JbkFub255bW91c2x5UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQSKAoGdG9rZW5zGAIgASgLMhguYmFja3N0YXkuYXV0aC52MS5Ub2tlbnMSEQoJZGV2aWNlX2lkGAMgASgJIl8KF1VwZ3JhZGVBbm9ueW1vdXNSZXF1ZXN0Eg0KBWxvZ2luGAEgASgJEhMKBnNlY3JldBgCIAEoCUIDgAEBEgwKBG5hbWUYAyABKAkSEgoKc2lnbmF0dXJlcxgEIAEoCCJKChhVcGdyYWRlQW5vbnltb3VzUmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnRiBnByb3RvMw", [file_backstay_accounts_v1_accounts, file_backstay_auth_v1_tokens, file_google_protobuf_timestamp]);
+  fileDesc("Ch9iYWNrc3RheS9hdXRoL3YxL2lkZW50aXR5LnByb3RvEhBiYWNrc3RheS5hdXRoLnYxIqkBCghJZGVudGl0eRIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg0KBWxhYmVsGAQgASgJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI+ChVMaXN0SWRlbnRpdGllc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXgoNQXV0aGVudGljYXRvchIwCgxjb25maXJtX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKE3JlY292ZXJ5X2NvZGVzX2xlZnQYAiABKAUimQEKFkxpc3RJZGVudGl0aWVzUmVzcG9uc2USLgoKaWRlbnRpdGllcxgBIAMoCzIaLmJhY2tzdGF5LmF1dGgudjEuSWRlbnRpdHkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjYKDWF1dGhlbnRpY2F0b3IYAyABKAsyHy5iYWNrc3RheS5hdXRoLnYxLkF1dGhlbnRpY2F0b3IiYgoTTGlua0lkZW50aXR5UmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIRCgRjb2RlGAIgASgJQgOAAQESDQoFc3RhdGUYAyABKAkSFwoKZmxvd190b2tlbhgEIAEoCUIDgAEBIkQKFExpbmtJZGVudGl0eVJlc3BvbnNlEiwKCGlkZW50aXR5GAEgASgLMhouYmFja3N0YXkuYXV0aC52MS5JZGVudGl0eSIjChVVbmxpbmtJZGVudGl0eVJlcXVlc3QSCgoCaWQYASABKAkiGAoWVW5saW5rSWRlbnRpdHlSZXNwb25zZSJNChhTaWduSW5Bbm9ueW1vdXNseVJlcXVlc3QSDAoEbmFtZRgBIAEoCRIOCgZjb29raWUYAiABKAgSEwoLZGV2aWNlX25hbWUYAyABKAkiiAEKGVNpZ25JbkFub255bW91c2x5UmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnQSKAoGdG9rZW5zGAIgASgLMhguYmFja3N0YXkuYXV0aC52MS5Ub2tlbnMSEQoJZGV2aWNlX2lkGAMgASgJIl8KF1VwZ3JhZGVBbm9ueW1vdXNSZXF1ZXN0Eg0KBWxvZ2luGAEgASgJEhMKBnNlY3JldBgCIAEoCUIDgAEBEgwKBG5hbWUYAyABKAkSEgoKc2lnbmF0dXJlcxgEIAEoCCJKChhVcGdyYWRlQW5vbnltb3VzUmVzcG9uc2USLgoHYWNjb3VudBgBIAEoCzIdLmJhY2tzdGF5LmFjY291bnRzLnYxLkFjY291bnRiBnByb3RvMw", [file_backstay_accounts_v1_accounts, file_backstay_auth_v1_tokens, file_google_protobuf_timestamp]);
 
 /**
  * A way in to an account.
@@ -105,6 +105,34 @@ export const ListIdentitiesRequestSchema: GenMessage<ListIdentitiesRequest> = /*
   messageDesc(file_backstay_auth_v1_identity, 1);
 
 /**
+ * An authenticator that is on: whoever signs in with the secret has to show a code of it besides.
+ *
+ * @generated from message backstay.auth.v1.Authenticator
+ */
+export type Authenticator = Message<"backstay.auth.v1.Authenticator"> & {
+  /**
+   * When it was turned on.
+   *
+   * @generated from field: google.protobuf.Timestamp confirm_time = 1;
+   */
+  confirmTime?: Timestamp | undefined;
+
+  /**
+   * Recovery codes that are not used up: 10 after they were drawn.
+   *
+   * @generated from field: int32 recovery_codes_left = 2;
+   */
+  recoveryCodesLeft: number;
+};
+
+/**
+ * Describes the message backstay.auth.v1.Authenticator.
+ * Use `create(AuthenticatorSchema)` to create a new message.
+ */
+export const AuthenticatorSchema: GenMessage<Authenticator> = /*@__PURE__*/
+  messageDesc(file_backstay_auth_v1_identity, 2);
+
+/**
  * A page of ways in.
  *
  * @generated from message backstay.auth.v1.ListIdentitiesResponse
@@ -123,6 +151,13 @@ export type ListIdentitiesResponse = Message<"backstay.auth.v1.ListIdentitiesRes
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * The account's second factor, on each page; absent when it has none.
+   *
+   * @generated from field: backstay.auth.v1.Authenticator authenticator = 3;
+   */
+  authenticator?: Authenticator | undefined;
 };
 
 /**
@@ -130,7 +165,7 @@ export type ListIdentitiesResponse = Message<"backstay.auth.v1.ListIdentitiesRes
  * Use `create(ListIdentitiesResponseSchema)` to create a new message.
  */
 export const ListIdentitiesResponseSchema: GenMessage<ListIdentitiesResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 2);
+  messageDesc(file_backstay_auth_v1_identity, 3);
 
 /**
  * What the provider sent the browser back with.
@@ -172,7 +207,7 @@ export type LinkIdentityRequest = Message<"backstay.auth.v1.LinkIdentityRequest"
  * Use `create(LinkIdentityRequestSchema)` to create a new message.
  */
 export const LinkIdentityRequestSchema: GenMessage<LinkIdentityRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 3);
+  messageDesc(file_backstay_auth_v1_identity, 4);
 
 /**
  * The identity that was linked.
@@ -193,7 +228,7 @@ export type LinkIdentityResponse = Message<"backstay.auth.v1.LinkIdentityRespons
  * Use `create(LinkIdentityResponseSchema)` to create a new message.
  */
 export const LinkIdentityResponseSchema: GenMessage<LinkIdentityResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 4);
+  messageDesc(file_backstay_auth_v1_identity, 5);
 
 /**
  * Which way in to take away.
@@ -214,7 +249,7 @@ export type UnlinkIdentityRequest = Message<"backstay.auth.v1.UnlinkIdentityRequ
  * Use `create(UnlinkIdentityRequestSchema)` to create a new message.
  */
 export const UnlinkIdentityRequestSchema: GenMessage<UnlinkIdentityRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 5);
+  messageDesc(file_backstay_auth_v1_identity, 6);
 
 /**
  * Nothing is left to show.
@@ -229,7 +264,7 @@ export type UnlinkIdentityResponse = Message<"backstay.auth.v1.UnlinkIdentityRes
  * Use `create(UnlinkIdentityResponseSchema)` to create a new message.
  */
 export const UnlinkIdentityResponseSchema: GenMessage<UnlinkIdentityResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 6);
+  messageDesc(file_backstay_auth_v1_identity, 7);
 
 /**
  * Nothing is needed of whoever wants an account without a login.
@@ -264,7 +299,7 @@ export type SignInAnonymouslyRequest = Message<"backstay.auth.v1.SignInAnonymous
  * Use `create(SignInAnonymouslyRequestSchema)` to create a new message.
  */
 export const SignInAnonymouslyRequestSchema: GenMessage<SignInAnonymouslyRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 7);
+  messageDesc(file_backstay_auth_v1_identity, 8);
 
 /**
  * The sign-in.
@@ -299,7 +334,7 @@ export type SignInAnonymouslyResponse = Message<"backstay.auth.v1.SignInAnonymou
  * Use `create(SignInAnonymouslyResponseSchema)` to create a new message.
  */
 export const SignInAnonymouslyResponseSchema: GenMessage<SignInAnonymouslyResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 8);
+  messageDesc(file_backstay_auth_v1_identity, 9);
 
 /**
  * The login that the account is to have.
@@ -341,7 +376,7 @@ export type UpgradeAnonymousRequest = Message<"backstay.auth.v1.UpgradeAnonymous
  * Use `create(UpgradeAnonymousRequestSchema)` to create a new message.
  */
 export const UpgradeAnonymousRequestSchema: GenMessage<UpgradeAnonymousRequest> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 9);
+  messageDesc(file_backstay_auth_v1_identity, 10);
 
 /**
  * The account with its login.
@@ -362,5 +397,5 @@ export type UpgradeAnonymousResponse = Message<"backstay.auth.v1.UpgradeAnonymou
  * Use `create(UpgradeAnonymousResponseSchema)` to create a new message.
  */
 export const UpgradeAnonymousResponseSchema: GenMessage<UpgradeAnonymousResponse> = /*@__PURE__*/
-  messageDesc(file_backstay_auth_v1_identity, 10);
+  messageDesc(file_backstay_auth_v1_identity, 11);
 
