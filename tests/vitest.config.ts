@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./support/longest-first.js";
 
 export default defineConfig({
   resolve: { conditions: ["backstay-source"] },
@@ -10,6 +11,7 @@ export default defineConfig({
     setupFiles: ["tests/support/watch-answers.ts"],
     // One private PostgreSQL serves all files; two workers keep two cores busy and leave the server room.
     pool: "forks",
+    sequence: { sequencer: LongestFirst },
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,
