@@ -1,28 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listEntries } from "../../../server/domains/history/store-list.js";
-import { startBackstay, type TestBackstay } from "../../support/backstay.js";
-import { startPostgres15 } from "../../support/postgres.js";
+import type { TestBackstay } from "../../support/backstay.js";
 import { newId, second } from "../connections/list-house.js";
 import { touchedBy } from "../connections/list-plans.js";
+import { EACH_POSTGRES } from "../each-postgres.js";
 import { openDatabase } from "../support.js";
 
-/** A server on the database that it brings along. */
-const onOurs = async () => {
-  const backstay = await startBackstay();
-  return { backstay, stop: () => backstay.stop() };
-};
-
-/** One on the oldest PostgreSQL that is taken. */
-const onOldest = async () => {
-  const server = await startPostgres15();
-  const backstay = await startBackstay({ "database.url": (await server.createDatabase()).url });
-  return { backstay, stop: () => backstay.stop().then(() => server.stop()) };
-};
-
-describe.each([
-  ["the database it brings along", onOurs],
-  ["the oldest PostgreSQL that is taken", onOldest],
-])("among 100,000 entries, on %s", (_, start) => {
+describe.each(EACH_POSTGRES)("among 100,000 entries, on %s", (_, start) => {
   let backstay: TestBackstay;
   let stop: () => Promise<void>;
   beforeAll(async () => {

@@ -1,30 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listSent } from "../../../server/domains/messages/store-export.js";
-import { startBackstay, type TestBackstay } from "../../support/backstay.js";
-import { startPostgres15 } from "../../support/postgres.js";
+import type { TestBackstay } from "../../support/backstay.js";
 import { touchedBy } from "../connections/list-plans.js";
+import { EACH_POSTGRES } from "../each-postgres.js";
 import { openDatabase } from "../support.js";
 
 const FIRST = "0".repeat(32);
 const OFTEN = 50_000;
 
-/** A server on the database that it brings along. */
-const onOurs = async () => {
-  const backstay = await startBackstay();
-  return { backstay, stop: () => backstay.stop() };
-};
-
-/** One on the oldest PostgreSQL that is taken. */
-const onOldest = async () => {
-  const server = await startPostgres15();
-  const backstay = await startBackstay({ "database.url": (await server.createDatabase()).url });
-  return { backstay, stop: () => backstay.stop().then(() => server.stop()) };
-};
-
-describe.each([
-  ["PostgreSQL 18", onOurs],
-  ["PostgreSQL 15", onOldest],
-])("on %s", (_, open) => {
+describe.each(EACH_POSTGRES)("on %s", (_, open) => {
   let backstay: TestBackstay;
   let stop: () => Promise<void>;
   beforeAll(async () => {
