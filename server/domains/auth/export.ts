@@ -3,7 +3,7 @@ import { readAll } from "../../platform/db/index.js";
 import { type ApiKeyRow, listApiKeys } from "./store-api-keys.js";
 import { type DeviceRow, listDevices } from "./store-devices.js";
 import { type IdentityRow, listIdentities } from "./store-identities.js";
-import { findTotp } from "./store-totp.js";
+import { findAuthenticator } from "./store-totp.js";
 
 /** The ways in to an account. */
 export function ownIdentities(ctx: ExportCtx, accountId: string): AsyncIterable<IdentityRow> {
@@ -27,5 +27,5 @@ export function ownApiKeys(ctx: ExportCtx, accountId: string): AsyncIterable<Api
 
 /** Since when an account has an authenticator; undefined when it has none. */
 export async function ownAuthenticator(ctx: ExportCtx, accountId: string): Promise<Date | undefined> {
-  return (await findTotp(ctx, { accountId }))[0]?.confirmedAt ?? undefined;
+  return (await findAuthenticator(ctx, { accountId }))[0]?.confirmedAt;
 }

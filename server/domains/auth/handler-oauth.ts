@@ -4,7 +4,7 @@ import type { Handlers } from "../../manifest.js";
 import { linkIdentity, listIdentities, unlinkIdentity } from "./identities.js";
 import { finishOAuth, startOAuth } from "./oauth.js";
 import { toSignedIn } from "./wire-sign-in.js";
-import { toIdentity } from "./wire-ways-in.js";
+import { toAuthenticator, toIdentity } from "./wire-ways-in.js";
 
 export const oauthHandlers = {
   async startOAuth(request, ctx) {
@@ -22,12 +22,7 @@ export const oauthHandlers = {
     return {
       identities: identities.map(toIdentity),
       nextPageToken,
-      ...(authenticator && {
-        authenticator: {
-          confirmTime: timestampFromDate(authenticator.confirmedAt),
-          recoveryCodesLeft: authenticator.recoveryCodesLeft,
-        },
-      }),
+      ...(authenticator && { authenticator: toAuthenticator(authenticator) }),
     };
   },
 

@@ -1,10 +1,11 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { IdentitySchema } from "#gen/backstay/auth/v1/identity_pb.js";
+import type { AuthenticatorSchema, IdentitySchema } from "#gen/backstay/auth/v1/identity_pb.js";
 import type { PasskeySchema } from "#gen/backstay/auth/v1/passkey_pb.js";
 import type { BegunPasskey } from "./passkeys.js";
 import type { IdentityRow } from "./store-identities.js";
 import type { PasskeyRow } from "./store-passkeys.js";
+import type { AuthenticatorRow } from "./store-totp.js";
 
 /** What a browser is asked for, on the wire. */
 export function toBegun({ challengeId, options }: BegunPasskey) {
@@ -33,6 +34,14 @@ export function toIdentity({
 }: IdentityRow): MessageInitShape<typeof IdentitySchema> {
   const createTime = timestampFromDate(createdAt);
   return { id, kind, provider: provider ?? "", label, createTime, ...lastUse(lastUsedAt) };
+}
+
+/** An authenticator that is on, on the wire. */
+export function toAuthenticator({
+  confirmedAt,
+  recoveryCodesLeft,
+}: AuthenticatorRow): MessageInitShape<typeof AuthenticatorSchema> {
+  return { confirmTime: timestampFromDate(confirmedAt), recoveryCodesLeft };
 }
 
 function lastUse(at: Date | null) {
