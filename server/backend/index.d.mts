@@ -78,11 +78,11 @@ export interface Backend {
   /** A cache of the configuration by its name; `default` when there is none given. Throws when there is no such, and before the server runs. */
   cache(name?: string): Cache;
   /**
-   * Starts the server when this file is run by itself (`node app.js`, `npx tsx app.ts`): for development, or as `backstay serve`
-   * does when NODE_ENV is `production`, configured by the environment and files. Under `backstay dev` and `backstay serve` it
-   * tells them that everything is declared. Either way it resolves when the server is ready. What keeps the server from starting
-   * ends the process, with one line that says why. Called again it answers the same promise. In a job worker (`jobs.workers`) it
-   * never resolves: what comes after it runs in servers only.
+   * Starts the server when this file is run by itself (`node app.js`, `node --import tsx app.ts`): for development, or as
+   * `backstay serve` does when NODE_ENV is `production`, configured by the environment and files. Under `backstay dev` and
+   * `backstay serve` it tells them that everything is declared. Either way it resolves when the server is ready. What keeps the
+   * server from starting ends the process, with one line that says why. Called again it answers the same promise. In a job worker
+   * (`jobs.workers`) it never resolves: what comes after it runs in servers only.
    */
   start(): Promise<void>;
   /** Ends the server in order; resolves when it has ended. With `--workers` it ends all of them. Rejects in a job worker. */

@@ -100,8 +100,8 @@ it("runs the example by `backstay dev`, on the embedded database", async () => {
 it("runs it by itself under the user's own tsx", async () => {
   const server = start([], {
     cwd: folder,
-    executable: join(folder, "node_modules/.bin/tsx"),
-    program: ["app.ts"],
+    // Not the `tsx` command: that one kills a program which does not take up the SIGTERM within 60 ms.
+    program: ["--import", "tsx", "app.ts"],
     env: { DATABASE_URL: data.url, BACKSTAY_PORT: "0", BACKSTAY_HOME: join(folder, ".backstay") },
   });
   await server.line((line) => line.startsWith("backstay ready "));
