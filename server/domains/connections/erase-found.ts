@@ -1,3 +1,4 @@
+import type { Ports } from "../../context.js";
 import type { Db } from "../../platform/db/index.js";
 import { type ConnectionKey, type ConnectionKeys, eraseLocked, lockNamed } from "./store-erase.js";
 
@@ -6,12 +7,13 @@ import { type ConnectionKey, type ConnectionKeys, eraseLocked, lockNamed } from 
  * account of each. All are locked first, so that the counters are seen as whoever had one of them has left them.
  */
 export async function eraseFound(
-  ctx: { readonly db: Db },
+  ctx: Pick<Ports, "clock" | "ids"> & { readonly db: Db },
   accountId: string,
   found: readonly ConnectionKey[],
 ): Promise<string[]> {
   const locked = await lockNamed(ctx, keysOf(found));
-  const gone = await eraseLocked(ctx, { accountId, ...keysOf(locked) });
+  const eventIds = locked.filter((key) => key.accountId === accountId).map(() => ctx.ids.next());
+  const gone = await eraseLocked(ctx, { accountId, eventIds, at: ctx.clock.now(), ...keysOf(locked) });
   return gone.map(({ otherId }) => otherId);
 }
 

@@ -5,7 +5,7 @@ import { submitErase } from "./jobs.js";
 import { BATCH, findSome } from "./store-erase.js";
 
 /**
- * Erases what an account has made and received, with what that was counted by; nobody is told, as nobody is there.
+ * Erases what an account has made and received, with what that was counted by; who saw what it made is told.
  *
  * Where that is much a job does it: a transaction that went through others' counters batch by batch would meet another one that does
  * the same in another order.
@@ -16,6 +16,7 @@ export async function eraseConnections(ctx: EraseCtx, accountId: string): Promis
   await endCounting(ctx, accountId);
   const since = before && (await eraseFew(ctx, accountId));
   if (since === undefined) await submitErase(ctx, accountId);
+  ctx.afterCommit(() => ctx.events.wake());
   countersOfAllMoved(ctx, [...(before ?? []), ...(since ?? [])]);
 }
 

@@ -20,13 +20,15 @@ export async function submitErase(ctx: EraseCtx, accountId: string): Promise<voi
   await ctx.jobs.submit(ctx, [{ name: NAME, args: { accountId }, uniqueKey: `${NAME} ${accountId}` }]);
 }
 
-async function eraseRest({ database: db, caches, heartbeat }: JobCtx, accountId: string): Promise<void> {
+async function eraseRest(ctx: JobCtx, accountId: string): Promise<void> {
+  const { database: db, caches, clock, ids, events, heartbeat } = ctx;
   if ((await readAccount({ db }, accountId)) !== undefined) throw new FinalError("the account is there");
   for (;;) {
     const found = await findSome({ db }, { accountId });
     if (found.length === 0) return;
-    const others = await retried(() => db.transaction((tx) => eraseFound({ db: tx }, accountId, found)));
+    const others = await retried(() => db.transaction((tx) => eraseFound({ db: tx, clock, ids }, accountId, found)));
     countersOfAllMoved({ caches, afterCommit: (effect) => effect() }, others);
+    events.wake();
     await heartbeat();
   }
 }

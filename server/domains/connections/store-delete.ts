@@ -5,7 +5,7 @@ import { existingAccount } from "../accounts/index.js";
 import { heardAt, isBlocked } from "../blocks/index.js";
 import { moveDerived, moveWithheld } from "../counters/index.js";
 import { connections } from "./schema.js";
-import { connectionJson, topicOf } from "./store-event.js";
+import { deletedJson, topicOf } from "./store-event.js";
 
 /** As many connections as one statement deletes. */
 export const BATCH = 500;
@@ -78,13 +78,7 @@ function deletion(from: SQL, p: Parameters<Telling>): SQL {
       )}]`,
       eventType: sql`'connection.del'`,
       actorId: sql`account_id`,
-      eventData: connectionJson({
-        peerId: sql`account_id`,
-        type: sql`type`,
-        properties: sql`coalesce(peer_properties, properties)`,
-        createdAt: sql`created_at`,
-        updatedAt: sql`coalesce(peer_updated_at, updated_at)`,
-      }),
+      eventData: deletedJson,
       at: p.at,
     },
   );

@@ -1,7 +1,11 @@
 import { type SQL, sql } from "drizzle-orm";
 import { type Parameters, statement } from "../../platform/db/index.js";
+import { recordFrom } from "../../platform/events/index.js";
+import { existingAccount } from "../accounts/index.js";
+import { isBlocked } from "../blocks/index.js";
 import { takeDerived } from "../counters/index.js";
 import { connections } from "./schema.js";
+import { deletedJson, topicOf } from "./store-event.js";
 
 /** As many connections as are erased at a time of each kind: made, received, and withheld. */
 export const BATCH = 1_000;
@@ -49,16 +53,33 @@ export const lockNamed = statement<ConnectionKeys, ConnectionKey>(
 
 /**
  * Erases those, which are locked, for an account that made or received each, and takes them off the counters of the others; its own
- * go with it. Returns the other account of each.
+ * go with it. Who saw what it made is told; there is an id for the event of each. Returns the other account of each.
  */
-export const eraseLocked = statement<ConnectionKeys & { accountId: string }, { otherId: string }>(
-  (p) => sql`with gone as (
-      delete from ${connections} c using ${named(p)} where ${isThatOne}
-      returning c.account_id, c.type, c.peer_id, c.reference_id
+export const eraseLocked = statement<
+  ConnectionKeys & { accountId: string; eventIds: string[]; at: Date },
+  { otherId: string }
+>((p) => {
+  const told = recordFrom(
+    sql`(select row_number() over (order by type, peer_id) as place, gone.* from gone
+        where account_id = ${p.accountId}::uuid and reference_id is not null
+          and exists (${existingAccount(sql`peer_id`)}) and not ${isBlocked(sql`peer_id`, sql`account_id`)}) seen
+      join unnest(${p.eventIds}::uuid[]) with ordinality as event (event_id, place) using (place)`,
+    {
+      eventId: sql`event_id`,
+      topics: sql`array[${topicOf(sql`peer_id`)}]`,
+      eventType: sql`'connection.del'`,
+      actorId: sql`account_id`,
+      eventData: deletedJson,
+      at: p.at,
+    },
+  );
+  return sql`with gone as (
+      delete from ${connections} c using ${named(p)} where ${isThatOne} returning c.*
     ), taken as (${takeDerived(sql`
       select peer_id as account_id, type || '1' as name, -1 as amount from gone
       where account_id = ${p.accountId}::uuid and reference_id is not null
       union all
-      select account_id, type || '0', -1 from gone where peer_id = ${p.accountId}::uuid`)})
-    select case when account_id = ${p.accountId}::uuid then peer_id else account_id end as other_id from gone`,
-);
+      select account_id, type || '0', -1 from gone where peer_id = ${p.accountId}::uuid`)}),
+    told as (${told})
+    select case when account_id = ${p.accountId}::uuid then peer_id else account_id end as other_id from gone`;
+});

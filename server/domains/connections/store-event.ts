@@ -13,6 +13,15 @@ export function connectionJson(p: {
     'createTime', ${time(p.createdAt)}, 'updateTime', ${time(p.updatedAt)})`;
 }
 
+/** The same of a row that was deleted, as its peer saw it last. */
+export const deletedJson = connectionJson({
+  peerId: sql`account_id`,
+  type: sql`type`,
+  properties: sql`coalesce(peer_properties, properties)`,
+  createdAt: sql`created_at`,
+  updatedAt: sql`coalesce(peer_updated_at, updated_at)`,
+});
+
 /** A piece of a larger statement: the topic of an account, as `accountTopic` has it. */
 export function topicOf(accountId: SQL): SQL {
   return sql`'account/' || ${hex(accountId)}`;

@@ -58,12 +58,30 @@ describe("with an account go", () => {
     expect(await differences()).toEqual([]);
   });
 
-  it("nothing that is told", async () => {
+  it("what others saw of it: each hears that, and of his own he hears nothing", async () => {
+    const sql = openDatabase(backstay);
+    await ada.client.connections.putConnection({ peerId: ben.id, type: "like", properties: { note: "hi" } });
+    await put(ada, ben, "follow");
+    await put(ben, ada, "view");
+    await put(cleo, ada, "like");
+    await remove(ada);
+    const told = await sql`select topic, type, actor_id, data from backstay.events
+      where type = 'connection.del' and actor_id = ${ada.id} order by data->>'type'`;
+    expect(told).toMatchObject([
+      { topic: `account/${ben.id}`, data: { peerId: ada.id, type: "follow", properties: {} } },
+      { topic: `account/${ben.id}`, data: { peerId: ada.id, type: "like", properties: { note: "hi" } } },
+    ]);
+  });
+
+  it("and nobody hears of what he did not see, or does not want to see any more", async () => {
     const sql = openDatabase(backstay);
     await put(ada, ben, "like");
-    await put(ben, ada, "like");
+    await setBlock(sql, ben.id, ada.id);
+    await setBlock(sql, cleo.id, ada.id);
+    await put(ada, cleo, "like");
     await remove(ada);
-    const [told] = await sql`select count(*)::int from backstay.events where type = 'connection.del'`;
+    const [told] = await sql`select count(*)::int from backstay.events
+      where type = 'connection.del' and actor_id = ${ada.id}`;
     expect(told?.count).toBe(0);
   });
 
@@ -94,6 +112,9 @@ describe("an account of many connections", () => {
       (await rowsOf(ada.id)) === 0 ? true : undefined,
     );
     expect(await differences()).toEqual([]);
+    const told = () => sql`select data->>'type' as type, count(distinct topic)::int from backstay.events
+      where type = 'connection.del' and actor_id = ${ada.id} group by 1`;
+    await expect.poll(told, { timeout: 10_000 }).toEqual([{ type: "like", count: 4_100 }]);
     const [jobs] = await sql`select count(*)::int from backstay.jobs where name = 'backstay.connections.erase'
       and args->>'accountId' = ${ada.id}`;
     expect(jobs?.count).toBe(1);
