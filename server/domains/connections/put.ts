@@ -6,6 +6,7 @@ import type { JsonObject } from "../../kernel/jobs.js";
 import { ConstraintError, findKeys, replayedResource, retried } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { countersMoved } from "../counters/index.js";
+import { whileCrossing } from "./crossing.js";
 import { beginInvite } from "./invite.js";
 import { checkProperties } from "./properties.js";
 import { putGathered } from "./put-gathered.js";
@@ -44,7 +45,9 @@ export async function putConnection(ctx: Ctx, input: PutConnectionInput): Promis
     eventId: ctx.ids.next(),
   };
   const write = input.createOnly ? create : putGathered;
-  const put = await write(ctx, connection, onceOf(ctx, connection.id)).catch(rethrowRefused);
+  const { put, crossed } = await whileCrossing(ctx, connection, () =>
+    write(ctx, connection, onceOf(ctx, connection.id)).catch(rethrowRefused),
+  );
 
   if (put.peer === null) throw noPeer();
   if (put.createdAt === null) return repeated(ctx, connection, input.createOnly);
@@ -52,8 +55,14 @@ export async function putConnection(ctx: Ctx, input: PutConnectionInput): Promis
   // What is withheld from him is remembered with his counters.
   if (put.isNew || put.isShown) countersMoved(ctx, peerId);
   ctx.afterCommit(() => ctx.events.wake());
-  const { createdAt, connected } = put;
+  const connected = put.connected || (crossed && (await isConnectedNow(ctx, connection)));
+  const { createdAt } = put;
   return { connection: { peerId, type, properties, createdAt, updatedAt: put.updatedAt! }, connected };
+}
+
+async function isConnectedNow(ctx: Ctx, connection: store.NewConnection): Promise<boolean> {
+  const [found] = await store.findPut(ctx, connection);
+  return found?.connected ?? false;
 }
 
 function onceOf({ idempotency }: Ctx, resourceId: string): store.Once | undefined {

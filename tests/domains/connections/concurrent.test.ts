@@ -57,6 +57,19 @@ describe("case 55: the same connection, added a hundred times at once", () => {
   });
 });
 
+it.each([false, true])(
+  "of two who put to each other at once, one at least is connected (create_only: %s)",
+  async (createOnly) => {
+    const pairs = await Promise.all(upTo(20).map(() => Promise.all([backstay.signUp(), backstay.signUp()])));
+    for (const [ada, ben] of pairs) {
+      const put = (who: Person, peer: Person) =>
+        who.client.connections.putConnection({ peerId: peer.id, type: "like", createOnly });
+      const answers = await Promise.all([put(ada, ben), put(ben, ada)]);
+      expect(answers.some(({ connected }) => connected)).toBe(true);
+    }
+  },
+);
+
 describe("case 56: connections made and deleted in random order", () => {
   it("by 8 accounts among themselves, 3,000 times over 16 connections: counters are their rows", {
     timeout: 120_000,
