@@ -67,7 +67,7 @@ it("does not outlive the process that started it, however that ends", async () =
   const [said] = await once(child.stdout, "data");
   const pid = Number(said);
   expect(pid).toBeGreaterThan(0);
-  await expect.poll(() => isAlive(pid), { timeout: 3_000 }).toBe(false);
+  await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
 });
 
 it("says in one line why none starts", async () => {

@@ -114,7 +114,7 @@ it("is found by looking within 3 seconds while NATS is away", async (test) => {
   await nats.kill9();
   await write(writer, 10);
   await reaches(heard, 10, 3_000);
-  await expect.poll(() => writer.log.lag().uncarried, { timeout: 3_000 }).toBe(10);
+  await expect.poll(() => writer.log.lag().uncarried, { timeout: 10_000 }).toBe(10);
   expect(writer.log.lag().uncarriedMs).toBeGreaterThan(0);
   expect(writer.carrier.isConnected()).toBe(false);
 });
@@ -339,7 +339,7 @@ it.concurrent("leaves the stream of another installation alone, and says so once
   await isCarriedWhole(10_000);
   const second = await startNode({ installation: "fedcba9876543210" });
   const says = expect.objectContaining({ prefix: "test", message: expect.stringContaining("nats.prefix") });
-  await expect.poll(() => second.complaints, { timeout: 3_000 }).toEqual([says]);
+  await expect.poll(() => second.complaints, { timeout: 10_000 }).toEqual([says]);
   expect(second.carrier.isConnected()).toBe(false);
   await write(second, 1);
   await new Promise((resolve) => setTimeout(resolve, 500));
@@ -357,7 +357,7 @@ it.concurrent("tries a new connection at once, however long it was to wait over 
   const node = await startNode({ installation: "fedcba9876543210" });
   nodes.splice(0, 1);
   // It looks again in half a minute whether the other's stream is gone.
-  await expect.poll(() => node.complaints, { timeout: 3_000 }).toHaveLength(1);
+  await expect.poll(() => node.complaints, { timeout: 10_000 }).toHaveLength(1);
   await nats.kill9();
   await nats.wipe();
   await nats.start();

@@ -121,7 +121,7 @@ describe("a streamed request", () => {
     stream.write(json({ number: 1 }));
     await bytes(5);
     stream.close(8);
-    await eventually(1_000, "the call is logged", async () => lines.length > 0 || undefined);
+    await eventually(10_000, "the call is logged", async () => lines.length > 0 || undefined);
     expect(lines).toEqual([expect.objectContaining({ code: "canceled", reason: "CALL_CANCELED" })]);
     expect(seen).toMatchObject({ reason: "CALL_CANCELED" });
   });
@@ -140,7 +140,7 @@ describe("a streamed request", () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     hangUp.abort();
     expect(await asked).toBe("hung up");
-    await eventually(1_000, "the call is logged", async () => lines.length > 0 || undefined);
+    await eventually(10_000, "the call is logged", async () => lines.length > 0 || undefined);
     expect(lines).toEqual([expect.objectContaining({ code: "canceled" })]);
   });
 
@@ -148,7 +148,7 @@ describe("a streamed request", () => {
     const { session } = await house();
     const { stream, answered } = openRequest(session, "Echo", { ...CONNECT, "connect-timeout-ms": "200" });
     stream.write(json({ number: 1 }));
-    const { body } = await within(2_000, answered, "the call ends");
+    const { body } = await within(10_000, answered, "the call ends");
     expect(String(body)).toContain("DEADLINE_EXCEEDED");
     stream.close();
   });
@@ -188,7 +188,7 @@ describe("a streamed request", () => {
     const { session } = await house({}, { admitted });
     const { stream, answered } = openRequest(session, "Echo", CONNECT);
     stream.write(json({ number: 1 }));
-    expect(String((await within(1_000, answered, "an answer")).body)).toContain('"internal"');
+    expect(String((await within(10_000, answered, "an answer")).body)).toContain('"internal"');
     stream.close();
   });
 });
@@ -235,7 +235,7 @@ describe("a message of a streamed request", () => {
       const { stream, answered } = openRequest(session, "Echo", headers);
       stream.write(good);
       stream.write(bytes);
-      const { body } = await within(2_000, answered, "an answer");
+      const { body } = await within(10_000, answered, "an answer");
       const [first, last] = [body.subarray(5, 5 + body.readUInt32BE(1)), body.subarray(5 + body.readUInt32BE(1))];
       expect(JSON.parse(String(first))).toEqual({ text: "good", number: 1 });
       const { code, reason } = connectOutcome(400, JSON.stringify(JSON.parse(String(last.subarray(5))).error));
@@ -250,7 +250,7 @@ describe("a message of a streamed request", () => {
     const headers = { ...GRPC, ...(encoding && { "grpc-encoding": encoding }) };
     const { stream, answered } = openRequest(session, "Collect", headers);
     stream.write(Buffer.concat([good, bytes]));
-    const { head } = await within(2_000, answered, "an answer");
+    const { head } = await within(10_000, answered, "an answer");
     expect(Number(head["grpc-status"])).toBeGreaterThan(0);
     expect(lines).toEqual([expect.objectContaining(expected)]);
     stream.close();

@@ -46,7 +46,7 @@ async function whileLocked<T>(call: () => Promise<T>): Promise<T> {
     await tx`select 1 from backstay.accounts where id = ${ben.id} for update`;
     const called = call();
     called.catch(() => {});
-    await eventually(2_000, "the query waits for the lock", async () => {
+    await eventually(10_000, "the query waits for the lock", async () => {
       const rows = await running();
       return rows.some(({ wait_event_type }) => wait_event_type === "Lock") || undefined;
     });

@@ -141,7 +141,7 @@ describe("/readyz", () => {
     await proxy.mend();
     await is("ok", 8_000);
     const linesWith = (text: string) => far.log().split(text).length - 1;
-    await expect.poll(() => linesWith("NATS is back"), { timeout: 2_000 }).toBe(1);
+    await expect.poll(() => linesWith("NATS is back"), { timeout: 10_000 }).toBe(1);
     expect(linesWith("NATS is away")).toBe(1);
     expect(far.log()).not.toContain("n0t-to-be-told");
     client.close();

@@ -223,7 +223,7 @@ describe("while the account is being deleted", () => {
           if (rows.length > 0) return;
         }
       };
-      await within(2_000, waits(), "the call waits for the transaction");
+      await within(10_000, waits(), "the call waits for the transaction");
     });
     return answer!;
   }

@@ -94,7 +94,7 @@ describe("a request that is signed with an API key", () => {
         .log()
         .split("\n")
         .find((one) => one.includes("ServerReflectionInfo"));
-    expect(JSON.parse(await eventually(2_000, "the call is logged", line)).account).toBeUndefined();
+    expect(JSON.parse(await eventually(10_000, "the call is logged", line)).account).toBeUndefined();
     const packed = await sendSigned(key, change("1", { headers: { ...JSON_TYPE, "content-encoding": "gzip" } }));
     expect(packed.reason).toBe("UNSUPPORTED_ENCODING");
   });

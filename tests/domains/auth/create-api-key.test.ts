@@ -64,7 +64,7 @@ describe("making an API key", () => {
           union all select type, actor_id, account_id, detail from backstay.audit_inbox
         ) as entries where type = 'api_key.created' and detail like ${`%${id}%`}`
       )[0];
-    const entry = await eventually(2_000, "the entry is written", written);
+    const entry = await eventually(10_000, "the entry is written", written);
     expect(String(entry.account_id).replaceAll("-", "")).toBe(ada.id);
     expect(entry.detail).not.toContain(key.slice(6, 20));
   });
@@ -142,7 +142,7 @@ describe("case 36: a key proves nothing", () => {
     expect((await current(key)).status).toBe(200);
     await openDatabase(backstay)`update backstay.api_keys set expires_at = now() - interval '1 s' where id = ${id}`;
     const expired = async () => ((await current(key)).status === 401 ? true : undefined);
-    await eventually(2_000, "the key has ended", expired);
+    await eventually(10_000, "the key has ended", expired);
     expect(await refusal(key)).toEqual([401, "TOKEN_EXPIRED"]);
   });
 
@@ -167,7 +167,7 @@ describe("the use of a key", () => {
       (await sql`select last_used_at from backstay.api_keys where id = ${id}`)[0]!.last_used_at;
     expect(await usedAt()).toBeNull();
     await current(key);
-    const first = await eventually(2_000, "the use is noted", async () => (await usedAt()) ?? undefined);
+    const first = await eventually(10_000, "the use is noted", async () => (await usedAt()) ?? undefined);
     for (let n = 0; n < 5; n++) await current(key);
     expect(await usedAt()).toEqual(first);
     await sql`update backstay.api_keys set last_used_at = now() - interval '2 minutes' where id = ${id}`;
@@ -175,6 +175,6 @@ describe("the use of a key", () => {
       await current(key);
       return (await usedAt()) > first ? true : undefined;
     };
-    await eventually(3_000, "a later use is noted", later);
+    await eventually(10_000, "a later use is noted", later);
   });
 });

@@ -96,7 +96,7 @@ describe("when it was last seen", () => {
   const seen = async (id: string, token: string) =>
     (await list(token)).devices.find(({ deviceId }) => deviceId === id)!.lastSeenTime;
   const soon = (time: string, id: string, token: string) =>
-    eventually(2_000, `seen at ${time}`, async () => ((await seen(id, token)) === time ? true : undefined));
+    eventually(10_000, `seen at ${time}`, async () => ((await seen(id, token)) === time ? true : undefined));
   const now = () => clock.now().toISOString().replace(".000Z", "Z");
 
   it("is noted by a call, once in five minutes", async () => {

@@ -84,7 +84,7 @@ it("is written in the audit log", async () => {
         union all select type, account_id, detail from backstay.audit_inbox
       ) as entries where type = 'api_key.revoked' and detail like ${`%${id}%`}`
     )[0];
-  const entry = await eventually(2_000, "the entry is written", written);
+  const entry = await eventually(10_000, "the entry is written", written);
   expect(String(entry.account_id).replaceAll("-", "")).toBe(ada.id);
 });
 

@@ -47,7 +47,7 @@ it("groups of them all come to a reader who takes them compressed", async () => 
       if (item.case === "event" && item.value.type === "chat.typing") seen.push(item.value.id);
     }
   })().catch(() => {});
-  await eventually(2_000, "the stream stands", async () => stands || undefined);
+  await eventually(10_000, "the stream stands", async () => stands || undefined);
   const said: string[] = [];
   for (const _ of upTo(10)) {
     const group = upTo(10).map((n) => {

@@ -337,8 +337,8 @@ describe("a poll that waits", () => {
     await sender.client.messages.sendMessage({ recipientId: recipient.id, text: "the last" });
     await stream.event();
     const stopped = own.stop();
-    expect(textsOf(await within(2_000, full, "an answer"))).toEqual(["the last"]);
-    expect(await within(2_000, empty, "an answer")).toEqual({ cursor: expect.any(String) });
+    expect(textsOf(await within(10_000, full, "an answer"))).toEqual(["the last"]);
+    expect(await within(10_000, empty, "an answer")).toEqual({ cursor: expect.any(String) });
     await stopped;
   });
 

@@ -354,7 +354,7 @@ describe("an app's own code", () => {
     const event = { topic: "app/room", type: "chat.line", data: { n: 1 } };
     const durable = await publishEvent(node, event);
     const ephemeral = await publishEvent(node, { ...event, ephemeral: true, actorId: ada.id });
-    await eventually(2_000, "both are heard", async () => (heard.length === 2 ? true : undefined));
+    await eventually(10_000, "both are heard", async () => (heard.length === 2 ? true : undefined));
     expect(new Set(heard.map(({ id }) => id))).toEqual(new Set([durable.id, ephemeral.id]));
     expect(heard.find(({ id }) => id === ephemeral.id)).toMatchObject({ offset: 0, actorId: ada.id });
     expect(await written("app/room")).toBe(1);

@@ -190,7 +190,7 @@ describe("a topic without history", () => {
     waiting.finally(() => {
       isOver = true;
     });
-    await eventually(3_000, "an answer with an event", async () => {
+    await eventually(10_000, "an answer with an event", async () => {
       await say(stage, "live");
       await new Promise((resolve) => setTimeout(resolve, 50));
       return isOver || undefined;
@@ -246,7 +246,7 @@ describe("presence", () => {
     const lobby = `lobby/${ada.id}`;
     const presence = { status: "here", at: [1, 2] };
     await standingStream(backstay, ben.token, { topics: [lobby, room], presence });
-    await eventually(2_000, "he is listed", async () => ((await listed(lobby)).length > 0 ? true : undefined));
+    await eventually(10_000, "he is listed", async () => ((await listed(lobby)).length > 0 ? true : undefined));
     expect(await listed(lobby)).toMatchObject([{ accountId: ben.id, data: presence }]);
     expect(
       await curlRefused(backstay, "events.v1.EventService/ListPresence", { topic: room }, ada.token),

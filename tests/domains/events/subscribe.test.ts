@@ -79,7 +79,7 @@ describe("a stream", () => {
     const stream = await standingStream(backstay, ben.token);
     // What others do moves the cursor on.
     await rename(ada, "Renamed");
-    const moved = eventually(2_000, "a heartbeat with a newer cursor", async () => {
+    const moved = eventually(10_000, "a heartbeat with a newer cursor", async () => {
       const { heartbeat } = await stream.next(1_000);
       return heartbeat && heartbeat.cursor !== stream.cursor ? heartbeat.cursor : undefined;
     });
@@ -312,7 +312,7 @@ describe("types", () => {
     const stream = await standingStream(backstay, ben.token, { types: ["message.read"] });
     await send("one");
     // The heartbeat whose cursor has passed the event proves that it was left out.
-    await eventually(2_000, "a newer cursor", async () => {
+    await eventually(10_000, "a newer cursor", async () => {
       const item = await stream.next();
       expect(item.event).toBeUndefined();
       return item.heartbeat?.cursor === stream.cursor ? undefined : true;
@@ -357,7 +357,7 @@ describe("match", () => {
     const stream = await standingStream(backstay, ben.token, { match: "message", types: ["account.*"] });
     await send("one");
     await rename(ben, "Benjamin");
-    await eventually(2_000, "a newer cursor", async () => {
+    await eventually(10_000, "a newer cursor", async () => {
       const item = await stream.next();
       expect(item.event).toBeUndefined();
       return item.heartbeat?.cursor === stream.cursor ? undefined : true;

@@ -80,7 +80,7 @@ describe("a job that runs", () => {
     const { job } = await client.jobs.submitJob({ name: "app.wait" });
     await within(5_000, begun.promise, "the job begins");
     await client.jobs.cancelJob({ id: job!.id });
-    await within(2_000, told.promise, "the job is told");
+    await within(10_000, told.promise, "the job is told");
     expect((await client.jobs.getJob({ id: job!.id })).job).toMatchObject({ state: JobState.CANCELLED, attempts: 1 });
     expect((await client.jobs.listQueues({})).queues.map(({ name }) => name)).not.toContain("written");
   });

@@ -51,7 +51,7 @@ describe("health", () => {
       const ctx = { signal: call.signal, draining: draining.signal } as unknown as Ctx;
       const items = handlers.watch!({ service }, ctx) as AsyncGenerator<{ status: Status }>;
       const next = async () => {
-        const { done, value } = await within(1_000, items.next(), "the watch says something");
+        const { done, value } = await within(10_000, items.next(), "the watch says something");
         return done ? "end" : Status[value.status];
       };
       return { next, hangUp: () => call.abort() };

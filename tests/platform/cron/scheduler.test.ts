@@ -332,7 +332,7 @@ describe.concurrent("a pause", () => {
     await pause(3_000);
     expect(await house.fired("app.tick")).toEqual(before);
     await changed(house, "resume");
-    await expect.poll(async () => (await house.row("app.tick"))?.nextAt, { timeout: 2_000 }).not.toBeNull();
+    await expect.poll(async () => (await house.row("app.tick"))?.nextAt, { timeout: 10_000 }).not.toBeNull();
     await firedAtLeast(house, before.length + 1);
     const after = (await house.fired("app.tick"))[before.length]!;
     expect(after.tick.getTime() - before.at(-1)!.tick.getTime()).toBeGreaterThanOrEqual(3_000);

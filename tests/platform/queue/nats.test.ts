@@ -155,7 +155,7 @@ it("gives back at once what comes while its hands are full, so that another node
 it("pulls from a queue that becomes known later", async () => {
   const node = await startNode({ blind: true });
   node.queues = ["default", "later"];
-  await expect.poll(() => consumer("later").catch(() => undefined), { timeout: 3_000 }).toBeDefined();
+  await expect.poll(() => consumer("later").catch(() => undefined), { timeout: 10_000 }).toBeDefined();
   await offer(node, 3, "later");
   await allDone(3, 5_000);
 });
@@ -205,7 +205,7 @@ it("has nothing under way when it is stopped, and others get what it had not loo
   await leaving.queue.stop();
   // What it gives back to others is offered after that.
   await offer(leaving, 1);
-  await expect.poll(consumer, { timeout: 2_000 }).toMatchObject({ num_ack_pending: 0, num_waiting: 0 });
+  await expect.poll(consumer, { timeout: 10_000 }).toMatchObject({ num_ack_pending: 0, num_waiting: 0 });
   await startNode({ blind: true });
   await expect.poll(doneTimes, { timeout: 5_000 }).toBe(3);
   open();
@@ -326,7 +326,7 @@ describe("the stream", () => {
     await startNode({ queues: [] });
     const second = await startNode({ installation: "fedcba9876543210" });
     const says = expect.objectContaining({ prefix: "test", message: expect.stringContaining("nats.prefix") });
-    await expect.poll(() => second.complaints, { timeout: 3_000 }).toEqual([says]);
+    await expect.poll(() => second.complaints, { timeout: 10_000 }).toEqual([says]);
     expect(second.queue.isConnected()).toBe(false);
     await offer(second, 20);
     await allDone(20, 2_000);
