@@ -227,7 +227,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     const ports: Ports = {
       jobs: {
         declared,
-        submit: createSubmit({ database, declared, ids, offer: queue.offer }),
+        submit: createSubmit({ declared, ids, offer: queue.offer }),
         offer: queue.offer,
         cancelled: (jobIds) => bus.publish("jobs.cancelled", { ids: jobIds }),
       },

@@ -13,8 +13,6 @@ const MOST_BYTES = 256 * 1024;
 const TRIES = 3;
 
 export interface SubmitParts {
-  /** For what must not wait for the caller's transaction. */
-  database: Db;
   declared: DeclaredJobs;
   ids: Ids;
   offer(due: readonly DueJob[]): void;
@@ -36,15 +34,18 @@ export interface Submitted {
 export type Submit = (ctx: SubmitCtx, jobs: readonly NewJob[]) => Promise<Submitted[]>;
 
 /** Submits jobs in the caller's transaction. */
-export function createSubmit({ database, declared, ids, offer }: SubmitParts): Submit {
+export function createSubmit({ declared, ids, offer }: SubmitParts): Submit {
   const known = new Set<string>();
 
-  // Outside of the caller's transaction: were that rolled back, a queue that is remembered here would be unknown to the workers.
-  const ensureQueues = async (names: readonly string[]) => {
-    const fresh = [...new Set(names)].filter((name) => !known.has(name));
+  // In the caller's transaction: he may hold what all others of the pool wait for, and would wait for one of them to end. Remembered
+  // when it is committed: were it rolled back, the queue would be unknown to the workers.
+  const ensureQueues = async (ctx: SubmitCtx, names: readonly string[]) => {
+    const fresh = [...new Set(names)].filter((name) => !known.has(name)).sort();
     if (fresh.length === 0) return;
-    await store.ensureQueues({ db: database }, { names: fresh });
-    for (const name of fresh) known.add(name);
+    await store.ensureQueues(ctx, { names: fresh });
+    ctx.afterCommit(() => {
+      for (const name of fresh) known.add(name);
+    });
   };
 
   return async (ctx, jobs) => {
@@ -53,7 +54,10 @@ export function createSubmit({ database, declared, ids, offer }: SubmitParts): S
       const row = await toInsert(declared, job, jobs.length > 1 ? `jobs[${n}].` : "");
       rows.push({ ...row, id: ids.next() });
     }
-    await ensureQueues(rows.map(({ queue }) => queue));
+    await ensureQueues(
+      ctx,
+      rows.map(({ queue }) => queue),
+    );
     const inserted = new Map((await store.insertJobs(ctx, { rows })).map((job) => [job.id, job]));
     const submitted: Submitted[] = [];
     for (const [n, row] of rows.entries()) {

@@ -239,3 +239,26 @@ describe("while the account is being deleted", () => {
     expect(await signedIn).toEqual({ code: "unauthenticated", reason: "INVALID_CREDENTIALS", fields: [] });
   });
 });
+
+it("waits for nobody who waits for it, also the first time: others write to it all the while", async () => {
+  const fresh = await startBackstay({ "database.pool_size": "4" });
+  try {
+    const cleo = await fresh.signUp();
+    const people = await Promise.all(Array.from({ length: 12 }, () => fresh.signUp()));
+    const reasons = new Set<string | undefined>();
+    let isOver = false;
+    const storm = people.map(async ({ client }) => {
+      while (!isOver) {
+        await client.connections.block({ peerId: cleo.id }).catch(({ reason }) => reasons.add(reason));
+        await client.connections.unblock({ peerId: cleo.id }).catch(({ reason }) => reasons.add(reason));
+      }
+    });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await cleo.client.accounts.deleteAccount({ id: "me" });
+    isOver = true;
+    await Promise.all(storm);
+    expect([...reasons].filter((reason) => reason !== "ACCOUNT_NOT_FOUND")).toEqual([]);
+  } finally {
+    await fresh.stop();
+  }
+});
