@@ -5,8 +5,8 @@ import type { NewConnection, Put } from "./store-put.js";
 const crossings = new WeakMap<Database, Meetings>();
 
 /**
- * Makes a connection; `crossed` when the peer may have made his to the owner meanwhile, by this node. Neither statement sees the other
- * then, and whoever is last has to look again.
+ * Makes a connection; `crossed` when the peer may have made his to the owner meanwhile, by this node: neither statement sees the
+ * other then.
  */
 export async function whileCrossing(
   ctx: { readonly database: Database },

@@ -55,7 +55,9 @@ export async function putConnection(ctx: Ctx, input: PutConnectionInput): Promis
   // What is withheld from him is remembered with his counters.
   if (put.isNew || put.isShown) countersMoved(ctx, peerId);
   ctx.afterCommit(() => ctx.events.wake());
-  const connected = put.connected || (crossed && (await isConnectedNow(ctx, connection)));
+  // Two who connect to each other at once do not see each other: whoever is last looks again, when it may be he.
+  const mayBeLast = crossed || (ctx.bus.isShared && (put.isNew === true || put.isShown === true));
+  const connected = put.connected || (mayBeLast && (await isConnectedNow(ctx, connection)));
   const { createdAt } = put;
   return { connection: { peerId, type, properties, createdAt, updatedAt: put.updatedAt! }, connected };
 }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { statement } from "../../platform/db/index.js";
 import { recordFrom } from "../../platform/events/index.js";
+import { existingAccount } from "../accounts/index.js";
 import { heardAt, isBlocked } from "../blocks/index.js";
 import { connections } from "./schema.js";
 import { connectionJson, topicOf } from "./store-event.js";
@@ -45,6 +46,8 @@ export interface UpdatedConnection extends ConnectionRow {
 export const updateConnection = statement<ConnectionUpdate, UpdatedConnection>((p) => {
   const caller = sql`${p.callerId}::uuid`;
   const peer = sql`${p.peerId}::uuid`;
+  // What an account of very many has left behind goes a little later.
+  const isThere = sql`exists (${existingAccount(peer)})`;
   const columns = sql`c.account_id, c.type, c.peer_id, c.reference_id, c.properties, c.created_at, c.updated_at,
     c.peer_properties, c.peer_updated_at`;
   const edited = (view: SQL) => sql`((${view} || given) - ${p.removed}::text[])`;
@@ -61,13 +64,13 @@ export const updateConnection = statement<ConnectionUpdate, UpdatedConnection>((
   });
   return sql`with own as (
       select true as own, ${columns} from ${connections} c
-      where c.account_id = ${caller} and c.type = ${p.type}::text and c.peer_id = ${peer}
+      where c.account_id = ${caller} and c.type = ${p.type}::text and c.peer_id = ${peer} and ${isThere}
       for no key update
     ), invited as (
       select false as own, ${columns} from ${connections} c
       where c.account_id = ${peer} and c.type = ${p.type}::text and c.peer_id = ${caller}
         and c.type = 'invite' and c.reference_id is not null
-        and not exists (select 1 from own) and not ${isBlocked(caller, peer)}
+        and not exists (select 1 from own) and not ${isBlocked(caller, peer)} and ${isThere}
       for no key update
     ), held as (
       select *, coalesce(peer_properties, properties) as seen, coalesce(peer_updated_at, updated_at) as seen_at,

@@ -5,6 +5,8 @@
 export interface Bus {
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Whether there may be other nodes at all. */
+  readonly isShared: boolean;
   /** Whether the other nodes, if there are any, hear what is published now. */
   isConnected(): boolean;
   /** Hands `message` (plain JSON data) to every listener of `subject` on every node; never throws, never waits. */

@@ -34,6 +34,7 @@ export function ipcBus(parent: Peer, onError: (error: unknown) => void): Bus {
     else if (local.hears(subject)) local.publish(subject, JSON.parse(json));
   };
   return {
+    isShared: true,
     async start() {
       running = true;
       parent.on("message", hear);

@@ -46,6 +46,7 @@ export function memoryBus(onError: (error: unknown) => void): MemoryBus {
   };
 
   return {
+    isShared: false,
     async start() {},
     async stop() {
       listeners.clear();

@@ -70,6 +70,7 @@ export function natsBus({ link, prefix, installation, onError }: NatsBusParts): 
   };
 
   return {
+    isShared: true,
     async start() {
       leave = link.follow(follow);
       const heard = line?.connection.flush().catch(() => {});

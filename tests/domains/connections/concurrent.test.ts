@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { startNats } from "../../support/nats.js";
 import { openDatabase, upTo } from "../support.js";
 import { audit, countersOf } from "./support.js";
 
@@ -57,18 +58,33 @@ describe("case 55: the same connection, added a hundred times at once", () => {
   });
 });
 
-it.each([false, true])(
-  "of two who put to each other at once, one at least is connected (create_only: %s)",
-  async (createOnly) => {
-    const pairs = await Promise.all(upTo(20).map(() => Promise.all([backstay.signUp(), backstay.signUp()])));
-    for (const [ada, ben] of pairs) {
+describe("of two who put to each other at once, one at least is connected", () => {
+  const oneIsConnected = async (people: (readonly [Person, Person])[], createOnly: boolean) => {
+    for (const [ada, ben] of people) {
       const put = (who: Person, peer: Person) =>
         who.client.connections.putConnection({ peerId: peer.id, type: "like", createOnly });
       const answers = await Promise.all([put(ada, ben), put(ben, ada)]);
       expect(answers.some(({ connected }) => connected)).toBe(true);
     }
-  },
-);
+  };
+  const pairsOf = (first: TestBackstay, second: TestBackstay) =>
+    Promise.all(upTo(20).map(async () => [await first.signUp(), await second.signUp()] as const));
+
+  it.each([false, true])("on one node (create_only: %s)", async (createOnly) => {
+    await oneIsConnected(await pairsOf(backstay, backstay), createOnly);
+  });
+
+  it("on two nodes", async () => {
+    const nats = await startNats();
+    onTestFinished(() => nats.stop());
+    const shared = { "nats.url": nats.url, secret: "ab".repeat(32) };
+    const one = await startBackstay(shared);
+    onTestFinished(() => one.stop());
+    const two = await startBackstay({ ...shared, "database.url": one.databaseUrl });
+    onTestFinished(() => two.stop());
+    await oneIsConnected(await pairsOf(one, two), false);
+  });
+});
 
 describe("case 56: connections made and deleted in random order", () => {
   it("by 8 accounts among themselves, 3,000 times over 16 connections: counters are their rows", {

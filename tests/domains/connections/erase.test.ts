@@ -121,6 +121,24 @@ describe("an account of many connections", () => {
     expect(await counters(ben)).toEqual({ like1: 1 });
   });
 
+  it("is nobody's to change meanwhile", async () => {
+    const sql = openDatabase(backstay);
+    const others = await makeAccounts(sql, 1_100);
+    await makeReferences(sql, ada.id, others, ["like"]);
+    await put(ben, ada, "follow");
+    await sql`update backstay.job_queues set paused_at = now() where name = 'backstay'`;
+    try {
+      await remove(ada);
+      expect(await rowsOf(ada.id)).toBe(1_101);
+      const update = ben.client.connections.updateConnection({
+        connection: { peerId: ada.id, type: "follow", properties: { close: true } },
+      });
+      expect(await reasonOf(update)).toBe("CONNECTION_NOT_FOUND");
+    } finally {
+      await sql`update backstay.job_queues set paused_at = null where name = 'backstay'`;
+    }
+  });
+
   it("has no job when its own transaction took all", async () => {
     const sql = openDatabase(backstay);
     await put(ada, ben, "like");
