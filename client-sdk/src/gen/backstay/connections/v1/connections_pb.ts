@@ -134,7 +134,7 @@ export type PutConnectionResponse = Message<"backstay.connections.v1.PutConnecti
 
   /**
    * Whether the peer has made a connection of the same type to the caller. Of two that are made in the same moment one at least is
-   * answered true when one server process makes both; when two do, both may be answered false. Both get the event.
+   * answered true; both get the event.
    *
    * @generated from field: bool connected = 2;
    */
