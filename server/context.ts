@@ -156,6 +156,8 @@ export interface Client {
   readonly userAgent: string;
   /** The origin the call was sent to, such as `http://localhost:8000`, only when that is this very machine. */
   readonly localOrigin: string | undefined;
+  /** Whether it is given the tokens that a call makes: the predecessor's paths show none. */
+  readonly takesTokens: boolean;
 }
 
 /** What a verb gets: who calls, when, with what, and through which transaction. */

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Filter, FilterSchema } from "#gen/backstay/query/v1/query_pb.js";
 import { DomainError } from "../kernel/errors.js";
+import { checkText } from "../kernel/json-text.js";
 import type { Given } from "./given.js";
 
 /** The predecessor's operators in ours. `expr`, which would be SQL of the caller, is none. */
@@ -47,24 +48,31 @@ export interface ConditionOptions {
   since?: string;
   /** Columns that would change nothing. */
   ignored?: readonly string[];
+  /** Columns that rows show, but are not searched by. */
+  unsearched?: readonly string[];
   /** What begins the columns that rows have besides, each by the name its parameter has. */
   others?: string;
 }
 
 /**
- * The conditions a request makes: every column it gives, or those that `_keys` names and that have a value; `_ops` pairs
+ * The conditions a request makes: every column it gives, or those alone that `_keys` names and that have a value; `_ops` pairs
  * columns with operators. A column nobody knows is left out, unless `_keys` or `_ops` name it. Throws UNKNOWN_COLUMN,
- * INVALID_FILTER.
+ * INVALID_FILTER, NUL_IN_TEXT.
  */
 export function conditions(given: Given, columns: Columns, options: ConditionOptions = {}): Filter[] {
   const operators = readOperators(given);
-  const keys = given.has("_keys") ? given.list("_keys") : given.columns;
+  const names = given.has("_keys") ? given.list("_keys") : [...given.columns, ...operators.keys()];
   const filters: Filter[] = [];
-  for (const name of new Set([...keys, ...operators.keys()])) {
+  for (const name of new Set(names)) {
     const spelled = operators.get(name);
     const op = OPERATORS[spelled ?? ""]!;
     if (!NONE.has(op) && !given.has(name)) continue;
-    if ((spelled === undefined && name === options.since) || options.ignored?.includes(name)) continue;
+    if (spelled === undefined && name === options.since) continue;
+    const isIgnored = options.ignored?.includes(name) ?? false;
+    if (isIgnored && op === "eq") continue;
+    if (isIgnored || options.unsearched?.includes(name)) {
+      throw new DomainError("INVALID_FILTER", `Rows are not searched by ${name}.`, { field: name });
+    }
     const column = Object.hasOwn(columns, name) ? columns[name] : options.others && options.others + name;
     if (column === undefined) {
       if (spelled === undefined && !given.has("_keys")) continue;
@@ -73,6 +81,11 @@ export function conditions(given: Given, columns: Columns, options: ConditionOpt
     filters.push(create(FilterSchema, { column, op, values: valuesOf(given, name, op, spelled) }));
   }
   return filters;
+}
+
+/** Whether a parameter is a condition, if it has a value: `_keys` does not leave it out. */
+export function isCondition(given: Given, name: string): boolean {
+  return !given.has("_keys") || given.list("_keys").includes(name);
 }
 
 /**
@@ -89,7 +102,7 @@ export function withFields<Field extends string, Request extends { filters: Filt
   return { ...request, ...Object.fromEntries(named), filters };
 }
 
-/** The operators of `_ops`, as they are spelled, by column. */
+/** The operators of `_ops`, as they are spelled, by column. Throws INVALID_FILTER. */
 function readOperators(given: Given): Map<string, string> {
   const items = given.text("_ops") === "" ? [] : given.text("_ops").split(",");
   const operators = new Map<string, string>();
@@ -101,13 +114,19 @@ function readOperators(given: Given): Map<string, string> {
     if (!Object.hasOwn(OPERATORS, spelled)) {
       throw new DomainError("INVALID_FILTER", `There is no operator ${spelled}.`, { field: "_ops" });
     }
-    operators.set(items[i]!.trim(), spelled);
+    const name = items[i]!.trim();
+    if (operators.has(name)) {
+      throw new DomainError("INVALID_FILTER", `The column ${name} stands twice in _ops.`, { field: "_ops" });
+    }
+    operators.set(name, spelled);
   }
   return operators;
 }
 
 function valuesOf(given: Given, name: string, op: string, spelled: string | undefined): Value[] {
   if (NONE.has(op)) return [];
+  // Here it still has its name: the fields of requests are other ones.
+  checkText(JSON.stringify(given.text(name)), name);
   if (SEVERAL.has(op)) return given.list(name).map(textValue);
   // Escaped, so that only the % we add stands for any text.
   if (spelled === "ilike%") return [textValue(`${given.text(name).replace(/[\\%_]/g, "\\$&")}%`)];

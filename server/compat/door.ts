@@ -1,6 +1,7 @@
 import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { createRouter, parseTemplate, percentDecode, type RestMatch, type Template } from "../http/rest/index.js";
+import { type Caller, isAdmin } from "../kernel/caller.js";
 import { DomainError } from "../kernel/errors.js";
 import { Call, type CallRequest } from "../rpc/call.js";
 import type { Request, Response } from "../rpc/dispatcher.js";
@@ -103,6 +104,7 @@ export function createCompatDoor(
       const given = createGiven(new Map([...parameters, ...pathParameters(match)]), {
         sealsSecrets: options.sealsSecrets,
         callerId: caller.kind === "account" ? caller.accountId : undefined,
+        seesAll: isAdmin(caller),
       });
       const reply = await run(call, rule, given);
       if (spelling.sessions) await changeSession(call, given);
@@ -148,11 +150,14 @@ export function createCompatDoor(
   };
 
   const changeSession = async (call: Call, given: Given): Promise<void> => {
-    const method = given.yes("_session") ? sessions.begin : given.text("_session") === "0" ? sessions.end : undefined;
-    if (method === undefined) return;
+    if (given.yes("_session")) await callForSession(call, sessions.begin, call.caller);
+    if (given.text("_session") === "0") await callForSession(call, sessions.end, withoutSignIn(call.caller));
+  };
+
+  const callForSession = async (call: Call, method: Method, caller: Caller): Promise<void> => {
     const change = new Call(method, "compat", call.request);
     inherit(change, call);
-    await pipeline.admitAs(change, call.caller);
+    await pipeline.admitAs(change, caller);
     await pipeline.invoke(change, create(method.input), true);
     call.cookies.push(...change.cookies);
   };
@@ -173,7 +178,7 @@ export function createCompatDoor(
     } catch (error) {
       const shown = pipeline.close(call, error)!;
       const { stranger } = rule.spelling;
-      if (stranger !== undefined && shown.kind === "unauthenticated" && shown.reason !== "REFUSED_BY_APP") {
+      if (stranger !== undefined && isStranger(shown)) {
         // Another site's page, or a link, takes nobody's cookie away.
         if (mayChangeSession(req as CallRequest, ownPages(options.publicUrl)))
           call.cookies.push(...clearedSession(call.request));
@@ -207,6 +212,20 @@ function asChange(method: Method, { rateClass }: Method): Method {
 /** GET and POST alike; HEAD, which nobody expects to change anything, where nothing is changed. */
 function mayCall(httpMethod: string, { readOnly }: Method): boolean {
   return httpMethod === "GET" || httpMethod === "POST" || (httpMethod === "HEAD" && readOnly);
+}
+
+/**
+ * A caller as far as the session goes that came with the call: neither the sign-in that the call itself is proved by ends with it, nor
+ * does it take a right of an API key, whose cookie it is not.
+ */
+function withoutSignIn(caller: Caller): Caller {
+  return caller.kind === "account" ? { ...caller, familyId: undefined, scopes: undefined } : caller;
+}
+
+/** Whether a call was refused since nobody is signed in: an API key, or the installation itself, has no sign-in either. */
+function isStranger({ kind, reason }: DomainError): boolean {
+  if (reason === "SCOPE_MISSING" || reason === "ACCOUNT_REQUIRED") return true;
+  return kind === "unauthenticated" && reason !== "REFUSED_BY_APP";
 }
 
 /** Lets `call` go on as the caller that `from` has proved to have, from where that came. */

@@ -1,5 +1,6 @@
 import { type Timestamp, timestampFromMs, type Value } from "@bufbuild/protobuf/wkt";
 import { DomainError } from "../kernel/errors.js";
+import { parseId } from "../kernel/ids.js";
 import { freeValue } from "./free-value.js";
 import type { Parameters } from "./parameters.js";
 
@@ -33,8 +34,10 @@ export interface Given {
   yes(name: string): boolean;
   /** A parameter as any JSON value: text, unless a JSON body gave something else. Throws INVALID_FIELD, NUL_IN_TEXT, INVALID_UTF8. */
   value(name: string): Value | undefined;
-  /** Whether a parameter names the caller's own account, be it by not standing there. */
+  /** Whether a parameter names the caller's own account and no other, be it by not standing there. */
   isOwn(name: string): boolean;
+  /** Whether the caller is shown everybody's rows whole. */
+  readonly seesAll: boolean;
   /** The caller's account; undefined when that is none. */
   readonly callerId: string | undefined;
   /** Whether secrets that come this way are kept, so that they can sign. */
@@ -43,12 +46,17 @@ export interface Given {
 
 export function createGiven(
   parameters: Parameters,
-  { sealsSecrets, callerId }: Pick<Given, "sealsSecrets" | "callerId">,
+  { sealsSecrets, callerId, seesAll }: Pick<Given, "sealsSecrets" | "callerId" | "seesAll">,
 ): Given {
   const text = (name: string) => {
     const given = parameters.get(name) ?? "";
     return typeof given === "string" ? given : JSON.stringify(given.json);
   };
+  const list = (name: string) =>
+    text(name)
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== "");
   const notWhole = (name: string, least: number, most: number) =>
     new DomainError("INVALID_FIELD", `The parameter ${name} must be a whole number from ${least} to ${most}.`, {
       field: name,
@@ -64,11 +72,7 @@ export function createGiven(
     stands: (name) => parameters.has(name),
     has: (name) => text(name) !== "",
     text,
-    list: (name) =>
-      text(name)
-        .split(",")
-        .map((item) => item.trim())
-        .filter((item) => item !== ""),
+    list,
     needed(name) {
       if (text(name) !== "") return text(name);
       throw new DomainError("INVALID_FIELD", `The parameter ${name} is needed.`, { field: name });
@@ -88,7 +92,8 @@ export function createGiven(
       const given = parameters.get(name) ?? "";
       return given === "" ? undefined : freeValue(name, typeof given === "string" ? given : given.json);
     },
-    isOwn: (name) => ["", "me", callerId].includes(text(name)),
+    isOwn: (name) => list(name).every((id) => ["me", callerId].includes(parseId(id) ?? id)),
+    seesAll,
     callerId,
     sealsSecrets,
   };

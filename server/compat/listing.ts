@@ -1,6 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Filter } from "#gen/backstay/query/v1/query_pb.js";
-import { type Columns, type ConditionOptions, conditions } from "./conditions.js";
+import { type Columns, type ConditionOptions, conditions, isCondition } from "./conditions.js";
 import type { Given } from "./given.js";
 
 /** What the requests of lists have in common. */
@@ -19,7 +19,8 @@ export function listing(
   options: Omit<ConditionOptions, "since"> = {},
 ): Listing {
   const filters = conditions(given, columns, { ...options, since: "mtime" });
-  const since = filters.some(({ column }) => column === columns.mtime) ? undefined : given.time("mtime");
+  const isCompared = filters.some(({ column }) => column === columns.mtime);
+  const since = !isCompared && isCondition(given, "mtime") ? given.time("mtime") : undefined;
   return {
     filters,
     ...(since && { since }),

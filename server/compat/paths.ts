@@ -31,8 +31,9 @@ export function methodsAt(rules: PathRules): MethodAt {
     const isIn = (patterns: PathPatterns) => patterns.some((pattern) => pattern.test(path));
     const denied = method.denied || isIn(rules.deny);
     const { access } = method;
-    if (isIn(rules.admin)) return { ...method, denied, access: Access.ADMIN };
-    if (isIn(rules.disallow)) return { ...method, denied, access: access === Access.PUBLIC ? Access.ACCOUNT : access };
+    const closed = { ...method, denied, ignoresBadProof: false };
+    if (isIn(rules.admin)) return { ...closed, access: Access.ADMIN };
+    if (isIn(rules.disallow)) return { ...closed, access: access === Access.PUBLIC ? Access.ACCOUNT : access };
     const opened = access === Access.ACCOUNT && isIn(rules.allow);
     return { ...method, denied, access: opened ? Access.PUBLIC : access };
   };

@@ -45,9 +45,10 @@ export function contextMaker(
     }
 
     get client(): Client {
-      const { remote, request } = this.call;
+      const { remote, request, door } = this.call;
       const userAgent = (request.headers["user-agent"] ?? "").slice(0, MOST_USER_AGENT);
-      return { address: remote, userAgent, localOrigin: localOriginOf(request, ports.settings.publicUrl) };
+      const localOrigin = localOriginOf(request, ports.settings.publicUrl);
+      return { address: remote, userAgent, localOrigin, takesTokens: door !== "compat" };
     }
 
     afterCommit(effect: () => void): void {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openDatabase } from "../domains/support.js";
 import { startBackstay, type TestBackstay } from "../support/backstay.js";
 import { addAccount, get, post, type Signer } from "./predecessor.js";
 
@@ -11,6 +12,12 @@ beforeAll(async () => {
 afterAll(() => backstay.stop());
 
 const query = (text: Record<string, string>) => new URLSearchParams(text).toString();
+
+async function addAdmin(): Promise<Signer> {
+  const admin = await addAccount(backstay, "Admin");
+  await openDatabase(backstay)`update backstay.accounts set roles = '{admin}' where id = ${admin.id}`;
+  return admin;
+}
 
 describe("/account/add", () => {
   it("makes an account by a GET that nobody has signed, as the manual shows it", async () => {
@@ -81,6 +88,31 @@ describe("/account/get", () => {
     expect((await get(backstay, `/account/get?id=${ben.id}`, ann)).json).toHaveLength(1);
   });
 
+  it("shows the columns of _select, of others the public ones alone: another is refused by its name", async () => {
+    const select = async (parameters: Record<string, string>, signer = ann) =>
+      (await get(backstay, `/account/get?${query(parameters)}`, signer)).json;
+    const ben = await addAccount(backstay, "Ben");
+    expect(await select({ _select: "login,ctime" })).toEqual({ login: ann.login, ctime: expect.any(Number) });
+    expect(await select({ id: `${ann.id},me`, _select: "id,login" })).toEqual([{ id: ann.id, login: ann.login }]);
+    expect(await select({ id: ben.id, _select: "id,name" })).toEqual([{ id: ben.id, name: "Ben" }]);
+    for (const column of ["email", "login", "type"]) {
+      const message = `The column ${column} of others may not be read, filtered or sorted by.`;
+      const refused = { status: 403, message };
+      expect(await select({ id: ben.id, _select: `id,${column}` })).toEqual(refused);
+      expect(await select({ id: `${ann.id},${ben.id}`, _select: column })).toEqual(refused);
+      expect(await select({ id: "12345", _select: column })).toEqual(refused);
+    }
+    const admin = await addAdmin();
+    expect(await select({ id: ben.id, _select: "id,login" }, admin)).toEqual([{ id: ben.id, login: ben.login }]);
+  });
+
+  it.each(["nope", "secret", "create_time", "__proto__"])("refuses _select=%s, which is no column", async (name) => {
+    for (const path of ["/account/get?", `/account/get?id=${ann.id}&`, "/account/get?id=12345&", "/account/select?"]) {
+      const { json } = await get(backstay, `${path}_select=id,${name}`, ann);
+      expect(json).toEqual({ status: 400, message: `There is no column ${name} here.` });
+    }
+  });
+
   it("reads its parameters from a POST in place of the query", async () => {
     const { json } = await post(backstay, "/account/get?id=nobody", { id: ann.id }, ann);
     expect(json.map((record: { id: string }) => record.id)).toEqual([ann.id]);
@@ -142,6 +174,30 @@ describe("/account/select and /account/search", () => {
     expect(json).toMatchObject({ count: 0, data: [] });
   });
 
+  it("find who is banned, and whose address is verified, for administrators alone", async () => {
+    const admin = await addAdmin();
+    const [banned, verified] = [await addAccount(backstay, "Banned One"), await addAccount(backstay, "Verified One")];
+    const sql = openDatabase(backstay);
+    await sql`update backstay.accounts set status = 'banned' where id = ${banned.id}`;
+    await sql`update backstay.accounts set email_verified_at = now() where id = ${verified.id}`;
+    const select = async (parameters: Record<string, string>, signer = admin) =>
+      (await get(backstay, `/account/select?${query(parameters)}`, signer)).json;
+    expect(await select({ status: "banned", _select: "id,status" })).toMatchObject({
+      data: [{ id: banned.id, status: "banned" }],
+    });
+    expect(await select({ email_verified: "true", _select: "id,email_verified" })).toMatchObject({
+      data: [{ id: verified.id, email_verified: true }],
+    });
+    expect(await select({ status: "banned" }, ann)).toMatchObject({
+      status: 403,
+      message: expect.stringContaining("status"),
+    });
+    expect(await select({ status: "gone" })).toMatchObject({
+      status: 400,
+      message: expect.stringContaining("active or banned"),
+    });
+  });
+
   it("show the columns of _select", async () => {
     const { json } = await get(
       backstay,
@@ -174,9 +230,35 @@ describe("/account/select and /account/search", () => {
     [{ _start: "10001" }, "too many rows left out"],
     [{ _token: "x" }, "a damaged token"],
     [{ nosuch: "1", _ops: "nosuch,gt" }, "no such column"],
+    [{ name: "x", _ops: "name,gt,name,lt" }, "a column twice"],
   ] as [Record<string, string>, string][])("refuse %j: %s", async (parameters) => {
     const { status, json } = await get(backstay, `/account/select?${query(parameters)}`, ann);
     expect({ status, json }).toEqual({ status: 400, json: { status: 400, message: expect.any(String) } });
+  });
+});
+
+describe("/account/select", () => {
+  it("names the column whose value is refused", async () => {
+    expect((await get(backstay, "/account/select?name=%00", ann)).json).toEqual({
+      status: 400,
+      message: "name: Text contains a NUL character.",
+    });
+    expect((await get(backstay, "/account/select?name=a,%00&_ops=name,in", ann)).json.message).toMatch(/^name: /);
+  });
+
+  it("takes what _keys names for conditions, and nothing else", async () => {
+    const named = await get(
+      backstay,
+      `/account/select?${query({ name: "Ann Example", alias: "x", _keys: "name" })}`,
+      ann,
+    );
+    expect(named.json.data).toMatchObject([{ id: ann.id }]);
+    const ops = query({ name: "Ann Example", alias: "x", _keys: "name", _ops: "alias,ne,name,eq" });
+    expect((await get(backstay, `/account/select?${ops}`, ann)).json.data).toMatchObject([{ id: ann.id }]);
+    const twice = query({ name: "A", _ops: "name,gt,name,lt" });
+    expect((await get(backstay, `/account/select?${twice}`, ann)).json.message).toBe(
+      "The column name stands twice in _ops.",
+    );
   });
 });
 
@@ -202,11 +284,49 @@ describe("/account/update, /account/del and /account/put/secret", () => {
     const person = await backstay.signUp();
     const authorization = `Bearer ${person.token}`;
     const change = (body: object) => post(backstay, "/account/put/secret", body, undefined, { authorization });
-    expect((await change({ secret: "a new secret" })).status).toBe(400);
-    expect((await change({ secret: "a new secret", old: "wrong" })).status).toBe(403);
+    for (const old of [undefined, "wrong"]) {
+      expect((await change({ secret: "a new secret", old })).status).toBe(401);
+    }
+    expect((await get(backstay, "/account/get", undefined, { authorization })).status).toBe(200);
     expect((await change({ secret: "a new secret", old: person.secret })).status).toBe(200);
     // The secret came by a compat path, so it signs from now on.
     expect((await get(backstay, "/auth", { ...person, secret: "a new secret" })).json.id).toBe(person.id);
+  });
+
+  it("delete the account that id names, which an administrator may", async () => {
+    const [admin, gil, hal] = [await addAdmin(), await addAccount(backstay), await addAccount(backstay)];
+    expect(await get(backstay, `/account/del?id=${gil.id}`, hal)).toMatchObject({ status: 403, json: { status: 403 } });
+    expect((await get(backstay, "/account/del?id=12345", hal)).status).toBe(404);
+    expect((await get(backstay, `/account/del?id=${hal.id}`, admin)).json).toEqual({});
+    expect((await get(backstay, "/auth", admin)).json.id).toBe(admin.id);
+    expect((await get(backstay, "/auth", gil)).json.id).toBe(gil.id);
+    expect((await get(backstay, "/auth", hal)).status).toBe(401);
+    expect((await get(backstay, `/account/del?id=${gil.id}`, gil)).json).toEqual({});
+    expect((await get(backstay, "/auth", gil)).status).toBe(401);
+  });
+
+  it.each(["id=", `login=${encodeURIComponent("somebody@test.com")}`, "type=admin", "_keys=id"])(
+    "delete nothing for %s, which does not say whom",
+    async (text) => {
+      const ira = await addAccount(backstay);
+      expect((await get(backstay, `/account/del?${text}`, ira)).json).toMatchObject({ status: 400 });
+      expect((await get(backstay, "/auth", ira)).json.id).toBe(ira.id);
+    },
+  );
+
+  it("change nobody's secret but the caller's, be it an administrator who asks", async () => {
+    const [admin, joe] = [await addAdmin(), await addAccount(backstay)];
+    const change = async (parameters: Record<string, string>, signer: Signer) =>
+      (await post(backstay, "/account/put/secret", { secret: "another secret", ...parameters }, signer)).json;
+    expect(await change({ id: joe.id }, admin)).toMatchObject({ status: 403 });
+    expect(await change({ id: admin.id }, joe)).toMatchObject({ status: 403 });
+    expect(await change({ id: "" }, admin)).toMatchObject({ status: 400, message: expect.stringContaining("id") });
+    expect(await change({ login: joe.login }, admin)).toMatchObject({
+      status: 400,
+      message: expect.stringContaining("login"),
+    });
+    for (const signer of [admin, joe]) expect((await get(backstay, "/auth", signer)).json.id).toBe(signer.id);
+    expect(await change({ id: joe.id }, joe)).toEqual({});
   });
 
   it("delete the account: its credentials work no more", async () => {

@@ -198,14 +198,21 @@ describe("/connection/del", () => {
     expect(await countersOf(ben)).toMatchObject({ like1: 0, follow1: 0, view1: 0 });
   });
 
-  it.each(["id=", "type=", "id=&type=like", "type=&id=12345", "state=sent", "type=like&mtime=1"])(
-    "deletes nothing for %s: what is empty, or no condition, must not widen it",
-    async (text) => {
-      await get(backstay, `/connection/put?id=${ben.id}&type=like`, ann);
-      expect((await get(backstay, `/connection/del?${text}`, ann)).status).toBe(400);
-      expect(await countersOf(ann)).toMatchObject({ like0: 1 });
-    },
-  );
+  it.each([
+    "id=",
+    "type=",
+    "id=&type=like",
+    "type=&id=12345",
+    "state=sent",
+    "type=like&mtime=1",
+    "type=like&_ops=type,ne",
+    "_keys=type",
+    "_count=1",
+  ])("deletes nothing for %s: what is empty, or no condition, must not widen it", async (text) => {
+    await get(backstay, `/connection/put?id=${ben.id}&type=like`, ann);
+    expect((await get(backstay, `/connection/del?${text}`, ann)).status).toBe(400);
+    expect(await countersOf(ann)).toMatchObject({ like0: 1 });
+  });
 });
 
 describe("/connection/get", () => {
@@ -256,8 +263,12 @@ describe("/connection/get", () => {
       data: [{ id: ben.id, name: "Ben", alias: "Benny", ctime: mtime, mtime }],
       next_token: "",
     });
-    const chosen = await get(backstay, "/connection/get?type=like&_details=1&_select=name", ann);
-    expect(chosen.json.data).toEqual([{ name: "Ben" }]);
+    const select = async (columns: string) =>
+      (await get(backstay, `/connection/get?type=like&_details=1&_select=${columns}`, ann)).json;
+    expect((await select("name")).data).toEqual([{ name: "Ben" }]);
+    expect(await select("id,email")).toEqual({ status: 403, message: expect.stringContaining("email") });
+    expect(await select("type")).toEqual({ status: 403, message: expect.stringContaining("column type") });
+    expect(await select("nope")).toEqual({ status: 400, message: "There is no column nope here." });
   });
 
   it("selects columns, and filters by properties with _keys and _ops", async () => {
@@ -271,6 +282,12 @@ describe("/connection/get", () => {
     expect(ids(await by({ _ops: "id,in", id: peers.slice(1).join(",") }))).toEqual(peers.slice(1));
     expect(ids(await by({ _ops: "type,begins_with", type: "li" }))).toEqual(peers);
     expect(ids(await by({ _ops: "state,null" }))).toEqual(peers);
+    // A property that no row has is a column without a value.
+    expect((await by({ _select: "nope", _count: "1" })).json.data).toEqual([{}]);
+    expect(ids(await by({ _keys: "type", _ops: "n,gt", type: "like", n: "0" }))).toEqual(peers);
+    expect(ids(await by({ _keys: "state", _ops: "state,null" }))).toEqual(peers);
+    expect((await by({ _ops: "n,gt,n,lt", n: "1" })).json.message).toBe("The column n stands twice in _ops.");
+    expect((await by({ _ops: "connected,ne", connected: "1" })).json.message).toContain("connected");
     expect((await by({ _ops: "n,expr", n: "1" })).status).toBe(400);
     expect((await by({ _ops: "n,regexp", n: "(" })).status).toBe(400);
   });
@@ -287,6 +304,10 @@ describe("/connection/get", () => {
     await get(backstay, `/connection/update?id=${peers[0]}&type=like&n=9`, ann);
     expect(await newerThan(rows[2].mtime)).toEqual([peers[0]]);
     expect((await get(backstay, "/connection/get?mtime=yesterday", ann)).status).toBe(400);
+    // Where `_keys` does not name it, it is no condition.
+    expect(await newerThan(999_999_999_999_999, "&_keys=type")).toHaveLength(3);
+    expect(await newerThan(999_999_999_999_999, "&_keys=type&_ops=mtime,gt")).toHaveLength(3);
+    expect(await newerThan(999_999_999_999_999, "&_keys=type,mtime")).toEqual([]);
     // What is later than every time there is is none.
     expect(await newerThan(999_999_999_999_999)).toEqual([]);
     expect(await newerThan(253_402_300_799_999, "&_desc=1")).toEqual([]);

@@ -110,6 +110,12 @@ it("a checksum is of the body before it is compressed, by this door and by Conne
 
 it("what one caller sees is for no shared cache", async () => {
   expect((await get(backstay, "/account/get", ann)).headers.get("cache-control")).toBe("no-store");
+  const { login, secret } = ann;
+  const made = new URLSearchParams({ login: `cached ${Date.now()}`, secret: "long enough", name: "C" });
+  for (const path of [`/login?${new URLSearchParams({ login, secret })}`, `/account/add?${made}`]) {
+    const reply = await get(backstay, path);
+    expect([reply.status, reply.headers.get("cache-control")], path).toEqual([200, "no-store"]);
+  }
   expect((await get(backstay, "/ping")).headers.get("cache-control")).toBeNull();
 });
 

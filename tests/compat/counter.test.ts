@@ -54,6 +54,18 @@ describe("/counter/get", () => {
   });
 });
 
+it("/counter/get shows the columns of _select, of others the public ones alone: another is refused by its name", async () => {
+  const select = async (text: string) => (await get(backstay, `/counter/get?${text}`, ann)).json;
+  expect(await select(`id=${ben.id}&_select=id,ping`)).toEqual({ id: ben.id, ping: 0 });
+  for (const column of ["like0", "nice1", "msg_count", "nope"]) {
+    const message = `The column ${column} of others may not be read, filtered or sorted by.`;
+    expect(await select(`id=${ben.id}&_select=ping,${column}`)).toEqual({ status: 403, message });
+  }
+  expect(await select("_select=nope,ping")).toEqual({ status: 400, message: "There is no column nope here." });
+  // There is one for every type of connections, which is not shown while it is 0.
+  expect(await select(`id=${ann.id}&_select=ping,nice1`)).toEqual({ ping: 0 });
+});
+
 describe("/counter/incr", () => {
   it("increases a public column for the other account, as the manual shows it", async () => {
     const { status, json } = await get(backstay, `/counter/incr?id=${ben.id}&ping=1`, ann);
@@ -143,6 +155,9 @@ describe("/counter/incr", () => {
     expect(await statusOf("ping=99999999999999999999999")).toBe(400);
     expect(await statusOf("__proto__=1")).toBe(400);
     expect((await get(backstay, "/counter/incr", ann)).json.message).toContain("ping");
+    // A variable that happens to be empty must not raise one's own.
+    expect(await statusOf("id=&ping=1")).toBe(400);
+    expect(await statusOf("id=&msg_read=1")).toBe(400);
     expect(await statusOf("id=12345&ping=1")).toBe(404);
     expect(await own(ann)).toEqual({ id: ann.id, ...ZEROS });
   });

@@ -121,10 +121,33 @@ describe("/history/get", () => {
     expect(await by({ _keys: "nosuch", nosuch: "1" })).toMatchObject({ status: 400 });
   });
 
+  it("refuses data for a condition, and _select of what is no column", async () => {
+    const refused = { status: 400, message: "Rows are not searched by data." };
+    for (const text of ["type=b&data=zzz", "data=two", "_keys=type,data&type=b&data=two", "_ops=data,like&data=t%25"]) {
+      expect((await get(backstay, `/history/get?${text}`, ann)).json).toEqual(refused);
+    }
+    expect((await get(backstay, "/history/get?_ops=data,null", ann)).json).toEqual(refused);
+    expect((await post(backstay, "/history/get", { data: { deep: 1 } }, ann)).status).toBe(400);
+    // What `_keys` leaves out, or names without a value, is no condition.
+    expect(dataOf(await by({ type: "b", _keys: "type", data: "zzz" }))).toEqual(["two"]);
+    expect(dataOf(await by({ type: "b", _keys: "type,data", data: "" }))).toEqual(["two"]);
+    expect(await by({ _select: "data,nope" })).toEqual({ status: 400, message: "There is no column nope here." });
+  });
+
+  it("takes mtime for no condition that _keys does not name", async () => {
+    expect(dataOf(await by({ _keys: "type", type: "b", mtime: "9999999999999" }))).toEqual(["two"]);
+    expect(await by({ _keys: "type,mtime", type: "b", mtime: "9999999999999" })).toMatchObject({ count: 0 });
+    expect(await by({ _ops: "mtime,gt,mtime,lt", mtime: "1" })).toEqual({
+      status: 400,
+      message: "The column mtime stands twice in _ops.",
+    });
+  });
+
   it("is of the current account only, and for who is signed in", async () => {
     const ben = await addAccount(backstay, "Ben");
     expect((await get(backstay, "/history/get", ben)).json).toEqual({ count: 0, data: [], next_token: "" });
     expect((await get(backstay, "/history/get")).status).toBe(401);
     expect((await get(backstay, "/history/add?type=a")).status).toBe(401);
+    expect((await get(backstay, `/history/add?id=${ann.id}&type=a`, ben)).status).toBe(403);
   });
 });

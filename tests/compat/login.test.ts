@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeKey } from "../domains/auth/api-key-house.js";
 import { turnOn } from "../domains/auth/authenticator.js";
+import { openDatabase, operatorToken } from "../domains/support.js";
+import { openSocket } from "../http/socket/client.js";
 import { startBackstay, type TestBackstay } from "../support/backstay.js";
 import { addAccount, get, post, type Signer } from "./predecessor.js";
 
@@ -41,6 +44,35 @@ describe("/login", () => {
     const from = (headers: Record<string, string>) => post(backstay, "/login", body, undefined, headers);
     expect((await from({ origin: backstay.url })).status).toBe(200);
     expect((await from({ origin: "http://evil.example" })).status).toBe(415);
+  });
+
+  it("leaves no sign-in behind that nobody holds, and is told in the audit log", async () => {
+    const fay = await addAccount(backstay, "Fay");
+    const login = (more = {}) => post(backstay, "/login", form({ login: fay.login, secret: fay.secret, ...more }));
+    const { tokens } = await backstay.anonymous().auth.signIn({ login: fay.login, secret: fay.secret });
+    const authorization = `Bearer ${tokens!.accessToken}`;
+    const devices = async () =>
+      (await fetch(`${backstay.url}/v1/auth/devices`, { headers: { authorization } }).then((answer) => answer.json()))
+        .devices.length;
+    const signIns = async () =>
+      (
+        await openDatabase(backstay)`select 1 from (
+          select type, account_id from backstay.audit_log union all select type, account_id from backstay.audit_inbox
+        ) as noted where type = 'sign_in.ok' and account_id = ${fay.id}`
+      ).length;
+    for (let i = 0; i < 3; i++) expect((await login()).json).toMatchObject({ id: fay.id, login: fay.login });
+    expect([await devices(), await signIns()]).toEqual([1, 4]);
+    expect((await login({ _session: "1" })).headers.getSetCookie()).not.toEqual([]);
+    expect([await devices(), await signIns()]).toEqual([2, 5]);
+  });
+
+  it("tells who is banned so, with and without _session", async () => {
+    const gus = await addAccount(backstay, "Gus");
+    await openDatabase(backstay)`update backstay.accounts set status = 'banned' where id = ${gus.id}`;
+    for (const _session of ["0", "1"]) {
+      const reply = await post(backstay, "/login", form({ login: gus.login, secret: gus.secret, _session }));
+      expect(reply.status).toBe(403);
+    }
   });
 
   it("answers the same to an unknown login and a wrong secret", async () => {
@@ -111,6 +143,50 @@ describe("sessions", () => {
     const ended = await post(backstay, "/account/get", { _session: 0 }, undefined, { cookie, ...ownPage() });
     expect(ended.json.id).toBe(ann.id);
     expect((await get(backstay, "/account/get", undefined, { cookie })).status).toBe(401);
+  });
+
+  it("end with _session=0 alone: what else proves the call stays", async () => {
+    const person = await backstay.signUp();
+    const bearer = { authorization: `Bearer ${person.token}` };
+    const ended = await get(backstay, "/account/get?_session=0", undefined, bearer);
+    expect(ended.json.id).toBe(person.id);
+    expect(ended.headers.getSetCookie().join("\n")).toMatch(/^backstay_dev=;.*Max-Age=0/m);
+    expect((await get(backstay, "/auth?_session=0", undefined, bearer)).json.id).toBe(person.id);
+    const cookie = cookieOf(
+      (await post(backstay, "/login", form({ login: person.login, secret: person.secret, _session: "1" }))).headers,
+    );
+    const both = { ...bearer, cookie, ...ownPage() };
+    expect((await get(backstay, "/auth?_session=0", undefined, both)).json.id).toBe(person.id);
+    expect((await get(backstay, "/auth", undefined, { cookie })).status).toBe(401);
+    expect((await get(backstay, "/auth", undefined, bearer)).json.id).toBe(person.id);
+  });
+
+  it("are nothing to a socket that a token opened: _session=0 leaves it open", async () => {
+    const person = await backstay.signUp();
+    const socket = await openSocket(backstay.url, { headers: { authorization: `Bearer ${person.token}` } });
+    expect(await socket.ask("/account/get?_session=0")).toMatchObject({ status: 200, id: person.id });
+    expect(await socket.ask("/auth")).toMatchObject({ status: 200, id: person.id });
+  });
+
+  it("are nothing to an API key: _session=0 and /logout answer as ever", async () => {
+    const person = await backstay.signUp();
+    const bearer = async (...scopes: string[]) => ({
+      authorization: `Bearer ${(await makeKey(backstay, person.token, { scopes })).key}`,
+    });
+    const reader = await bearer("accounts:read", "auth:read");
+    for (const path of ["/account/get", "/auth"]) {
+      expect((await get(backstay, `${path}?_session=0`, undefined, reader)).json.id).toBe(person.id);
+    }
+    for (const headers of [
+      reader,
+      await bearer("auth:write"),
+      { authorization: `Bearer ${operatorToken(backstay)}` },
+    ]) {
+      expect(await get(backstay, "/logout", undefined, headers)).toMatchObject({ status: 200, json: {} });
+    }
+    expect((await get(backstay, "/auth", undefined, reader)).json.id).toBe(person.id);
+    // What begins a session still takes the scope that it needs.
+    expect((await get(backstay, "/auth?_session=1", undefined, reader)).status).toBe(403);
   });
 
   it("are not begun a second time by the same signed URL", async () => {

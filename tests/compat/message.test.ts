@@ -77,6 +77,53 @@ describe("/message/get", () => {
   });
 });
 
+it("lists show the columns of _select, and refuse what is none", async () => {
+  const { ben } = await correspondence("one");
+  for (const path of ["/message/get", "/message/get/unread"]) {
+    expect((await get(backstay, `${path}?_select=msg,status,icon`, ben)).json.data).toEqual([
+      { msg: "one", status: "N" },
+    ]);
+    const { json } = await get(backstay, `${path}?_select=msg,nope&_read=1`, ben);
+    expect(json).toEqual({ status: 400, message: "There is no column nope here." });
+  }
+  expect(texts(await get(backstay, "/message/get/unread", ben))).toEqual(["one"]);
+});
+
+it("/message/get refuses a column that it does not search by, and another's messages", async () => {
+  const { ann, ben } = await correspondence("one");
+  const by = async (text: string) => (await get(backstay, `/message/get?${text}`, ben)).json;
+  for (const text of ["status=N", "_keys=status&status=N", "_ops=status,not null", "icon=x"]) {
+    expect(await by(text)).toEqual({ status: 400, message: expect.stringMatching(/status|icon/) });
+  }
+  expect(await by("_keys=sender&status=N")).toMatchObject({ count: 1 });
+  expect(await by(`id=${ann.id}`)).toMatchObject({ status: 403 });
+  expect(await by("id=me")).toMatchObject({ count: 1 });
+  expect(await by(`id=${ben.id}&_ops=id,ne`)).toMatchObject({ status: 400 });
+});
+
+it("/message/get/unread marks nothing read for what it does not choose by", async () => {
+  const { ann, ben } = await correspondence("one", "two");
+  const texting = [`sender=${ann.id}`, "msg=one", "mtime=1", "_start=1", "_page=2", "_desc=1"];
+  for (const text of texting) {
+    const { json } = await get(backstay, `/message/get/unread?_read=1&${text}`, ben);
+    expect(json).toEqual({ status: 400, message: expect.stringContaining(text.split("=")[0]!) });
+  }
+  expect((await get(backstay, `/message/get/unread?_read=1&id=${ann.id}`, ben)).status).toBe(403);
+  expect(texts(await get(backstay, "/message/get/unread?_start=0&_page=1", ben))).toEqual(["one", "two"]);
+});
+
+it("nobody reads, writes or deletes for another", async () => {
+  const { ann, ben, sent } = await correspondence("one");
+  const name = `sender=${ann.id}&mtime=${sent[0].mtime}`;
+  expect((await get(backstay, `/message/read?${name}&id=${ann.id}`, ben)).status).toBe(403);
+  expect((await get(backstay, `/message/del?${name}&id=${ann.id}`, ben)).status).toBe(403);
+  expect((await get(backstay, `/message/add?id=${ben.id}&msg=two&sender=${ben.id}`, ann)).status).toBe(403);
+  expect((await get(backstay, `/message/add?id=${ben.id}&msg=two&sender=${ann.id}`, ann)).status).toBe(200);
+  expect((await get(backstay, `/account/subscribe?id=${ann.id}`, ben)).status).toBe(403);
+  expect((await get(backstay, `/message/read?${name}&id=${ben.id}`, ben)).json.status).toBe("R");
+  expect((await get(backstay, `/message/del?${name}&id=${ben.id}`, ben)).json).toEqual({ count: 1 });
+});
+
 it("/message/get/unread answers what was not read, and marks it with _read=1", async () => {
   const { ann, ben, sent } = await correspondence("one", "two", "three");
   expect(
@@ -105,6 +152,8 @@ it("/message/del deletes by sender, by time, or by both, and neither is refused"
   const by = (parameters: Record<string, string>) => get(backstay, `/message/del?${query(parameters)}`, ben);
   expect((await by({})).status).toBe(400);
   expect((await by({ sender: ann.id, mtime: "" })).status).toBe(400);
+  const others = [{ msg: "one" }, { status: "R" }, { mtime: "1", _ops: "mtime,gt" }, { _keys: "msg" }, { _count: "1" }];
+  for (const other of others) expect((await by({ sender: ann.id, ...other })).status).toBe(400);
   expect((await by({ sender: ann.id, mtime: String(sent[0].mtime) })).json).toEqual({ count: 1 });
   expect((await by({ mtime: String(sent[1].mtime) })).json).toEqual({ count: 1 });
   expect(texts(await get(backstay, "/message/get", ben))).toEqual(["three"]);

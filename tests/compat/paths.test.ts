@@ -31,6 +31,12 @@ describe("rules by path", () => {
     expect(await get(backstay, `/account/get?id=${ann.id}`)).toMatchObject({ status: 200, json: [{ id: ann.id }] });
     expect(await post(backstay, "/account/get", form({ id: ann.id }))).toMatchObject({ status: 200 });
     expect(await get(backstay, "/account/get", ann)).toMatchObject({ status: 200, json: { login: ann.login } });
+    // Who does not sign as he meant to hears so.
+    const wrong = { ...ann, secret: "another secret" };
+    expect(await get(backstay, `/account/get?id=${ann.id}`, wrong)).toMatchObject({ status: 401 });
+    expect(await get(backstay, "/account/get", undefined, bearer("bs_at_no-such-token"))).toMatchObject({
+      status: 401,
+    });
     // What is about the caller's own still needs one.
     expect(await get(backstay, "/account/get")).toMatchObject({ status: 403 });
     expect(await get(backstay, "/message/get")).toMatchObject({ status: 403 });

@@ -72,6 +72,10 @@ it("works the same way as /connection/get: one by id, pages, details, columns, c
   expect((await by({ _details: "1", _select: "id,name", _count: "1" })).json.data).toEqual([
     { id: fans[0]!.id, name: "Ann" },
   ]);
+  expect((await by({ _details: "1", _select: "id,login" })).json).toEqual({
+    status: 403,
+    message: expect.stringContaining("login"),
+  });
   expect((await by({ _select: "status", status: "from Ben" })).json.data).toEqual([{ status: "from Ben" }]);
   expect(ids(await by({ _ops: "status,iregexp", status: "(ben|CID)$" }))).toEqual(fanIds().slice(1));
 });

@@ -1,11 +1,12 @@
-import { type Account, AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import { type Account, AccountService, AccountStatus } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { EventService } from "#gen/backstay/events/v1/events_pb.js";
 import { compatEvent } from "../../domains/events/index.js";
 import { DomainError } from "../../kernel/errors.js";
 import { conditions } from "../conditions.js";
+import { checkExact, ownOnly } from "../exact.js";
 import type { Given } from "../given.js";
-import { only, page, record } from "../record.js";
+import { checkSelect, only, page, record } from "../record.js";
 import { type CompatRule, compatRule } from "../rule.js";
 import { milliseconds } from "../time.js";
 
@@ -25,6 +26,12 @@ const COLUMNS = {
   mtime: "update_time",
 } as const;
 
+/** Those that accounts are listed by. */
+const LISTED = { ...COLUMNS, status: "status", email_verified: "email_verified" } as const;
+
+/** Those that everyone sees of everybody. */
+const PUBLIC = ["id", "name", "alias", "ctime", "mtime"];
+
 const TEXTS = ["name", "alias", "email", "phone", "gender", "birthday", "address"] as const;
 
 /** An account as bk_account shows it: what it does not have, or the caller may not see, is left out. */
@@ -35,6 +42,18 @@ export function accountRecord(account: Account | undefined): object {
   return record({ id, login, name, alias, email, phone, gender, birthday, address, type: roles.join(","), ...times });
 }
 
+/** The same in a list, by which administrators look for who is banned, or has shown that an address is his. */
+function listedRecord(account: Account): object {
+  const status = account.status === AccountStatus.BANNED ? "banned" : undefined;
+  return { ...accountRecord(account), ...record({ status, email_verified: account.emailVerified || undefined }) };
+}
+
+/** Throws for a column that `_select` names and accounts do not have, or do not show of others. */
+export function checkAccountSelect(given: Given, { whole }: { whole: boolean }): void {
+  const columns = Object.keys(COLUMNS);
+  checkSelect(given, columns, whole ? columns : PUBLIC);
+}
+
 function textsOf(given: Given) {
   return Object.fromEntries(TEXTS.filter((name) => given.has(name)).map((name) => [name, given.text(name)]));
 }
@@ -42,17 +61,21 @@ function textsOf(given: Given) {
 const list = (path: string) =>
   compatRule(path, AccountService.method.listAccounts, {
     rows: "accounts",
-    ask: (given) => ({
-      filters: conditions(given, COLUMNS),
-      ...(given.has("_select") && { readMask: { paths: given.list("_select").map(columnOf) } }),
-      sort: columnOf(given.text("_sort")),
-      descending: given.yes("_desc"),
-      pageSize: given.number("_count") ?? 0,
-      pageToken: given.text("_token"),
-    }),
+    ask: (given) => {
+      // Which of them are public the RPC says.
+      checkSelect(given, Object.keys(LISTED));
+      return {
+        filters: conditions(given, LISTED),
+        ...(given.has("_select") && { readMask: { paths: given.list("_select").map(columnOf) } }),
+        sort: columnOf(given.text("_sort")),
+        descending: given.yes("_desc"),
+        pageSize: given.number("_count") ?? 0,
+        pageToken: given.text("_token"),
+      };
+    },
     reply: ({ accounts, nextPageToken }, given) =>
       page(
-        accounts.map((account) => only(accountRecord(account), given)),
+        accounts.map((account) => only(listedRecord(account), given)),
         nextPageToken,
       ),
   });
@@ -77,7 +100,10 @@ export const accountRules: readonly CompatRule[] = [
 
   compatRule("/account/get", AccountService.method.batchGetAccounts, {
     sessions: true,
-    ask: (given) => ({ ids: given.has("id") ? given.list("id") : ["me"] }),
+    ask: (given) => {
+      checkAccountSelect(given, { whole: given.seesAll || given.isOwn("id") });
+      return { ids: given.has("id") ? given.list("id") : ["me"] };
+    },
     reply: ({ accounts }, given) => {
       const records = accounts.map((account) => only(accountRecord(account), given));
       return given.has("id") ? records : records[0];
@@ -100,18 +126,33 @@ export const accountRules: readonly CompatRule[] = [
   }),
 
   compatRule("/account/del", AccountService.method.deleteAccount, {
-    ask: () => ({ id: "me" }),
+    ask: (given) => {
+      checkExact(given, ["id"], "An account is deleted by id");
+      return { id: given.text("id") || "me" };
+    },
     reply: () => ({}),
   }),
 
   compatRule("/account/put/secret", AuthService.method.changeSecret, {
     secrets: ["secret", "old"],
-    ask: (given) => ({ old: given.text("old"), new: given.text("secret"), signatures: given.sealsSecrets }),
+    ask: (given) => {
+      ownOnly(given);
+      const other = given.columns.find((name) => name !== "id" && Object.hasOwn(COLUMNS, name));
+      if (other !== undefined) {
+        throw new DomainError("INVALID_FIELD", `The secret is the caller's own, and ${other} stays: leave it out.`, {
+          field: other,
+        });
+      }
+      return { old: given.text("old"), new: given.text("secret"), signatures: given.sealsSecrets };
+    },
     reply: () => ({}),
   }),
 
   compatRule("/account/subscribe", EventService.method.poll, {
-    ask: (given) => ({ match: given.text("match"), afterCursor: given.text("cursor"), othersOnly: true }),
+    ask: (given) => {
+      ownOnly(given);
+      return { match: given.text("match"), afterCursor: given.text("cursor"), othersOnly: true };
+    },
     reply: ({ events }) => {
       const told = events.map(({ type, time, data }) =>
         compatEvent({ type, time: milliseconds(time) ?? 0, data: data ?? {} }),

@@ -2,12 +2,13 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { type Connection, ConnectionService } from "#gen/backstay/connections/v1/connections_pb.js";
 import { DomainError } from "../../kernel/errors.js";
 import { withFields } from "../conditions.js";
+import { checkExact } from "../exact.js";
 import type { Given } from "../given.js";
 import { listing } from "../listing.js";
 import { only, page, record } from "../record.js";
 import { type CompatRule, compatRule } from "../rule.js";
 import { milliseconds } from "../time.js";
-import { accountRecord } from "./accounts.js";
+import { accountRecord, checkAccountSelect } from "./accounts.js";
 
 /** Columns of bk_connection and bk_reference; any other is a property, but for what an answer has besides. */
 const COLUMNS = { id: "peer_id", type: "type", mtime: "update_time" } as const;
@@ -46,8 +47,11 @@ const put = (path: string) =>
 
 /** What lists of both directions are asked. */
 function listRequest(given: Given) {
+  const details = given.yes("_details");
+  // A connection's properties have any name. Its account's columns are public ones, whoever asks.
+  if (details) checkAccountSelect(given, { whole: false });
   const request = withFields(listing(given, COLUMNS, { others: PROPERTY, ignored: [CONNECTED] }), FIELDS);
-  return { ...request, details: given.yes("_details") };
+  return { ...request, details };
 }
 
 function listReply(connections: readonly Connection[], nextPageToken: string, given: Given): object {
@@ -75,14 +79,7 @@ export const connectionRules: readonly CompatRule[] = [
 
   compatRule("/connection/del", ConnectionService.method.deleteConnections, {
     ask: (given) => {
-      // Neither a variable that happens to be empty nor a condition that is none may widen what is deleted.
-      for (const name of ["id", "type"]) if (given.stands(name)) given.needed(name);
-      const other = given.columns.find((name) => name !== "id" && name !== "type");
-      if (other !== undefined) {
-        throw new DomainError("UNKNOWN_COLUMN", `Connections are deleted by id and type, not by ${other}.`, {
-          field: other,
-        });
-      }
+      checkExact(given, ["id", "type"], "Connections are deleted by id and type");
       return { peerId: given.text("id"), type: given.text("type") };
     },
     reply: ({ deletedCount }) => ({ count: deletedCount }),

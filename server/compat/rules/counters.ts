@@ -1,8 +1,10 @@
 import { CounterService } from "#gen/backstay/counters/v1/counters_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
+import { isDerived } from "../../kernel/counters.js";
 import { DomainError } from "../../kernel/errors.js";
+import { notEmpty, ownOnly } from "../exact.js";
 import type { Given } from "../given.js";
-import { only, record } from "../record.js";
+import { checkSelect, forbiddenColumn, only, record } from "../record.js";
 import { type Ask, type CompatRule, compatRule } from "../rule.js";
 
 /** The counter that follows messages: to raise it is to mark as many of them read. */
@@ -21,6 +23,15 @@ function counterRecord(id: string | undefined, counters: Values): object {
 /** Whose counters a request means. */
 function ownerOf(given: Given): string | undefined {
   return given.isOwn("id") ? given.callerId : given.text("id");
+}
+
+/** Throws for a column that `_select` names and is none, or is not public. Which others an app has is nobody else's to know. */
+function checkCounterSelect(given: Given, shown: readonly string[]): void {
+  const names = given.list("_select").filter((name) => name !== "id" && !shown.includes(name));
+  const [hidden] = given.seesAll || given.isOwn("id") ? [] : names;
+  if (hidden !== undefined) throw forbiddenColumn(hidden);
+  // Those of other types of connections are shown once there are any.
+  checkSelect(given, ["id", ...shown, ...names.filter(isDerived)]);
 }
 
 /** The counters a request gives. Throws INVALID_FIELD for one that is no whole number, UNKNOWN_COUNTER for what no record can have. */
@@ -61,12 +72,15 @@ async function markRead(count: number, ask: Ask): Promise<void> {
 export const counterRules: readonly CompatRule[] = [
   compatRule("/counter/get", CounterService.method.getCounters, {
     ask: (given) => ({ accountId: given.text("id") }),
-    reply: ({ counters }, given) => only(counterRecord(ownerOf(given), counters), given),
+    reply: ({ counters }, given) => {
+      checkCounterSelect(given, Object.keys(counters));
+      return only(counterRecord(ownerOf(given), counters), given);
+    },
   }),
 
   compatRule("/counter/put", CounterService.method.putCounters, {
     ask: (given) => {
-      if (!given.isOwn("id")) throw new DomainError("NOT_YOUR_ACCOUNT", undefined, { field: "id" });
+      ownOnly(given);
       return { counters: valuesOf(given) };
     },
     reply: ({ counters }, given) => counterRecord(given.callerId, counters),
@@ -74,12 +88,14 @@ export const counterRules: readonly CompatRule[] = [
 
   compatRule("/counter/incr", CounterService.method.incrementCounters, {
     ask: (given) => {
+      notEmpty(given, "id");
       const deltas = valuesOf(given);
       if (Object.keys(deltas).length > 0) return { accountId: given.text("id"), deltas };
       throw new DomainError("INVALID_FIELD", "Give a counter to raise, such as ping.");
     },
     reply: ({ counters }, given) => counterRecord(ownerOf(given), counters),
     instead: (given) => {
+      notEmpty(given, "id");
       if (!given.isOwn("id") || !given.has(READ)) return undefined;
       const count = toRead(given);
       return {

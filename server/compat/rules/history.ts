@@ -2,8 +2,9 @@ import { toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type HistoryEntry, HistoryService } from "#gen/backstay/history/v1/history_pb.js";
 import { withFields } from "../conditions.js";
+import { ownOnly } from "../exact.js";
 import { listing } from "../listing.js";
-import { only, page, record } from "../record.js";
+import { checkSelect, only, page, record } from "../record.js";
 import { type CompatRule, compatRule } from "../rule.js";
 import { milliseconds } from "../time.js";
 
@@ -20,13 +21,19 @@ function historyRecord(entry: HistoryEntry | undefined): object {
 export const historyRules: readonly CompatRule[] = [
   compatRule("/history/add", HistoryService.method.appendHistory, {
     free: ["data"],
-    ask: (given) => ({ type: given.text("type"), data: given.value("data") }),
+    ask: (given) => {
+      ownOnly(given);
+      return { type: given.text("type"), data: given.value("data") };
+    },
     reply: ({ entry }) => historyRecord(entry),
   }),
 
   compatRule("/history/get", HistoryService.method.listHistory, {
     rows: "entries",
-    ask: (given) => withFields(listing(given, COLUMNS), { type: "type" }),
+    ask: (given) => {
+      checkSelect(given, [...Object.keys(COLUMNS), "data"]);
+      return withFields(listing(given, COLUMNS, { unsearched: ["data"] }), { type: "type" });
+    },
     reply: ({ entries, nextPageToken }, given) =>
       page(
         entries.map((entry) => only(historyRecord(entry), given)),
