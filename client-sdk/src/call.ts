@@ -5,6 +5,7 @@ import { type BackstayError, toBackstayError } from "./backstay-error.js";
 import { type Deadline, delay, orAbort, startDeadline } from "./cancellation.js";
 import { isCreate, isOpen, isRead } from "./methods.js";
 import { randomKey } from "./random-key.js";
+import { requestHeaders } from "./request-headers.js";
 import type { Session } from "./session.js";
 
 /** What every call can be given besides its request. */
@@ -59,9 +60,8 @@ export function createCall({ transport, session, retry, timeoutMs }: CallParts):
     const key = options.idempotencyKey ?? (isCreate(method) ? randomKey() : undefined);
 
     const send = async (bearer: string | undefined) => {
-      const headers = new Headers(options.headers);
+      const headers = requestHeaders(options.headers, bearer);
       if (key !== undefined) headers.set("idempotency-key", key);
-      if (bearer) headers.set("authorization", `Bearer ${bearer}`);
       const left = deadline.remainingMs();
       const timeout = Number.isFinite(left) ? Math.max(1, Math.ceil(left)) : undefined;
       return (await transport.unary(method, deadline.signal, timeout, headers, request)).message;

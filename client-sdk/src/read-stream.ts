@@ -3,6 +3,7 @@ import type { Transport } from "@connectrpc/connect";
 import { toBackstayError } from "./backstay-error.js";
 import { isStaleToken } from "./call.js";
 import { linkAbort, orAbort } from "./cancellation.js";
+import { requestHeaders } from "./request-headers.js";
 import type { Session } from "./session.js";
 import { only } from "./subscribe-stream.js";
 
@@ -35,8 +36,7 @@ export async function* readStream<I extends DescMessage, O extends DescMessage>(
   const { signal } = controller;
 
   const open = async (bearer: string | undefined) => {
-    const headers = new Headers(options.headers);
-    if (bearer) headers.set("authorization", `Bearer ${bearer}`);
+    const headers = requestHeaders(options.headers, bearer);
     const { message } = await transport.stream(method, signal, undefined, headers, only(request));
     const parts = message[Symbol.asyncIterator]();
     // Who may not ask is told so in place of the first part.

@@ -1,5 +1,6 @@
 import { BackstayError } from "./backstay-error.js";
 import { randomKey } from "./random-key.js";
+import { requestHeaders } from "./request-headers.js";
 import { sortedByName } from "./sign-query.js";
 
 /** An API key that signs: it is never sent itself. */
@@ -23,6 +24,9 @@ export interface RequestToSign {
 
 const COVERED = ["content-type", "idempotency-key"];
 
+/** What is no id may be the key, by mistake, which is never sent. */
+const ID = /^[0-9a-f-]{32,36}$/i;
+
 const encoder = new TextEncoder();
 
 /**
@@ -36,9 +40,10 @@ const encoder = new TextEncoder();
  * ```
  */
 export async function signRequest(request: RequestToSign, apiKey: ApiKey): Promise<Record<string, string>> {
+  if (!ID.test(apiKey.id)) throw malformedId();
   const url = new URL(request.url, globalThis.location?.href);
   const method = (request.method ?? "GET").toUpperCase();
-  const sent = new Headers(request.headers);
+  const sent = requestHeaders(request.headers, undefined);
   const body = typeof request.body === "string" ? encoder.encode(request.body) : (request.body ?? new Uint8Array());
 
   const added: Record<string, string> = {};
@@ -66,6 +71,10 @@ export async function signRequest(request: RequestToSign, apiKey: ApiKey): Promi
   added["signature-input"] = `sig=${parameters}`;
   added.signature = `sig=:${base64(mac)}:`;
   return added;
+}
+
+function malformedId(): BackstayError {
+  return new BackstayError("the id of the API key is malformed", { code: "invalid_argument" });
 }
 
 function hmacKey(key: string): Promise<CryptoKey> {

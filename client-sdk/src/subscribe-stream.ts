@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { linkAbort, orAbort } from "./cancellation.js";
 import { EventService, type SubscribeRequest, type SubscribeResponse } from "./gen/backstay/events/v1/events_pb.js";
+import { requestHeaders } from "./request-headers.js";
 
 /** What the server says on a subscription. */
 export type SubscribeItem = SubscribeResponse["item"];
@@ -41,8 +42,7 @@ export function openSubscribeStream(
 
   async function read() {
     if (!messages) {
-      const all = new Headers(headers);
-      if (bearer) all.set("authorization", `Bearer ${bearer}`);
+      const all = requestHeaders(headers, bearer);
       const method = EventService.method.subscribe;
       const response = await transport.stream(method, controller.signal, undefined, all, only(request));
       messages = response.message[Symbol.asyncIterator]();

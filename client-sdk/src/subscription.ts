@@ -2,6 +2,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { BackstayError } from "./backstay-error.js";
 import { linkAbort } from "./cancellation.js";
 import type { Event } from "./gen/backstay/events/v1/events_pb.js";
+import { requestHeaders } from "./request-headers.js";
 import { type EventGap, type ResumeParts, resume, type SubscriptionStatus } from "./resume.js";
 
 const SILENCE_MS = 40_000;
@@ -79,7 +80,7 @@ export function createSubscription(
   options: SubscribeOptions,
 ): Subscription {
   // Made here once to refuse a malformed header now, rather than with every connection.
-  const headers = new Headers(options.headers);
+  const headers = requestHeaders(options.headers, undefined);
   const position = { cursor: request.afterCursor ?? "" };
   const stop = new AbortController();
   const events = handOut(

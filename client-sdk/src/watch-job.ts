@@ -5,6 +5,7 @@ import { BackstayError, toBackstayError } from "./backstay-error.js";
 import { delay, linkAbort, orAbort } from "./cancellation.js";
 import { type Job, JobSchema, JobService, type WatchJobResponse } from "./gen/backstay/jobs/v1/jobs_pb.js";
 import { createRecovery } from "./recovery.js";
+import { requestHeaders } from "./request-headers.js";
 import type { Session } from "./session.js";
 import { heardWithin, only } from "./subscribe-stream.js";
 
@@ -37,7 +38,7 @@ export async function* watchJob(parts: WatchParts, id: string, options: WatchOpt
       let bearer: string | undefined;
       try {
         bearer = await orAbort(parts.session.bearer(), stop.signal);
-        for await (const job of connection(parts.transport, id, headersOf(options, bearer), stop.signal)) {
+        for await (const job of connection(parts.transport, id, requestHeaders(options.headers, bearer), stop.signal)) {
           recovery.heard(true);
           const isNew = last === undefined || !equals(JobSchema, last, job);
           last = job;
@@ -76,10 +77,4 @@ async function* connection(transport: Transport, id: string, headers: Headers, s
     unlink();
     controller.abort();
   }
-}
-
-function headersOf({ headers }: WatchOptions, bearer: string | undefined): Headers {
-  const all = new Headers(headers);
-  if (bearer) all.set("authorization", `Bearer ${bearer}`);
-  return all;
 }

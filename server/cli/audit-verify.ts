@@ -1,5 +1,6 @@
 import type { VerifyAuditLogResponse } from "@backstay/client";
 import { asOperator, type OperatorFlags } from "./operator.js";
+import { visibleJson } from "./visible.js";
 
 /** How often it is told how far the check is, in milliseconds: to a person, and to a file. */
 const TELL_EVERY = { terminal: 1_000, file: 10_000 };
@@ -28,7 +29,7 @@ function tell({ checkedCount, lastSequence, fault, faultSequence }: VerifyAuditL
   if (json) {
     const wrong = fault === "" ? {} : { fault, faultSequence: Number(faultSequence) };
     const counts = { checkedCount: Number(checkedCount), lastSequence: Number(lastSequence) };
-    console.log(JSON.stringify({ ok: fault === "", ...counts, ...wrong }));
+    console.log(visibleJson({ ok: fault === "", ...counts, ...wrong }));
   } else if (fault === "") {
     console.log(`the audit log is whole: ${checkedCount} entries checked, the last is ${lastSequence}`);
   }

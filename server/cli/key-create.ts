@@ -1,11 +1,13 @@
 import { timestampFromDate } from "@backstay/client";
-import { asOperator, findAccount, type OperatorFlags } from "./operator.js";
+import { findAccount } from "./find-account.js";
+import { asOperator, type OperatorFlags } from "./operator.js";
+import { visible, visibleJson } from "./visible.js";
 
 interface Flags extends OperatorFlags {
   name?: string;
   /** What the key may do. */
   scope: string[];
-  /** The login of the account it is to act for; the installation when absent. */
+  /** The account it is to act for, by what names one; the installation when absent. */
   account?: string;
   /** Milliseconds until it ends; never when absent. */
   expires?: number;
@@ -19,6 +21,10 @@ export async function createKey(flags: Flags): Promise<void> {
     const expireTime = expires === undefined ? undefined : timestampFromDate(new Date(Date.now() + expires));
     return client.auth.createApiKey({ name, scopes, accountId, ...(expireTime && { expireTime }) });
   });
-  if (flags.json) console.log(JSON.stringify({ id: apiKey!.id, key }));
-  else console.log(`id   ${apiKey!.id}\nkey  ${key}   (shown this once)`);
+  if (flags.json) {
+    console.log(visibleJson({ id: apiKey!.id, key }));
+    return;
+  }
+  console.log(visible(`id   ${apiKey!.id}`));
+  console.log(visible(`key  ${key}   (shown this once)`));
 }

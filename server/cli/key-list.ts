@@ -1,5 +1,7 @@
 import { type ApiKeyInfo, timestampDate } from "@backstay/client";
-import { asOperator, findAccount, type OperatorFlags } from "./operator.js";
+import { findAccount } from "./find-account.js";
+import { asOperator, type OperatorFlags } from "./operator.js";
+import { visible, visibleJson } from "./visible.js";
 
 /** Names the installation where an account is asked for. */
 const INSTALLATION = "-";
@@ -17,7 +19,7 @@ export async function listKeys(flags: OperatorFlags & { account?: string }): Pro
     } while (pageToken !== "");
     return all;
   });
-  if (flags.json) console.log(JSON.stringify({ keys: keys.map(toJson) }));
+  if (flags.json) console.log(visibleJson({ keys: keys.map(toJson) }));
   else for (const key of keys) console.log(toLine(key));
 }
 
@@ -36,7 +38,9 @@ function toJson({ id, name, accountId, scopes, createTime, expireTime, lastUseTi
 function toLine({ id, name, scopes, expireTime, lastUseTime }: ApiKeyInfo): string {
   const ends = expireTime ? `ends ${toText(expireTime)}` : "never ends";
   const used = lastUseTime ? `used ${toText(lastUseTime)}` : "never used";
-  return [id, name || "(no name)", scopes.join(","), ends, used].join("  ");
+  // In quotes, or a name could pass for what is printed beside it.
+  const called = name === "" ? "(no name)" : JSON.stringify(name);
+  return visible([id, called, scopes.join(","), ends, used].join("  "));
 }
 
 function toText(time: ApiKeyInfo["createTime"]): string | undefined {

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { keysOf, previousFile } from "../app/key-change.js";
 import type { Config } from "../config.js";
 import { countLeft, type KeyStatus, serverAt, serverOf } from "./key-server.js";
+import { keyElsewhere, urlElsewhere } from "./operator.js";
+import { visible, visibleJson } from "./visible.js";
 
 interface Flags {
   url?: string;
@@ -13,13 +15,13 @@ interface Flags {
 export async function showKeyStatus(config: Config, flags: Flags): Promise<void> {
   const status = await ask(config, flags);
   if (flags.json) {
-    console.log(JSON.stringify(status));
+    console.log(visibleJson(status));
     return;
   }
   const { current, previous, left } = status;
-  console.log(`current   ${current}`);
-  console.log(`previous  ${previous.length === 0 ? "none" : previous.join(" ")}`);
-  for (const [column, count] of Object.entries(left ?? {})) console.log(`left      ${count} in ${column}`);
+  console.log(visible(`current   ${current}`));
+  console.log(visible(`previous  ${previous.length === 0 ? "none" : previous.join(" ")}`));
+  for (const [column, count] of Object.entries(left ?? {})) console.log(visible(`left      ${count} in ${column}`));
   console.log(verdict(status, flags.url === undefined ? previousFile(config.home) : undefined));
 }
 
@@ -31,8 +33,7 @@ type Shown = Omit<KeyStatus, "left" | "previousMayGo"> & {
 };
 
 async function ask(config: Config, { url, key }: Flags): Promise<Shown> {
-  if (url !== undefined && key === undefined) throw new Error("set BACKSTAY_KEY to the admin token of that server");
-  const server = url === undefined ? serverOf(config.home) : serverAt(url, key!);
+  const server = url === undefined ? serverOf(config.home) : serverAt(urlElsewhere(url), keyElsewhere(key));
   if (server !== undefined) return { running: true, ...(await server.status()) };
   const keys = keysOf(config);
   if (keys === undefined) throw new Error(`${config.home} has no instance key: one is made at the first start`);

@@ -12,6 +12,9 @@ requests, or with one named cases, is taken as well. The exit code is 1 when som
 
 {"header":"4||ada@example.com|9f3AIyxpIT4uUns+LG4+pGTakurpn9JJHb9Rr+hCl0Y=|1767225660000||","login":"ada@example.com","secret":"correct horse battery","method":"GET","host":"api.example.com","path":"/v1/messages","query":"since=2026-01-01T00:00:00Z&pageSize=2","now":1767225600000}`;
 
+/** What names an account. */
+const WHO = "login, id (id:ID is never a login) or verified e-mail address";
+
 /** The command line. Each command's code is loaded when it is called. */
 export async function main(argv: string[]): Promise<void> {
   const program = new Command("backstay")
@@ -57,32 +60,32 @@ export async function main(argv: string[]): Promise<void> {
       const { createUser } = await import("./user-create.js");
       await createUser(login, ofServer(flags));
     });
-  withServer(user.command("promote").argument("<login>", "who it is"))
+  withServer(user.command("promote").argument("<account>", `who it is: ${WHO}`))
     .description("make an account an administrator")
     .action(async (login, flags) => {
       const { promoteUser } = await import("./user-role.js");
       await promoteUser(login, ofServer(flags));
     });
-  withServer(user.command("demote").argument("<login>", "who it is"))
+  withServer(user.command("demote").argument("<account>", `who it is: ${WHO}`))
     .description("take an administrator's rights away; the last one keeps them")
     .action(async (login, flags) => {
       const { demoteUser } = await import("./user-role.js");
       await demoteUser(login, ofServer(flags));
     });
-  withServer(user.command("ban").argument("<login>", "who it is"))
+  withServer(user.command("ban").argument("<account>", `who it is: ${WHO}`))
     .description("sign an account out everywhere, and let nobody sign in to it")
     .option("--reason <text>", "why, for the audit log")
     .action(async (login, flags) => {
       const { banUser } = await import("./user-status.js");
       await banUser(login, ofServer(flags));
     });
-  withServer(user.command("unban").argument("<login>", "who it is"))
+  withServer(user.command("unban").argument("<account>", `who it is: ${WHO}`))
     .description("lift a ban")
     .action(async (login, flags) => {
       const { unbanUser } = await import("./user-status.js");
       await unbanUser(login, ofServer(flags));
     });
-  withServer(user.command("reset-totp").argument("<login>", "who it is"))
+  withServer(user.command("reset-totp").argument("<account>", `who it is: ${WHO}`))
     .description("turn off the authenticator of an account whose owner has lost it")
     .action(async (login, flags) => {
       const { resetTotp } = await import("./user-totp.js");
@@ -115,7 +118,7 @@ export async function main(argv: string[]): Promise<void> {
     .description("make an API key, which is printed this once: of the installation, or of an account")
     .option("--name <name>", "what it is for")
     .option("--scope <scope>", "what it may do, such as messages:read; may be given again; * when absent", collected)
-    .option("--account <login>", "the account it acts for; the installation's operator when absent")
+    .option("--account <account>", `whom it acts for: ${WHO}; the installation's operator when absent`)
     .option("--expires <duration>", "when it ends, such as 90d; never when absent", durationOf)
     .action(async (flags) => {
       const { createKey } = await import("./key-create.js");
@@ -123,7 +126,7 @@ export async function main(argv: string[]): Promise<void> {
     });
   withServer(key.command("list"))
     .description("list the API keys of the installation, or of an account")
-    .option("--account <login>", "whose; the installation's when absent")
+    .option("--account <account>", `whose: ${WHO}; the installation's when absent`)
     .action(async (flags) => {
       const { listKeys } = await import("./key-list.js");
       await listKeys(ofServer(flags));

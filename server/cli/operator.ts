@@ -17,10 +17,10 @@ export interface OperatorFlags {
  * otherwise.
  */
 export async function asOperator<T>(flags: OperatorFlags, work: (client: BackstayClient) => Promise<T>): Promise<T> {
-  const url = flags.url ?? readRunning(flags.home)?.url;
+  const url = flags.url === undefined ? readRunning(flags.home)?.url : urlElsewhere(flags.url);
   if (!url) throw unreachable(`no server runs on ${flags.home}; start it first, or name one with --url`);
-  const token = flags.url === undefined ? readAdminToken(flags.home) : flags.key;
-  if (token === undefined) throw new Error("set BACKSTAY_KEY to the admin token of that server");
+  const token = flags.url === undefined ? readAdminToken(flags.home) : keyElsewhere(flags.key);
+  if (token === undefined) throw new Error(`${flags.home} has no admin token`);
   try {
     return await work(createClient(url, { token }));
   } catch (error) {
@@ -28,16 +28,22 @@ export async function asOperator<T>(flags: OperatorFlags, work: (client: Backsta
   }
 }
 
-/** The id of the account with this login, whatever its case. Throws with the code `not_found` when there is none. */
-export async function findAccount(client: BackstayClient, login: string): Promise<string> {
-  const pattern = login.replace(/[\\%_]/g, "\\$&");
-  const filter = { column: "login", op: "ilike", values: [{ kind: { case: "stringValue" as const, value: pattern } }] };
-  const { accounts } = login === "" ? { accounts: [] } : await client.accounts.listAccounts({ filters: [filter] });
-  const [found, ...others] = accounts;
-  if (found === undefined || others.length > 0) {
-    throw Object.assign(new Error(`there is no account with the login ${login}`), { code: "not_found" });
-  }
-  return found.id;
+/** A token as a header can hold it. */
+const TOKEN = /^[\x21-\x7e]+$/;
+
+/** The key of a server elsewhere. Throws when there is none, and for what can be none, which is not shown: most of it may be one. */
+export function keyElsewhere(key: string | undefined): string {
+  const token = key?.trim();
+  if (!token) throw new Error("set BACKSTAY_KEY to the admin token of that server");
+  if (TOKEN.test(token)) return token;
+  throw new Error("BACKSTAY_KEY is no key: it has a blank, a line break or another sign that no key has");
+}
+
+/** The URL of a server elsewhere. Throws for what is none, which is not shown: it may have a password. */
+export function urlElsewhere(text: string): string {
+  const { protocol = "", username = "", password = "" } = URL.canParse(text) ? new URL(text) : {};
+  if (/^https?:$/.test(protocol) && username + password === "") return text;
+  throw new Error("--url must be a URL such as https://api.example.com, without a user or password");
 }
 
 function unreachable(message: string): Error {

@@ -9,6 +9,7 @@ import {
   isSignedWith,
   parseSignature,
 } from "../kernel/signature.js";
+import { visibleJson } from "./visible.js";
 
 /** A signed request as a server receives it, and the account it is to be judged for. */
 interface Signed {
@@ -51,7 +52,7 @@ export async function checkSignatures(input: NodeJS.ReadableStream, print: (line
   let allRead = true;
   const tell = (text: string) => {
     for (const { isRead, ...verdict } of judgeText(text)) {
-      print(JSON.stringify(verdict));
+      print(visibleJson(verdict));
       allRead &&= isRead;
     }
   };

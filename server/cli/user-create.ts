@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { asOperator, type OperatorFlags } from "./operator.js";
+import { visible, visibleJson } from "./visible.js";
 
 interface Flags extends OperatorFlags {
   admin?: true;
@@ -18,10 +19,10 @@ export async function createUser(login: string, flags: Flags): Promise<void> {
     return made.account!;
   });
   if (flags.json) {
-    console.log(JSON.stringify({ id: account.id, login, roles, ...(typed === "" && { secret }) }));
+    console.log(visibleJson({ id: account.id, login, roles, ...(typed === "" && { secret }) }));
     return;
   }
-  console.log(`made ${flags.admin ? "the administrator" : "the account"} ${login} (${account.id})`);
+  console.log(visible(`made ${flags.admin ? "the administrator" : "the account"} ${login} (${account.id})`));
   if (typed === "") console.log(`secret  ${secret}   (shown this once)`);
 }
 

@@ -1,12 +1,14 @@
-import { asOperator, findAccount, type OperatorFlags } from "./operator.js";
+import { findAccount, shown } from "./find-account.js";
+import { asOperator, type OperatorFlags } from "./operator.js";
+import { visibleJson } from "./visible.js";
 
 /** Turns off the authenticator of an account: its secret alone signs in again. */
-export async function resetTotp(login: string, flags: OperatorFlags): Promise<void> {
+export async function resetTotp(who: string, flags: OperatorFlags): Promise<void> {
   const account = await asOperator(flags, async (client) => {
-    const accountId = await findAccount(client, login);
+    const accountId = await findAccount(client, who);
     await client.auth.disableTotp({ accountId });
     return (await client.accounts.getAccount({ id: accountId })).account!;
   });
-  const { id, login: found } = account;
-  console.log(flags.json ? JSON.stringify({ id, login: found }) : `${found} (${id}) has no authenticator`);
+  const { id, login } = account;
+  console.log(flags.json ? visibleJson({ id, login }) : `${shown(account)} has no authenticator`);
 }

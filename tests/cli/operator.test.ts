@@ -1,9 +1,11 @@
 import { BackstayError, createClient } from "@backstay/client";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { asOperator, findAccount } from "../../server/cli/operator.js";
+import { findAccount } from "../../server/cli/find-account.js";
+import { asOperator } from "../../server/cli/operator.js";
 import { cleanUp, run } from "../acceptance/server-process.js";
 import { turnOn } from "../domains/auth/authenticator.js";
+import { openDatabase, operatorToken } from "../domains/support.js";
 import { type Person, startBackstay, type TestBackstay } from "../support/backstay.js";
 
 // Each runs several commands, on whatever else the machine does.
@@ -37,6 +39,13 @@ async function askJson(words: string[]) {
   expect(printed).toHaveLength(1);
   return JSON.parse(printed[0]!);
 }
+
+/** The id of the account that a word names. */
+const find = (word: string) =>
+  asOperator({ home: backstay.home, key: undefined }, (client) => findAccount(client, word));
+const nobodyIs = (word: string) =>
+  `there is no account with the login ${word}, nor with that id or verified e-mail address`;
+const dashed = (id: string) => id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 
 const rolesOf = async () => (await ada.client.auth.getCurrent()).roles;
 
@@ -89,15 +98,61 @@ describe("user", () => {
     expect(await ask(["user", "promote", "nobody"])).toEqual({
       code: 5,
       printed: [],
-      complaint: "backstay: there is no account with the login nobody",
+      complaint: `backstay: ${nobodyIs("nobody")}`,
     });
-    for (const login of ["nobody", "ada%", "ada_1000", ""]) {
-      const found = asOperator({ home: backstay.home, key: undefined }, (client) => findAccount(client, login));
-      await expect(found).rejects.toMatchObject({
-        code: "not_found",
-        message: `there is no account with the login ${login}`,
-      });
+    for (const word of [
+      "nobody",
+      "ada%",
+      "ada_1000",
+      "",
+      "id:",
+      "id:nobody",
+      " ",
+      "0".repeat(32),
+      "nobody@example.com",
+    ]) {
+      await expect(find(word), word).rejects.toMatchObject({ code: "not_found", message: nobodyIs(word) });
     }
+  });
+
+  it("finds who has no login by his id, and by an e-mail address that he has verified", async () => {
+    const { account } = await backstay.anonymous().auth.signInAnonymously({ name: "Gast\u202E" });
+    const { id } = account!;
+    expect(await ask(["user", "ban", id])).toEqual({
+      code: 0,
+      printed: [`Gast\\u202e (${id}) is banned`],
+      complaint: "",
+    });
+    expect(await askJson(["user", "unban", dashed(id).toUpperCase()])).toEqual({ id, login: "", status: "active" });
+    expect(await find(`id:${id}`)).toBe(id);
+
+    const sql = openDatabase(backstay);
+    await sql`update backstay.accounts set email = 'Gast_1@example.com' where id = ${id}`;
+    await expect(find("gast_1@example.com")).rejects.toMatchObject({ code: "not_found" });
+    await sql`update backstay.accounts set email_verified_at = now() where id = ${id}`;
+    expect(await find("gast_1@EXAMPLE.com")).toBe(id);
+    await expect(find("gastX1@example.com")).rejects.toMatchObject({ code: "not_found" });
+    const { keys } = await askJson(["key", "list", "--account", "gast_1@example.com"]);
+    expect(keys).toEqual([]);
+  });
+
+  it("finds a login as SignIn takes it, in another Unicode form too", async () => {
+    for (const word of ["ADA_100%", "ａｄａ_100％"]) expect(await find(word), word).toBe(ada.id);
+    const typedSo = await backstay.signUp("ｂｅｎ");
+    expect(await find("Ben")).toBe(typedSo.id);
+  });
+
+  it("bans nobody for a text that is the id of one account and the login of another, with the code 2", async () => {
+    const other = await backstay.signUp(ada.id);
+    const { code, complaint } = await ask(["user", "ban", ada.id]);
+    expect([code, complaint]).toEqual([2, expect.stringContaining(`id:${ada.id}, the other as ${other.id}`)]);
+    expect(await find(`id:${ada.id}`)).toBe(ada.id);
+    expect(await find(other.id)).toBe(other.id);
+    await other.client.accounts.deleteAccount({ id: "me" });
+    expect(await find(ada.id)).toBe(ada.id);
+    const itself = await backstay.signUp("its own id");
+    await openDatabase(backstay)`update backstay.identities set subject = ${itself.id} where account_id = ${itself.id}`;
+    expect(await find(itself.id)).toBe(itself.id);
   });
 
   it("tells by the code what the server says: 6 for who may not, 4 for nobody there", async () => {
@@ -106,6 +161,63 @@ describe("user", () => {
     expect(refused).toMatchObject({ code: 6, printed: [] });
     expect(await ask(["audit", "verify", "--url", backstay.url], { env })).toMatchObject({ code: 6, printed: [] });
     expect(await ask(["audit", "verify"], { home: `${backstay.home}/nobody` })).toMatchObject({ code: 4 });
+  });
+});
+
+describe("BACKSTAY_KEY", () => {
+  const verify = (BACKSTAY_KEY: string, words = ["audit", "verify"]) =>
+    ask([...words, "--url", backstay.url], { env: { BACKSTAY_KEY } });
+
+  it("may have blanks around it", async () => {
+    expect(await verify(` ${operatorToken(backstay)}\n`)).toMatchObject({ code: 0, complaint: "" });
+  });
+
+  it("is refused, and not shown, when it is no key", async () => {
+    const token = operatorToken(backstay);
+    const complaint = "backstay: BACKSTAY_KEY is no key: it has a blank, a line break or another sign that no key has";
+    for (const key of [`${token}\nsecond line`, `“${token}”`, `Bearer ${token}`]) {
+      expect(await verify(key)).toEqual({ code: 1, printed: [], complaint });
+    }
+    expect(await verify(`${token}\nsecond line`, ["key", "status"])).toEqual({ code: 1, printed: [], complaint });
+    const absent = "backstay: set BACKSTAY_KEY to the admin token of that server";
+    expect(await verify("")).toEqual({ code: 1, printed: [], complaint: absent });
+  });
+});
+
+it("shows no password of a --url", async () => {
+  const complaint = "backstay: --url must be a URL such as https://api.example.com, without a user or password";
+  for (const words of [
+    ["key", "status"],
+    ["audit", "verify"],
+  ]) {
+    const url = backstay.url.replace("//", "//house:s3cret@");
+    expect(await ask([...words, "--url", url], { env: { BACKSTAY_KEY: "k" } })).toEqual({
+      code: 1,
+      printed: [],
+      complaint,
+    });
+  }
+});
+
+describe("what others have typed", () => {
+  it("is printed in one line, whose control characters show and do nothing", async () => {
+    const cleo = await backstay.signUp();
+    const { key } = await askJson(["key", "create", "--account", cleo.login, "--name", "fine"]);
+    const forged = 'fine"  *  never ends\n0190163d8694739b8b1fcb8dd4e60777  forged \u001b[31m\u009b31m\u202e';
+    // As a server kept names that did not yet refuse them.
+    await openDatabase(backstay)`update backstay.api_keys set name = ${forged} where account_id = ${cleo.id}`;
+    expect(key).toMatch(/^bs_ak_/);
+    const { printed } = await ask(["key", "list", "--account", cleo.login]);
+    const shown = String.raw`"fine\"  *  never ends\n0190163d8694739b8b1fcb8dd4e60777  forged \u001b[31m\u009b31m\u202e"`;
+    expect(printed).toEqual([expect.stringContaining(`  ${shown}  *  never ends  `)]);
+    const json = await ask(["key", "list", "--account", cleo.login, "--json"]);
+    expect(json.printed.join("")).not.toMatch(/[\u0080-\u009f\u202e]/);
+    expect(JSON.parse(json.printed.join("")).keys[0].name).toBe(forged);
+  });
+
+  it("does nothing in a complaint either", async () => {
+    const { code, complaint } = await ask(["user", "ban", "nobody\u001b[31m\nbackstay: banned"]);
+    expect([code, complaint]).toEqual([5, `backstay: ${nobodyIs(String.raw`nobody\u001b[31m\u000abackstay: banned`)}`]);
   });
 });
 

@@ -1,7 +1,8 @@
 import { getEventListeners } from "node:events";
-import { BackstayError } from "@backstay/client";
+import { inspect } from "node:util";
+import { type BackstayClient, BackstayError } from "@backstay/client";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { impatientClient, rejection } from "./support/client.js";
 import { ready } from "./support/events.js";
@@ -126,7 +127,7 @@ test("a call that takes longer than timeoutMs rejects with deadline_exceeded", a
 test("a mistake in the caller's own code is not taken for a network failure", async () => {
   const server = await startScriptedServer();
   const call = impatientClient(server.url).accounts.getAccount({}, { headers: { "not a header": "x" } });
-  expect(await rejection(call)).toMatchObject({ code: "unknown" });
+  expect(await rejection(call)).toMatchObject({ code: "invalid_argument" });
   expect(server.calls).toEqual([]);
 });
 
@@ -142,4 +143,42 @@ test("a signal that outlives many calls and subscriptions is not held on to by t
   expect(getEventListeners(long.signal, "abort")).toHaveLength(1);
   await events.return();
   expect(getEventListeners(long.signal, "abort")).toEqual([]);
+});
+
+describe("what no header can hold", () => {
+  const SECRET = "bs_at_0123456789abcdefghijklmnop";
+  const all = async (parts: AsyncIterable<unknown>) => {
+    for await (const _ of parts) throw new Error("nothing was to come");
+  };
+
+  test.each<[string, (client: BackstayClient, headers?: Record<string, string>) => Promise<unknown>]>([
+    ["a call", (client, headers) => client.accounts.getAccount({}, { headers })],
+    ["an answer in parts", (client, headers) => all(client.accounts.exportAccount("me", { headers }))],
+    ["a watched job", (client, headers) => all(client.jobs.watchJob("0", { headers }))],
+    ["a subscription", async (client, headers) => client.events.subscribe({}, { headers }).next()],
+  ])("is refused by %s without being quoted", async (_, use) => {
+    const server = await startScriptedServer();
+    const tries = [
+      ...[`${SECRET}\nsecond line`, `“${SECRET}”`].map((token) =>
+        use(impatientClient(server.url, { token, live: "stream" })),
+      ),
+      use(impatientClient(server.url, { live: "stream" }), { "x-key": `${SECRET}\u0000` }),
+    ];
+    for (const error of await Promise.all(tries.map(rejection))) {
+      expect(error).toBeInstanceOf(BackstayError);
+      expect(error).toMatchObject({ code: "invalid_argument" });
+      expect(inspect(error, { depth: 9 })).not.toContain(SECRET);
+    }
+  });
+
+  test("is taken off a token's ends where it is blank", async () => {
+    const server = await startScriptedServer();
+    const sent: unknown[] = [];
+    server.on(getAccount, (_, { headers }) => {
+      sent.push(headers.get("authorization"));
+      return {};
+    });
+    await impatientClient(server.url, { token: `${SECRET}\n` }).accounts.getAccount({});
+    expect(sent).toEqual([`Bearer ${SECRET}`]);
+  });
 });

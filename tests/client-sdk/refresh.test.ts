@@ -1,9 +1,11 @@
 import { BackstayError, memoryStore, type TokenStore } from "@backstay/client";
 import { Code } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
 import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
+import { testClock } from "../domains/support.js";
+import { startBackstay } from "../support/backstay.js";
 import { impatientClient, rejection } from "./support/client.js";
 import { deferred } from "./support/queue.js";
 import { refusal, tokenExpired, unavailable } from "./support/refusals.js";
@@ -250,6 +252,22 @@ test("giving up one call does not give up the refresh that others wait for", asy
   expect(BackstayError.is(await rejection(given), "canceled")).toBe(true);
   answer.resolve();
   expect((await waiting).account?.id).toBe("ada");
+});
+
+test("a token that has ended is renewed also where the installation lets anyone call", async () => {
+  const clock = testClock();
+  const backstay = await startBackstay({ "access.public": "AccountService/Get*" }, { overrides: { clock } });
+  onTestFinished(() => backstay.stop());
+  const { id, login, client } = await backstay.signUp();
+  clock.advance(16 * 60_000);
+  const events: string[] = [];
+  client.auth.onChange(({ event }) => events.push(event));
+  // A stranger sees no login.
+  expect((await client.accounts.getAccount({ id })).account?.login).toBe(login);
+  expect(events).toEqual(["refreshed"]);
+  clock.advance(16 * 60_000);
+  expect((await client.accounts.getAccount({ id: "me" })).account?.login).toBe(login);
+  expect(events).toEqual(["refreshed", "refreshed"]);
 });
 
 test("refresh() rejects when nobody is signed in", async () => {

@@ -127,6 +127,11 @@ describe("signRequest", () => {
     expect(response.status).toBe(401);
   });
 
+  it("refuses an id that is none without quoting it: it may be the key", async () => {
+    const refusal = await rejection(signRequest({ url: backstay.url }, { id: key.key, key: key.id }));
+    expect(refusal).toMatchObject({ code: "invalid_argument", message: "the id of the API key is malformed" });
+  });
+
   it("says so where there is no Web Crypto", async () => {
     vi.stubGlobal("crypto", { getRandomValues: crypto.getRandomValues.bind(crypto) });
     onTestFinished(() => void vi.unstubAllGlobals());
