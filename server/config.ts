@@ -119,7 +119,6 @@ export function toSettings(config: Config): Settings {
     publicUrl: config.public_url,
     corsOrigins: config["cors.origins"],
     limitRates: config["limits.rate"],
-    mailFrom: config["mail.from"],
     auditRetention: config["audit.retention"],
     events: {
       heartbeat: config["events.heartbeat"],

@@ -37,8 +37,6 @@ export interface Settings {
   readonly corsOrigins: string;
   /** Whether calls and sign-ins are counted against budgets. */
   readonly limitRates: boolean;
-  /** The sender of mails. */
-  readonly mailFrom: string;
   /** How long the audit log is kept. */
   readonly auditRetention: number;
   readonly events: {

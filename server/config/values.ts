@@ -3,7 +3,9 @@ import { z } from "zod";
 import { type RpcPattern, rpcPattern } from "../kernel/access-rules.js";
 import { CACHED_TABLES, type CachedTable } from "../kernel/cached-tables.js";
 import { milliseconds } from "../kernel/duration.js";
+import { isMailSender } from "../kernel/mail-address.js";
 import { didYouMean } from "../kernel/nearest.js";
+import { isOneLine } from "../kernel/one-line.js";
 import { compileTrusted, type Pattern } from "../kernel/pattern.js";
 
 /** A duration within bounds, which are written as durations themselves. */
@@ -46,6 +48,32 @@ export const smtpUrl = z.string().refine((text) => text === "" || isSmtpUrl(text
 
 function isSmtpUrl(text: string): boolean {
   return URL.canParse(text) && /^smtps?:$/.test(new URL(text).protocol) && new URL(text).host !== "";
+}
+
+const MOST_SENDER = 320;
+export const mailSender = z.string().refine((text) => text.length <= MOST_SENDER && isMailSender(text), {
+  error: "must be one address, such as no-reply@example.com or Name <no-reply@example.com>",
+});
+
+const MOST_NAME = 64;
+export const shownName = z
+  .string()
+  .refine((text) => text.trim() !== "" && text.length <= MOST_NAME && isOneLine(text), {
+    error: `must be one line of 1 to ${MOST_NAME} characters`,
+  });
+
+export const origins = z.string().superRefine((text, context) => {
+  const wrong = text
+    .split(",")
+    .map((origin) => origin.trim())
+    .find((origin) => origin !== "" && !isPageOrigin(origin));
+  if (wrong === undefined) return;
+  context.addIssue(`must be origins such as https://app.example.com by comma: ${wrong} is none`);
+});
+
+/** Whether a page can call itself so, letter by letter. Apps have schemes of their own, such as `capacitor`. */
+function isPageOrigin(text: string): boolean {
+  return /^https?:/.test(text) ? isOrigin(text) : /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(:\d{1,5})?$/.test(text);
 }
 
 export const flag = z.enum(["true", "false", "on", "off"]).transform((text) => text === "true" || text === "on");
