@@ -104,13 +104,13 @@ const LEFT_OUT = ["origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-
 /**
  * The browser comes from the provider's page, so by its headers another site asks, and by a link. That it may is proved by
  * something else: FinishOAuth wants the flow's own cookie, which this server gave to this browser when one of its pages began.
- * So it is called as that page would call it. The code stands in the URL, which is left out.
+ * So it is called as that page would call it, by POST; hooks are told the browser's GET. The code stands in the URL, which is left out.
  */
 function asOwnPage(req: Request): CallRequest {
-  const { url, headers, socket } = req as CallRequest;
+  const { method: askedBy, url, headers, socket } = req as CallRequest;
   const kept: IncomingHttpHeaders = { ...headers };
   for (const name of LEFT_OUT) delete kept[name];
-  return { method: "POST", url: pathOf(url), headers: kept, ...(socket !== undefined && { socket }) };
+  return { method: "POST", askedBy, url: pathOf(url), headers: kept, ...(socket !== undefined && { socket }) };
 }
 
 /** A page's URL with parameters of ours, in the place of any it has of the same names. */

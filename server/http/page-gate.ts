@@ -16,6 +16,7 @@ export function createPageGate(model: Method, pipeline: Pipeline): PageGate {
     ...model,
     name: "page/get",
     access: Access.PUBLIC,
+    ignoresBadProof: true,
     denied: false,
     rateClass: RateClass.READ,
     stream: false,

@@ -9,16 +9,23 @@ import type { Call } from "./call.js";
 /** Who may call a method on this installation. */
 export interface MethodAccess {
   readonly access: Access;
+  /**
+   * Whether a token, cookie or signature that is not valid is as none: where the contract itself leaves a method to anyone. What an
+   * installation has opened is still called by those who are signed in, and they have to hear that they are not any more.
+   */
+  readonly ignoresBadProof: boolean;
   /** Whether nobody may, not even administrators. */
   readonly denied: boolean;
 }
 
 /** What an installation's rules make of what the contract says of a method. */
 export function accessHere(name: string, access: Access, rules: AccessRules): MethodAccess {
-  if (isAlwaysAnswered(name)) return { access, denied: false };
+  const ignoresBadProof = access === Access.PUBLIC;
+  if (isAlwaysAnswered(name)) return { access, ignoresBadProof, denied: false };
   const denied = means(rules.deny, name);
-  if (means(rules.admin, name)) return { access: Access.ADMIN, denied };
-  return { access: access === Access.ACCOUNT && means(rules.public, name) ? Access.PUBLIC : access, denied };
+  if (means(rules.admin, name)) return { access: Access.ADMIN, ignoresBadProof: false, denied };
+  const isOpened = access === Access.ACCOUNT && means(rules.public, name);
+  return { access: isOpened ? Access.PUBLIC : access, ignoresBadProof, denied };
 }
 
 /** Whether no rule and no hook is asked about a method: by it others find out that the server is there. */

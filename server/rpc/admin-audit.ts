@@ -1,9 +1,12 @@
-import type { Message } from "@bufbuild/protobuf";
+import { type DescField, getOption, type Message } from "@bufbuild/protobuf";
 import { Access } from "#gen/backstay/options/v1/options_pb.js";
+import { http } from "#gen/google/api/annotations_pb.js";
 import type { Ports } from "../context.js";
 import { isAdmin } from "../kernel/caller.js";
+import { parseId } from "../kernel/ids.js";
 import { describeError } from "../platform/log.js";
 import type { Call } from "./call.js";
+import type { Method } from "./methods.js";
 
 /** Names of fields that name what a method is about. */
 const ID = /^(?:.+_)?id$/;
@@ -31,16 +34,31 @@ export function audited(ports: Ports, call: Call, input: Message | AsyncIterable
 
 function record(ports: Ports, call: Call, input: Message | AsyncIterable<Message>): Promise<void> {
   const { caller, requestId, remote, method } = call;
-  const id = idOf(call, input);
+  const field = idField(call.method);
+  const id = field && idOf(field, input);
+  const accountId = id !== undefined && isAccountId(method, field!) ? parseId(id) : undefined;
   // The call's own statements may be cut off by its deadline.
   const source = { db: ports.database, clock: ports.clock, caller, requestId, client: { address: remote } };
   const detail = { method: method.name, ...(id !== undefined && { id }) };
-  return ports.audit.record({ ...source, afterCommit: (effect) => effect() }, { type: "admin.called", detail });
+  return ports.audit.record(
+    { ...source, afterCommit: (effect) => effect() },
+    { type: "admin.called", accountId, detail },
+  );
 }
 
-function idOf({ method }: Call, input: Message | AsyncIterable<Message>): string | undefined {
-  const first = method.input.fields.find(({ number }) => number === 1);
-  if (first === undefined || !ID.test(first.name)) return undefined;
-  const value = (input as unknown as Record<string, unknown>)[first.localName];
+/** The field that a request begins with, when it is an id. */
+function idField({ input }: Method): DescField | undefined {
+  const first = input.fields.find(({ number }) => number === 1);
+  return first !== undefined && ID.test(first.name) ? first : undefined;
+}
+
+/** Whether it is an account's: by its name, or by its place in the path that the contract gives the method. */
+function isAccountId({ descriptor }: Method, { name }: DescField): boolean {
+  const path = getOption(descriptor, http).pattern.value;
+  return name === "account_id" || (typeof path === "string" && path.startsWith(`/v1/accounts/{${name}}`));
+}
+
+function idOf({ localName }: DescField, input: Message | AsyncIterable<Message>): string | undefined {
+  const value = (input as unknown as Record<string, unknown>)[localName];
   return typeof value === "string" && value !== "" && value.length <= MOST_ID ? value : undefined;
 }

@@ -1,9 +1,9 @@
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Access } from "#gen/backstay/options/v1/options_pb.js";
 import type { Ports } from "../context.js";
-import { ANONYMOUS, type Caller } from "../kernel/caller.js";
+import { ANONYMOUS, type Caller, type ShownProof } from "../kernel/caller.js";
 import { DomainError, type Reason } from "../kernel/errors.js";
-import { checkHttpTime, readHttpSignature } from "../kernel/http-signature.js";
+import { checkHttpTime, type HttpSignature, readHttpSignature } from "../kernel/http-signature.js";
 import { covers, scopeOf } from "../kernel/scopes.js";
 import { checkExpiry, coversBody, parseSignature, type SignedCall } from "../kernel/signature.js";
 import type { Authenticate, Authenticator } from "../manifest.js";
@@ -38,7 +38,7 @@ export function createAdmission(
   const { authenticate, rates, isAllowedOrigin } = options;
   const pages = () => ({ isAllowedOrigin, publicUrl: ports.settings.publicUrl });
   const { token: byToken, ...others } = typeof authenticate === "function" ? { token: authenticate } : authenticate;
-  const { cookie: byCookie, signature: bySignature } = others as Partial<Authenticator>;
+  const { cookie: byCookie, signature: bySignature, isKnown = () => false } = others as Partial<Authenticator>;
   const signatures = bySignature && signatureReader(ports.settings.auth.signatureName);
 
   const settle = (call: Call, caller: Caller = ANONYMOUS, readAt = performance.now()) => {
@@ -53,7 +53,7 @@ export function createAdmission(
   const settleKnown = (call: Call, caller: Caller) =>
     settle(call, caller, caller.kind === "anonymous" ? undefined : caller.readAt);
 
-  /** On a public method a credential that is not valid is as none. */
+  /** Where the contract leaves a method to anyone, a credential that is not valid is as none. */
   const refuse = (call: Call, error: unknown, what: Refused = "token") => {
     if (isRefused(error, what)) rates.countRefusal(call, what);
     refuseCounted(call, error);
@@ -61,8 +61,20 @@ export function createAdmission(
 
   const refuseCounted = (call: Call, error: unknown) => {
     const reason = error instanceof DomainError ? error.reason : undefined;
-    if (call.method.access !== Access.PUBLIC || (reason && NEVER_IGNORED.includes(reason))) throw error;
+    if (!call.method.ignoresBadProof || (reason && NEVER_IGNORED.includes(reason))) throw error;
     settle(call);
+  };
+
+  /**
+   * Throws for what would have to be looked up, while too much of the call's address was refused. Whoever shares the address, and has
+   * shown that he is somebody, goes on.
+   */
+  const checkTokens = (call: Call, shown: ShownProof) => {
+    try {
+      rates.checkRefusals(call, "token");
+    } catch (error) {
+      if (!isKnown(ports, shown)) throw error;
+    }
   };
 
   const withToken = (call: Call, authorization: string) => {
@@ -70,7 +82,7 @@ export function createAdmission(
     if (token === undefined) {
       return refuse(call, new DomainError("INVALID_TOKEN", "The header authorization must be `Bearer TOKEN`."));
     }
-    rates.checkRefusals(call, "token");
+    checkTokens(call, { by: "token", text: token });
     let caller: Caller | Promise<Caller>;
     try {
       caller = byToken(ports, token);
@@ -92,7 +104,7 @@ export function createAdmission(
       if (isUnauthenticated(error)) rates.countRefusal(call, "token");
       return withSecret(call, signature);
     };
-    rates.checkRefusals(call, "token");
+    checkTokens(call, { by: "cookie", text: value });
     let caller: Caller | Promise<Caller>;
     try {
       if (!call.method.readOnly) checkCookieChange(call.request, pages());
@@ -108,10 +120,15 @@ export function createAdmission(
    * Signatures are always proved behind the body: it may take a minute to come, and the secret may change meanwhile. What can
    * be told of them without a look at the database is told before.
    */
-  const proveLater = (call: Call, of: Refused, signed: (body: Buffer) => SignedCall) => {
+  const proveLater = (call: Call, of: Refused, signed: (body: Buffer) => SignedCall, shown?: ShownProof) => {
     call.proof = async (body) => {
       // Others may have been refused while the body came.
-      const end = await rates.startProof(call, of);
+      const end = await rates.startProof(call, of).catch((error) => {
+        if (shown === undefined || !isKnown(ports, shown)) throw error;
+        return (isRefused: boolean) => {
+          if (isRefused) rates.countRefusal(call, of);
+        };
+      });
       let caller: Caller;
       try {
         caller = await bySignature!(ports, signed(body));
@@ -143,13 +160,21 @@ export function createAdmission(
   };
 
   const withKey = (call: Call): void | Promise<void> => {
-    const { request, method } = call;
-    rates.checkRefusals(call, "token");
+    const { request, method, remote: address } = call;
+    let signature: HttpSignature;
     try {
-      const signature = readHttpSignature(signableOf(request));
+      signature = readHttpSignature(signableOf(request));
+    } catch (error) {
+      rates.checkRefusals(call, "token");
+      return refuse(call, error);
+    }
+    const shown = { by: "key", keyId: signature.keyId, address } as const;
+    checkTokens(call, shown);
+    try {
       checkHttpTime(signature, ports.clock.now().getTime());
       checkSignableBody(call);
-      proveLater(call, "token", (body) => ({ by: "key", signature, body, once: method.signedOnce }));
+      const signed = { by: "key", signature, address, once: method.signedOnce } as const;
+      proveLater(call, "token", (body) => ({ ...signed, body }), shown);
     } catch (error) {
       return refuse(call, error);
     }

@@ -11,6 +11,8 @@ export type Door = "connect" | "grpc" | "grpc-web" | "rest" | "compat" | "socket
 /** What a call knows of the HTTP request that brought it. */
 export interface CallRequest {
   readonly method?: string | undefined;
+  /** What hooks are told in place of `method`, when a door calls by another one than it was asked by. */
+  readonly askedBy?: string | undefined;
   /** Path and query as they were sent. */
   readonly url?: string | undefined;
   readonly headers: IncomingHttpHeaders;
@@ -60,6 +62,14 @@ export class Call {
   /** Whether anything can end this call before its verb does. */
   get canEnd(): boolean {
     return this.method.longLived || this.timeoutMs !== undefined;
+  }
+
+  /**
+   * Whether the answer is for its caller alone, so that nothing on the way may keep it: it is about somebody who is known, gives a
+   * cookie, or comes of a change, which may have made the tokens in it. A cookie or a signed URL would not tell a cache so.
+   */
+  get isPrivate(): boolean {
+    return this.caller.kind !== "anonymous" || this.cookies.length > 0 || !this.method.readOnly;
   }
 
   /** Waits for `work`, but no longer than the call may last. Rejects with DEADLINE_EXCEEDED, CALL_CANCELED. */

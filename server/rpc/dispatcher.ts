@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { DomainError } from "../kernel/errors.js";
 import { readBody } from "./body.js";
@@ -59,7 +59,12 @@ function send(res: Response, call: Call, status: number, type: string, body: str
   if (res.destroyed) return;
   const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
   if (call.cookies.length > 0) res.setHeader("set-cookie", call.cookies);
-  const headers = { "content-type": type, "content-length": length, "x-request-id": call.requestId };
+  const headers: OutgoingHttpHeaders = {
+    "content-type": type,
+    "content-length": length,
+    "x-request-id": call.requestId,
+  };
+  if (call.isPrivate) headers["cache-control"] = "no-store";
   (res as ServerResponse).writeHead(status, headers);
   (res as ServerResponse).end(body);
 }

@@ -41,6 +41,12 @@ export async function answerStream(
 
 function begin(res: Response, call: Call, frames: StreamFrames): void {
   if (res.headersSent) return;
-  if (call.cookies.length > 0) res.setHeader("set-cookie", call.cookies);
+  setCallHeaders(res, call);
   (res as ServerResponse).writeHead(200, frames.headers);
+}
+
+/** Sets what an answer tells of its call, which is known when the verb has begun to answer. */
+export function setCallHeaders(res: Response, call: Call): void {
+  if (call.cookies.length > 0) res.setHeader("set-cookie", call.cookies);
+  if (call.isPrivate) res.setHeader("cache-control", "no-store");
 }

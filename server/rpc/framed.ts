@@ -6,7 +6,7 @@ import { Call, type CallRequest } from "./call.js";
 import type { Codec } from "./codec.js";
 import type { Request, Response } from "./dispatcher.js";
 import { Refusal, readInput } from "./framed-input.js";
-import { answerStream } from "./framed-stream.js";
+import { answerStream, setCallHeaders } from "./framed-stream.js";
 import { type Framing, mediaTypeOf } from "./framing.js";
 import type { Method } from "./methods.js";
 import type { Input, Pipeline } from "./pipeline.js";
@@ -54,7 +54,6 @@ export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, 
     const call = new Call(method, framing.door, req as CallRequest);
     res.once("close", () => call.abort(new DomainError("CALL_CANCELED")));
     res.setHeader("x-request-id", call.requestId);
-    if (req.method === "GET" && call.caller.kind !== "anonymous") res.setHeader("cache-control", "no-store");
     if (method.stream && method.streamsRequests && req.httpVersionMajor === 1) return refuseHttp1(res, call, pipeline);
     const input = await readInput(call, req, framing, pipeline, codec);
     if (method.stream && !method.streamsRequests) {
@@ -63,12 +62,12 @@ export function createFramedDoor(methods: Iterable<Method>, pipeline: Pipeline, 
     const hungUp = new AbortController();
     if (isGone(res)) hungUp.abort();
     else res.once("close", () => hungUp.abort(new DomainError("CALL_CANCELED")));
-    const setCookies = () => {
-      if (call.cookies.length > 0 && !res.headersSent) res.setHeader("set-cookie", call.cookies);
+    const setHeaders = () => {
+      if (!res.headersSent) setCallHeaders(res, call);
     };
-    const running = runningCall(call, pipeline, input, setCookies, (error) => {
+    const running = runningCall(call, pipeline, input, setHeaders, (error) => {
       const shown = pipeline.close(call, error);
-      setCookies();
+      setHeaders();
       if (method.streamsRequests) leaveRequest(call, req);
       return shown;
     });

@@ -58,14 +58,14 @@ export function createHookRunner(options: HookRunnerOptions): HookRunner {
   const isProof = (name: string) => PROOFS.has(name) || name === signatureName || name === tokenName;
 
   const requestOf = (call: Call): HookRequest => {
-    const { method = "", url, headers } = call.request;
+    const { method = "", askedBy = method, url, headers } = call.request;
     // HTTP/2 has fields of its own among them, and one has the query, which may be signed.
     const shown = Object.entries(headers).filter(([name]) => !isProof(name) && !name.startsWith(":"));
     const { name } = call.method;
     return {
       rpc: name.includes(".") ? name : undefined,
       path: pathOf(url),
-      httpMethod: method,
+      httpMethod: askedBy,
       headers: Object.fromEntries(shown),
       address: call.remote,
     };

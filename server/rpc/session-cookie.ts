@@ -60,8 +60,8 @@ export function sessionOf(call: Call, options: SessionOptions): SessionCookie {
     // A page of another site that makes a browser send it does not get to use it, whatever else proves the call.
     sent: isForeign(request, options) ? undefined : sentSession(request, publicUrl),
     check() {
-      if (isProvedByHeader(call, signatureName) || mayChangeSession(request, options)) return;
-      throw new DomainError("CROSS_SITE");
+      const isProved = isProvedByHeader(call, signatureName) && !isForeign(request, options);
+      if (!isProved && !mayChangeSession(request, options)) throw new DomainError("CROSS_SITE");
     },
     set: (value, ttlMs) => replace([sessionCookie(local, value, ttlMs)]),
     clear: () => replace(clearedSession(request)),

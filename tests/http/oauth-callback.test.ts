@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { declaredHooks } from "../../server/kernel/hooks.js";
 import { knownBy } from "../domains/auth/cookies.js";
 import { auditOf, localOrigin } from "../domains/auth/passkey-house.js";
 import { type ProviderHouse, start, startProviderHouse, Visitor } from "../domains/auth/provider-house.js";
@@ -145,6 +146,21 @@ describe.each([true, false])("a return that is not as it should be (cookie: %s)"
 it("is asked by GET alone", async () => {
   const reply = await request(`${house.backstay.url}/auth/callback/acme?code=x&state=y`, { method: "POST" });
   expect([reply.status, reply.headers.allow]).toEqual([405, "GET"]);
+});
+
+it("is a GET to the app's hooks, as it was the browser's", async () => {
+  const asked: string[] = [];
+  const hooks = declaredHooks();
+  for (const method of ["GET", "POST"]) {
+    hooks.declare("beforeAuth", { method, path: "/auth/callback/*" }, ({ httpMethod, path }) => {
+      asked.push(`${method}: ${httpMethod} ${path}`);
+    });
+  }
+  const hooked = await startProviderHouse({}, { overrides: { hooks } });
+  const { visitor, url } = await start(hooked, { cookie: true, redirectTo: "/app" });
+  expect((await visitor.visit(await visitor.signInAt(url, "ada"))).status).toBe(303);
+  expect(asked).toEqual(["GET: GET /auth/callback/acme"]);
+  await hooked.stop();
 });
 
 it("counts as a call of FinishOAuth, so that it is limited and logged as one", async () => {

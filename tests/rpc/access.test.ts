@@ -60,11 +60,20 @@ describe("rules by RPC hold at every door", () => {
     });
 
     it("what is public is open to anyone, and a verb that needs an account says so itself", async () => {
-      const others = (token?: string) => attempt(batchGetAccounts, { ids: [ada.id] }, { token });
-      expect(await outcome(backstay, door, others())).toEqual(CARRIED_OUT);
-      expect(await outcome(backstay, door, others("bs_at_no-such-token"))).toEqual(CARRIED_OUT);
-      const own = attempt(getAccount, { id: "me" });
-      expect(await outcome(backstay, door, own)).toEqual({ code: "permission_denied", reason: "ACCOUNT_REQUIRED" });
+      expect(await outcome(backstay, door, attempt(batchGetAccounts, { ids: [ada.id] }))).toEqual(CARRIED_OUT);
+      const own = (token?: string) => attempt(getAccount, { id: "me" }, { token });
+      const needed = { code: "permission_denied", reason: "ACCOUNT_REQUIRED" };
+      expect(await outcome(backstay, door, own())).toEqual(needed);
+      expect(await outcome(backstay, door, own(ada.token))).toEqual(CARRIED_OUT);
+    });
+
+    it("whoever shows a token that is not valid hears so, unless the contract itself leaves the RPC to anyone", async () => {
+      const token = "bs_at_no-such-token";
+      const refused = { code: "unauthenticated", reason: "INVALID_TOKEN" };
+      for (const id of ["me", ada.id]) {
+        expect(await outcome(backstay, door, attempt(getAccount, { id }, { token }))).toEqual(refused);
+      }
+      expect(await outcome(backstay, door, attempt(getInfo, {}, { token }))).toEqual(CARRIED_OUT);
     });
 
     it("what only administrators may call is not opened", async () => {
@@ -72,6 +81,15 @@ describe("rules by RPC hold at every door", () => {
       expect(await outcome(backstay, door, made())).toEqual(FOR_ACCOUNTS);
       expect(await outcome(backstay, door, made(ada.token))).toEqual(FOR_ADMINS);
     });
+  });
+
+  it("OpenAPI says of what is public that a token may be refused, and that none is needed", async () => {
+    const { json } = await request(`${backstay.url}/openapi.json`);
+    const { security, responses } = json.paths["/v1/accounts/{id}"].get;
+    expect(security).toContainEqual({});
+    const refusals = JSON.stringify(json.components.responses[responses["401"].$ref.split("/").at(-1)]);
+    expect(refusals).toContain("TOKEN_EXPIRED");
+    expect(refusals).not.toContain("TOKEN_MISSING");
   });
 
   it("a stranger sees of an account what others see", async () => {

@@ -41,7 +41,7 @@ async function ask(door: string, rpc: string, headers: Record<string, string>, p
   for (const piece of pieces) stream.write(piece);
   stream.end();
   const { head, body } = await answered;
-  const { date: _, "x-request-id": __, ...rest } = head;
+  const { date: _, "x-request-id": __, "cache-control": ___, ...rest } = head;
   return { ...rest, body };
 }
 
@@ -163,7 +163,7 @@ async function postHttp1(url: string, headers: Record<string, string>, body: Buf
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   const pieces: Buffer[] = [];
   for await (const piece of response) pieces.push(piece as Buffer);
-  const { date: _, "x-request-id": __, ...head } = response.headers;
+  const { date: _, "x-request-id": __, "cache-control": ___, ...head } = response.headers;
   return { ...head, status: response.statusCode, trailers: response.trailers, body: Buffer.concat(pieces) };
 }
 

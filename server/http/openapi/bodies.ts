@@ -26,7 +26,7 @@ export function requestBody(binding: Binding, schemas: Schemas, docs: Docs): { r
   return { requestBody: { ...described(says), content: { [JSON_TYPE]: { schema } }, required } };
 }
 
-/** Fields of the body's message that stand in the path, which wins over the body. */
+/** Fields of the body's message that stand in the path, where they are said already. */
 function fieldsInPath({ variables, body }: Binding): ReadonlySet<string> {
   const inBody = variables.filter(({ path }) => {
     const [first, second, ...more] = path.fields;

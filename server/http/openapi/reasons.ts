@@ -14,6 +14,7 @@ const hasBody: Ask = ({ body }) => body !== "none";
 const takesJson: Ask = ({ body, takesBytes }) => body !== "none" && takesBytes === undefined;
 const changes: Ask = ({ method }) => !method.readOnly;
 const needsCaller: Ask = ({ method }) => method.access !== Access.PUBLIC;
+const refusesBadProof: Ask = ({ method }) => !method.ignoresBadProof;
 const needsAccount: Ask = ({ method }) => method.access === Access.ACCOUNT;
 const needsAdmin: Ask = ({ method }) => method.access === Access.ADMIN;
 const staysOpen: Ask = ({ method }) => method.longLived;
@@ -29,11 +30,11 @@ const COMMON: Readonly<Partial<Record<Reason, Ask>>> = {
   INVALID_HEADER: always,
   IDEMPOTENCY_MISMATCH: changes,
   TOKEN_MISSING: needsCaller,
-  INVALID_TOKEN: needsCaller,
-  TOKEN_EXPIRED: needsCaller,
-  INVALID_SIGNATURE: needsCaller,
-  MALFORMED_SIGNATURE: needsCaller,
-  SIGNATURE_EXPIRED: needsCaller,
+  INVALID_TOKEN: refusesBadProof,
+  TOKEN_EXPIRED: refusesBadProof,
+  INVALID_SIGNATURE: refusesBadProof,
+  MALFORMED_SIGNATURE: refusesBadProof,
+  SIGNATURE_EXPIRED: refusesBadProof,
   SIGNATURE_REPLAYED: needsCaller,
   CROSS_SITE: changes,
   ADMIN_REQUIRED: needsAdmin,

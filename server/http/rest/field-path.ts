@@ -6,6 +6,7 @@ import {
   type Message,
   mergeFromJson,
 } from "@bufbuild/protobuf";
+import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { DomainError, wantedOf, wrongType } from "./house.js";
 
 /** A field of a request, perhaps inside of other messages. */
@@ -62,6 +63,16 @@ export function setField(
   } catch {
     throw wrongType(path.name, wantedOf(path.field));
   }
+}
+
+/** Whether a message has a value where a path leads, as far as that can be told: an empty text, say, is as none in proto3. */
+export function isFieldSet(schema: DescMessage, message: Message, { fields, field }: FieldPath): boolean {
+  let holder = reflect(schema, message);
+  for (const outer of fields.slice(0, -1)) {
+    if (!holder.isSet(outer)) return false;
+    holder = holder.get(outer) as ReflectMessage;
+  }
+  return holder.isSet(field);
 }
 
 type Fields = Record<string, unknown>;

@@ -1,7 +1,6 @@
 /** Everything this folder takes from the house around it: to use it elsewhere, write this one file anew. */
 export { http } from "#gen/google/api/annotations_pb.js";
 export type { HttpRule } from "#gen/google/api/http_pb.js";
-export { ANONYMOUS } from "../../kernel/caller.js";
 export { DomainError } from "../../kernel/errors.js";
 export { Redirect } from "../../kernel/redirect.js";
 export { encoder } from "../../kernel/share.js";

@@ -1,8 +1,8 @@
-import { create, type Message } from "@bufbuild/protobuf";
+import { clone, create, type DescMessage, equals, type Message } from "@bufbuild/protobuf";
 import type { PathVariable } from "./bindings.js";
-import { setField } from "./field-path.js";
+import { type FieldPath, isFieldSet, setField } from "./field-path.js";
 import { bindForm, namesInForm } from "./form-values.js";
-import type { Codec, Request } from "./house.js";
+import { type Codec, DomainError, type Request } from "./house.js";
 import type { FormValues, RestOptions } from "./options.js";
 import { escapeBytes, percentDecode, percentDecodeSegments } from "./percent.js";
 import { bindQuery } from "./query.js";
@@ -13,7 +13,10 @@ import { fillUpdateMask } from "./update-mask.js";
 /** What came besides path, query and headers: bytes, or the form that was read from them. */
 export type RequestBody = Buffer | FormValues;
 
-/** The request message: the body's, then what the query and, above all, the path say. */
+/**
+ * The request message: what body, query and path say. Throws INVALID_FIELD when a body has another value for a field of the path:
+ * whoever wrote it meant something else than is called.
+ */
 export function requestMessage(
   req: Request,
   { binding, segments }: RestMatch,
@@ -32,17 +35,36 @@ export function requestMessage(
   const query = url.indexOf("?") + 1;
   if (query > 0 && query < url.length) bindQuery(binding, url.slice(query), message, options);
   if (binding.updateMask !== undefined && !isEmpty(body)) fillUpdateMask(binding, () => namesIn(body), message);
-  for (const variable of binding.variables) {
-    const text = textOf(variable, segments);
-    if (variable.property !== undefined) (message as unknown as Record<string, string>)[variable.property] = text;
-    else setField(input, message, variable.path, variable.read(text), options);
-  }
+  for (const variable of binding.variables) setFromPath(input, message, variable, textOf(variable, segments), options);
   // An EventSource that reconnects repeats its URL and adds the last id it saw, so the header is the newer of two cursors.
   const lastId = req.headers["last-event-id"];
   if (binding.afterCursor !== undefined && typeof lastId === "string" && lastId !== "") {
     setField(input, message, binding.afterCursor, lastId, options);
   }
   return message;
+}
+
+function setFromPath(
+  input: DescMessage,
+  message: Message,
+  { property, path, read }: PathVariable,
+  text: string,
+  options: RestOptions,
+): void {
+  if (property !== undefined) {
+    const texts = message as unknown as Record<string, string>;
+    if (texts[property] && texts[property] !== text) throw contradicted(path);
+    texts[property] = text;
+    return;
+  }
+  const given = isFieldSet(input, message, path) ? clone(input, message) : undefined;
+  setField(input, message, path, read(text), options);
+  if (given !== undefined && !equals(input, given, message)) throw contradicted(path);
+}
+
+function contradicted({ name }: FieldPath): DomainError {
+  const description = `The field ${name} has another value in the path: leave it out of the body.`;
+  return new DomainError("INVALID_FIELD", description, { field: name });
 }
 
 function textOf({ from, path }: PathVariable, segments: readonly string[]): string {

@@ -2,7 +2,6 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { gzip } from "node:zlib";
 import { likesGzip } from "./accept.js";
 import {
-  ANONYMOUS,
   type Call,
   DomainError,
   hangUpAfter,
@@ -66,13 +65,13 @@ export function sendError(
 
 /** Answers that nothing is at the path. */
 export function notFound(res: Response, requestId: string): undefined {
-  return sendStatus(res, { requestId, cookies: [], caller: ANONYMOUS }, new DomainError("UNKNOWN_PATH"), {});
+  return sendStatus(res, { requestId, cookies: [], isPrivate: false }, new DomainError("UNKNOWN_PATH"), {});
 }
 
 /** Answers for a path that has other methods: OPTIONS is told them, any other method is refused with them. */
 export function methodNotAllowed(res: Response, requestId: string, methods: readonly string[]): undefined {
   const allow = methods.join(", ");
-  const call: Answered = { requestId, cookies: [], caller: ANONYMOUS };
+  const call: Answered = { requestId, cookies: [], isPrivate: false };
   if (res.req.method !== "OPTIONS") return sendStatus(res, call, new DomainError("METHOD_NOT_ALLOWED"), { allow });
   writeHead(res, 204, call, { allow });
   res.end();
@@ -86,14 +85,13 @@ export function headerOf(req: Request, name: string): string | undefined {
 }
 
 /** What an answer tells of its call. */
-export type Answered = Pick<Call, "requestId" | "cookies" | "caller">;
+export type Answered = Pick<Call, "requestId" | "cookies" | "isPrivate">;
 
 /** Begins an answer, with what every answer carries. */
 export function writeHead(res: Response, status: number, call: Answered, headers: OutgoingHttpHeaders): void {
   headers["x-request-id"] = call.requestId;
   if (call.cookies.length > 0) headers["set-cookie"] = call.cookies as string[];
-  // What one caller may see is for no cache that others share; a cookie or a signed URL would not tell it so.
-  if (call.caller.kind !== "anonymous") headers["cache-control"] ??= "no-store";
+  if (call.isPrivate) headers["cache-control"] ??= "no-store";
   (res as ServerResponse).writeHead(status, headers);
 }
 

@@ -6,11 +6,12 @@ import type { Method } from "../../rpc/methods.js";
 import { isSignedByKey } from "../../rpc/sent-key-signature.js";
 import { signatureReader } from "../../rpc/sent-signature.js";
 import { sentSession } from "../../rpc/session-cookie.js";
+import { queryOf } from "../../rpc/url.js";
 
 const BEARER = "bearer.";
 
-/** What would stand in the logs and histories of everything on the way. */
-const TOKEN_IN_URL = /[?&][^=&]*=bs_(at|rt|ct|ak|op)_/;
+/** A token or key of ours, wherever in a query it stands: after `Bearer`, say. */
+const TOKEN = /(?<![A-Za-z0-9])bs_[a-z]{2}_[A-Za-z0-9_-]{16}/;
 
 /** The calls that a socket makes besides those of the methods of the contract. */
 export interface SocketCalls {
@@ -35,6 +36,7 @@ export function socketCalls(
     ...model,
     name,
     access,
+    ignoresBadProof: access === Access.PUBLIC,
     denied: false,
     rateClass,
     stream: false,
@@ -60,7 +62,7 @@ export function socketCalls(
       const hasSession = cookie !== undefined && sentSession(request, publicUrl) !== undefined;
       const isSigned = isSignedByKey(request) || signatures.sent(request) !== undefined;
       const isProved = authorization !== undefined || hasSession || isSigned;
-      if (TOKEN_IN_URL.test(req.url ?? "")) throw new DomainError("SECRET_IN_URL", "A token stands in the URL.");
+      if (hasToken(queryOf(req.url))) throw new DomainError("SECRET_IN_URL", "A token stands in the URL.");
       if (!isProved && sentSession(req as CallRequest, publicUrl) !== undefined) {
         throw new DomainError("FOREIGN_ORIGIN", "A cookie opens a socket with the origin of its page alone.");
       }
@@ -75,6 +77,11 @@ export function socketCalls(
 
     answering: (request) => new Call(app, "socket", request),
   };
+}
+
+/** Whether a query has what would stand in the logs and histories of everything on the way, however it is escaped. */
+function hasToken(query: string): boolean {
+  return [...new URLSearchParams(query)].some((pair) => pair.some((text) => TOKEN.test(text)));
 }
 
 /** The request with its token where programs send it, and without a cookie that no page of an origin stands behind. */

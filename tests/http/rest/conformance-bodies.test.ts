@@ -54,9 +54,20 @@ conformance({
       ]),
   },
   23: {
-    shows: "a field that stands in the path and the body is the path's",
-    rpcs: { Replace: rpc("put /v1/books/{name}", "Book", { body: "*" }) },
-    exchanges: [["PUT /v1/books/b1", { json: { name: "b1", title: "T" } }, { body: { name: "b2", title: "T" } }]],
+    shows: "a field that stands in the path and the body is the path's, and 400 with another value",
+    rpcs: {
+      Replace: rpc("put /v1/books/{name}", "Book", { body: "*" }),
+      Count: rpc("put /v1/probes/{large}", "Probe", { body: "*" }),
+    },
+    exchanges: [
+      ["PUT /v1/books/b1", { json: { name: "b1", title: "T" } }, { body: { name: "b1", title: "T" } }],
+      ["PUT /v1/books/b%31", { json: { name: "b1", title: "T" } }, { body: { name: "b1", title: "T" } }],
+      ["PUT /v1/books/b1", { json: { name: "b1" } }, { body: { name: "" } }],
+      ["PUT /v1/books/b1", { status: 400, reason: "INVALID_FIELD", field: "name" }, { body: { name: "b2" } }],
+      ["PUT /v1/probes/7", { json: { large: "7", flag: true } }, { body: { large: 7, flag: true } }],
+      ["PUT /v1/probes/7", { json: { large: "7" } }, { body: {} }],
+      ["PUT /v1/probes/7", { status: 400, reason: "INVALID_FIELD", field: "large" }, { body: { large: "8" } }],
+    ],
   },
   24: {
     shows: "a binding without a body takes none",
@@ -145,7 +156,12 @@ conformance({
             updateMask: "title,author",
           },
         },
-        { body: { name: "other", title: "T", author: { name: "ada" } } },
+        { body: { name: "shelves/1/books/2", title: "T", author: { name: "ada" } } },
+      ],
+      [
+        "PATCH /v1/shelves/1/books/2",
+        { status: 400, reason: "INVALID_FIELD", field: "name" },
+        { body: { name: "shelves/1/books/3", title: "T" } },
       ],
     ],
   },

