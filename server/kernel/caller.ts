@@ -38,6 +38,13 @@ export type Caller =
       readonly expiresAt?: Date | undefined;
     });
 
+/** What a call is to be known by, as it was sent: nothing of it has been looked up. */
+export type ShownProof =
+  /** A bearer token or API key, or a session cookie. */
+  | { readonly by: "token" | "cookie"; readonly text: string }
+  /** A signature with an API key, and where it comes from. */
+  | { readonly by: "key"; readonly keyId: string; readonly address: string };
+
 /** What a caller has lost since he was admitted: all that proved him, or only a role. */
 export type Loss = "sign-in" | "role";
 

@@ -72,6 +72,7 @@ export const REASONS = {
   INVALID_CREDENTIALS: ["unauthenticated", "The login is unknown or the secret is wrong."],
   OTP_REQUIRED: ["unauthenticated", "The secret is right; the account wants a code of its authenticator as well."],
   INVALID_OTP: ["unauthenticated", "The code is not one that the account's authenticator shows now."],
+  WRONG_SECRET: ["unauthenticated", "The old secret is wrong or missing; the token is as good as before."],
   INVALID_PASSKEY: ["unauthenticated", "The passkey is unknown, or its answer does not prove what was asked."],
   PROVIDER_REFUSED: ["unauthenticated", "The identity provider refused, or what it said does not hold."],
   INVALID_SIGNATURE: ["unauthenticated", "The login cannot sign, or the signature is not of this request."],
@@ -97,7 +98,6 @@ export const REASONS = {
   LAST_WAY_IN: ["failed_precondition", "Nobody could sign in to the account any more: add another way first."],
   LAST_ADMIN: ["failed_precondition", "The installation would have no administrator left."],
   PUBLIC_URL_MISSING: ["failed_precondition", "The server does not know its own address: set `public_url`."],
-  WRONG_SECRET: ["permission_denied", "The old secret is wrong."],
   INVALID_CODE: ["permission_denied", "The code is wrong, used, or past its time."],
   RECENT_SIGN_IN_REQUIRED: [
     "permission_denied",
@@ -147,7 +147,10 @@ export const REASONS = {
   COUNTER_FORBIDDEN: ["permission_denied", "The counter of another account is not public."],
   MESSAGE_TO_SELF: ["invalid_argument", "The recipient is the sender."],
   SECRET_TOO_SHORT: ["invalid_argument", "The secret has fewer characters than `auth.secret_min_length`."],
-  INVALID_LOGIN: ["invalid_argument", "The login has invisible characters, or blanks at an end."],
+  INVALID_LOGIN: [
+    "invalid_argument",
+    "The login has invisible characters, blanks at an end, or a `|` although it is to sign.",
+  ],
   UNKNOWN_JOB: ["invalid_argument", "No job is registered by that name."],
   INVALID_ARGS: ["invalid_argument", "The job does not take these arguments; what is wrong with them is named."],
   JOB_TOO_LARGE: ["invalid_argument", "The job's arguments are larger than 256 KiB of JSON."],

@@ -29,6 +29,7 @@ const PARAMETERS: Readonly<Record<string, RegExp>> = {
 const REQUIRED = ["created", "keyid", "nonce"] as const;
 
 const MEMBER = /^([a-z*][a-z0-9_.*-]{0,63})=(\([^()]*\))((?:;[^;]*)*)$/;
+const QUOTED = /"[^"]*"/g;
 const COMPONENT = /^"(@?[a-z0-9!#$%&'*+.^_`|~-]{1,64})"$/;
 const MOST_COMPONENTS = 32;
 const SIGNATURE = /^([a-z*][a-z0-9_.*-]{0,63})=:([A-Za-z0-9+/]+={0,2}):$/;
@@ -40,6 +41,10 @@ const DIGEST = /^sha-256=:([A-Za-z0-9+/]{43}=):$/;
  * for another algorithm.
  */
 export function parseSignatureInput(header: string): SignatureInput {
+  // Nothing that a signature has may contain a comma outside of quotes.
+  if (header.replace(QUOTED, "").includes(",")) {
+    throw malformed("The header signature-input has several signatures, of which one is allowed.");
+  }
   const [, label, list, rest] = MEMBER.exec(header) ?? [];
   if (label === undefined) {
     throw malformed('The header signature-input must be one signature: sig=("@method" ...);created=...;keyid="...".');

@@ -34,14 +34,13 @@ export function uuidV7Ids(now: () => number = Date.now): Ids {
   };
 }
 
-const HEX = /^[0-9a-f]{32}$/;
-const DASHED = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const OURS = /^[0-9a-f]{32}$/;
+const UUID = /^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$/i;
 
-/** An id as a caller wrote it, in our spelling; undefined when it can name nothing here. */
+/** An id as a caller wrote it, in our spelling: a UUID's dashes and capitals are taken. Undefined when it can name nothing here. */
 export function parseId(text: string): string | undefined {
-  if (HEX.test(text)) return text;
-  if (DASHED.test(text)) return text.replaceAll("-", "").toLowerCase();
-  return undefined;
+  if (OURS.test(text)) return text;
+  return UUID.test(text) ? text.replaceAll("-", "").toLowerCase() : undefined;
 }
 
 /** An id of another moment than it was made in, so that `timeOf` tells that one. */

@@ -40,14 +40,10 @@ export type SignedCall = {
   readonly body: Uint8Array;
   /** Whether its signature may be used but once, since the call changes something, or opens what may. */
   readonly once: boolean;
+  /** Where it came from. */
+  readonly address: string;
 } & (
-  | {
-      readonly by: "secret";
-      readonly signature: Signature;
-      readonly request: SignedRequest;
-      /** Where it came from. */
-      readonly address: string;
-    }
+  | { readonly by: "secret"; readonly signature: Signature; readonly request: SignedRequest }
   | { readonly by: "key"; readonly signature: HttpSignature }
 );
 

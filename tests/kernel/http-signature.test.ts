@@ -80,6 +80,15 @@ it("agrees with RFC 9421, B.2.5: signing a request using hmac-sha256", () => {
   expect(signatureMac(key, base).toString("base64")).toBe("pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=");
 });
 
+it("is one: a header with several says so, however they are told apart", () => {
+  const { headers, ...request } = cases.find(({ valid }) => valid)!;
+  const one = headers["signature-input"] as string;
+  for (const several of [`${one}, other=("@method");created=1`, `${one},${one}`, `${one.replaceAll(" ", "")}, x`]) {
+    const read = () => readHttpSignature({ ...request, headers: { ...headers, "signature-input": several } });
+    expect(read).toThrow("several signatures, of which one is allowed");
+  }
+});
+
 describe("a signature that is refused for its time", () => {
   it("case 40: comes with the server's time", () => {
     const late = cases.find(({ name }) => name === "created-too-old")!;

@@ -3,11 +3,15 @@ import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
 import { conditionsOf, type Filter, filtersKey, type Rights, readPage, useColumn } from "../../platform/db/index.js";
+import { foldLogin } from "./login.js";
 import type { SeenAccount } from "./service.js";
 import * as store from "./store-list.js";
 
 const DEFAULT_PAGE = 50;
 const DEFAULT_SORT = "create_time";
+
+/** A login is compared as SignIn does it: case and Unicode form do not count. */
+const COLUMNS = { ...store.COLUMNS, login: { ...store.COLUMNS.login!, equals: isLogin } };
 
 export interface ListAccountsInput {
   filters: readonly Filter[];
@@ -32,7 +36,7 @@ export interface AccountList {
  */
 export async function listAccounts(ctx: Ctx, input: ListAccountsInput): Promise<AccountList> {
   const rights = { whole: isAdmin(ctx.caller) };
-  const conditions = conditionsOf(store.COLUMNS, input.filters, rights);
+  const conditions = conditionsOf(COLUMNS, input.filters, rights);
   const fields = shownFields(input.readMask, rights);
   const { name, column: sort } = sortColumn(input.sort || DEFAULT_SORT, rights);
   const { descending } = input;
@@ -68,13 +72,23 @@ export async function listAccounts(ctx: Ctx, input: ListAccountsInput): Promise<
 
 function shownFields(paths: string[], rights: Rights): string[] | undefined {
   if (paths.length === 0) return undefined;
-  return [...new Set(paths.map((path) => useColumn(store.COLUMNS, path, "readMask", rights).name))].sort();
+  return [...new Set(paths.map((path) => useColumn(COLUMNS, path, "readMask", rights).name))].sort();
 }
 
 function sortColumn(asked: string, rights: Rights) {
-  const found = useColumn(store.COLUMNS, asked, "sort", rights);
+  const found = useColumn(COLUMNS, asked, "sort", rights);
   if (found.column.holds !== "texts") return found;
   throw new DomainError("UNKNOWN_COLUMN", `A list cannot be sorted by ${found.name}.`, { field: "sort" });
+}
+
+/** Nothing that no login can be is one. An empty text is that of whoever has none. */
+function isLogin(text: string) {
+  if (text === "") return store.NO_LOGIN;
+  try {
+    return store.hasLogin(foldLogin(text));
+  } catch {
+    return store.NOBODY;
+  }
 }
 
 // In base64, since a control character takes six in JSON and a token has an end.

@@ -21,6 +21,14 @@ export function foldLogin(login: string): string {
   return folded;
 }
 
-function refused(message: string): DomainError {
-  return new DomainError("INVALID_LOGIN", message, { field: "login" });
+/**
+ * Throws INVALID_LOGIN, naming `field`, for a login that no `bk-signature` can name: its secret would be kept to sign with in vain.
+ * It is asked only where that is what the caller wants.
+ */
+export function checkSigningLogin(login: string, field: string): void {
+  if (login.includes("|")) throw refused("A login with `|` cannot sign: its secret is not kept for signatures.", field);
+}
+
+function refused(message: string, field = "login"): DomainError {
+  return new DomainError("INVALID_LOGIN", message, { field });
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Ctx, Ports } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
-import { foldLogin } from "./login.js";
+import { checkSigningLogin, foldLogin } from "./login.js";
 import * as store from "./store-secret.js";
 
 /** As CreateAccount takes. */
@@ -72,7 +72,7 @@ export type ShownSecret = { old: string; secretMark: Buffer | undefined } | { ol
 
 /**
  * Prepares the change of an account's secret: the one that stands now must be the one that was shown. Throws WRONG_SECRET,
- * INVALID_SIGNATURE, SECRET_TOO_SHORT, SIGNATURES_OFF.
+ * INVALID_SIGNATURE, SECRET_TOO_SHORT, SIGNATURES_OFF, and INVALID_LOGIN when the account's login cannot sign and is to.
  */
 export async function prepareSecret(
   ctx: Ctx,
@@ -83,6 +83,7 @@ export async function prepareSecret(
   const [kept] = await store.findSecret(ctx, { accountId });
   // The secret may have been changed since the call was signed. What is found here is what the change will replace.
   if (secretMark && !kept?.secretMark.equals(secretMark)) throw new DomainError("INVALID_SIGNATURE");
+  if (kept !== undefined && input.signatures) checkSigningLogin(kept.login, "signatures");
   const right = old === undefined || (await ctx.hasher.verify(old, kept?.secretPhc));
   if (!right || kept === undefined) throw new DomainError("WRONG_SECRET", undefined, { field: "old" });
   // Whoever could sign before goes on doing so, unless this server has stopped keeping secrets.

@@ -2,11 +2,12 @@ import type { Ctx } from "../../context.js";
 import { isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
+import { checkOneLine } from "../../kernel/one-line.js";
 import { checkMayLetIn } from "../../kernel/scopes.js";
 import { ConstraintError, replayedResource } from "../../platform/db/index.js";
 import { checkBirthday } from "./birthday.js";
 import { changeEvent } from "./change-event.js";
-import { foldLogin } from "./login.js";
+import { checkSigningLogin, foldLogin } from "./login.js";
 import { submitReplaced } from "./replaced-address.js";
 import { checkNewSecret, sealSecret } from "./secret.js";
 import type { AccountRow, AccountText } from "./store.js";
@@ -43,8 +44,11 @@ export async function createAccount(ctx: Ctx, input: CreateAccountInput): Promis
 /** Makes an account whoever asks; the callers of this have decided that it may be. */
 export async function makeAccount(ctx: Ctx, input: CreateAccountInput): Promise<AccountRow> {
   checkNewSecret(ctx, input.secret, "secret");
+  checkOneLine(input.name, "name");
+  checkOneLine(input.alias, "alias");
   checkBirthday(input.birthday, "birthday");
   const { secret, signatures, ...text } = input;
+  if (signatures) checkSigningLogin(text.login, "login");
   const id = ctx.ids.next();
   const account = {
     ...text,
@@ -119,6 +123,8 @@ export async function updateAccount(
   if (change.name === "") {
     throw new DomainError("INVALID_FIELD", "The name cannot be empty.", { field: "account.name" });
   }
+  checkOneLine(change.name ?? "", "account.name");
+  checkOneLine(change.alias ?? "", "account.alias");
   if (change.birthday !== undefined) checkBirthday(change.birthday, "account.birthday");
   // Codes for a new secret are mailed to it.
   if (change.email !== undefined) checkMayLetIn(ctx.caller, "account.email");

@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm";
 import type { Ctx } from "../../context.js";
 import { type Column, type Columns, exactly, runSql } from "../../platform/db/index.js";
 import { isBlocked } from "../blocks/index.js";
-import { accounts } from "./schema.js";
+import { accounts, identities } from "./schema.js";
 import { type AccountRow, columns, login } from "./store.js";
 
 /** The columns that accounts are filtered and sorted by. */
@@ -17,9 +17,34 @@ export const COLUMNS: Columns<AccountRow> = {
   birthday: { holds: "text", sql: sql`a.birthday`, public: false, of: ({ birthday }) => birthday },
   address: { holds: "text", sql: sql`a.address`, public: false, of: ({ address }) => address },
   roles: { holds: "texts", sql: sql`a.roles`, public: false },
+  status: {
+    holds: "text",
+    sql: sql`a.status`,
+    public: false,
+    words: ["active", "banned"],
+    of: ({ status }) => status,
+  },
+  email_verified: {
+    holds: "text",
+    sql: sql`(a.email_verified_at is not null)::text`,
+    public: false,
+    words: ["true", "false"],
+    of: ({ emailVerifiedAt }) => String(emailVerifiedAt !== null),
+  },
   create_time: { holds: "time", sql: sql`a.created_at`, public: true },
   update_time: { holds: "time", sql: sql`a.updated_at`, public: true },
 };
+
+/** That an account `a` has the login that is known by a folded subject. */
+export function hasLogin(subject: string): SQL {
+  return sql`a.id in (select account_id from ${identities} where kind = 'login' and subject = ${subject}::text)`;
+}
+
+/** That an account `a` has none. */
+export const NO_LOGIN = sql`${login} is null`;
+
+/** That nobody is. */
+export const NOBODY = sql`false`;
 
 /** An account with its place in a list: the text of what the list is sorted by. */
 export interface PlacedAccount extends AccountRow {

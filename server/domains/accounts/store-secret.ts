@@ -42,14 +42,15 @@ export const findSigner = statement<
       and a.status = 'active'`,
 );
 
-/** The secret of an account, as it is kept. */
+/** The secret of an account, as it is kept, and the login that it goes with. */
 export const findSecret = statement<
   { accountId: string },
-  { id: string; secretPhc: string; secretName: Buffer; secretMark: Buffer; secretSealed: Buffer | null }
+  { id: string; login: string; secretPhc: string; secretName: Buffer; secretMark: Buffer; secretSealed: Buffer | null }
 >(
   (
     p,
-  ) => sql`select id, secret_phc, ${secretName} as secret_name, ${secretMark} as secret_mark, secret_sealed from ${identities}
+  ) => sql`select id, label as login, secret_phc, ${secretName} as secret_name, ${secretMark} as secret_mark, secret_sealed
+    from ${identities}
     where account_id = ${p.accountId}::uuid and kind = 'login' and secret_phc is not null`,
 );
 

@@ -1,8 +1,9 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
+import { checkOneLine } from "../../kernel/one-line.js";
 import { submitAdded } from "./added-mail.js";
 import { changeEvent } from "./change-event.js";
-import { foldLogin } from "./login.js";
+import { checkSigningLogin, foldLogin } from "./login.js";
 import { checkNewSecret, sealSecret } from "./secret.js";
 import { accountRows, freshAccount, loginTaken, readAccount, rethrowTaken, updateAccount } from "./service.js";
 import type { AccountRow } from "./store.js";
@@ -70,6 +71,7 @@ export async function resetSecretTo(ctx: Ctx, kept: KeptSecret, email: string): 
 
 /** Makes an account whose tokens are the only way in. */
 export async function makeAnonymous(ctx: Ctx, name: string): Promise<string> {
+  checkOneLine(name, "name");
   const row = { id: ctx.ids.next(), identityId: ctx.ids.next(), name, at: ctx.clock.now() };
   return ctx.transaction(async (tx) => {
     await store.insertAnonymous(tx, row);
@@ -80,7 +82,8 @@ export async function makeAnonymous(ctx: Ctx, name: string): Promise<string> {
 
 /**
  * Gives an account that has none a login and secret; an anonymous one is anonymous no more. Throws LOGIN_PRESENT, LOGIN_TAKEN,
- * INVALID_LOGIN, SECRET_TOO_SHORT, SIGNATURES_OFF; REGISTRATION_CLOSED for an anonymous one. `name` replaces the account's name unless it is empty.
+ * INVALID_LOGIN, SECRET_TOO_SHORT, SIGNATURES_OFF; REGISTRATION_CLOSED for an anonymous one; INVALID_TOKEN when the account is gone.
+ * `name` replaces the account's name unless it is empty.
  */
 export async function upgradeToLogin(
   ctx: Ctx,
@@ -88,6 +91,8 @@ export async function upgradeToLogin(
 ): Promise<AccountRow> {
   const { accountId, login, secret } = input;
   checkNewSecret(ctx, secret, "secret");
+  checkOneLine(input.name, "name");
+  if (input.signatures) checkSigningLogin(login, "login");
   const secretSealed = sealSecret(ctx, input);
   // Said before anything costly is done, and made sure of when the login is inserted.
   const [asked] = await store.findUpgrade(ctx, { accountId, subject: foldLogin(login) });
@@ -98,7 +103,7 @@ export async function upgradeToLogin(
   const kept = { accountId, secretSealed, secretPhc: await ctx.hasher.hash(secret) };
   return ctx.transaction(
     async (tx) => {
-      await store.lockAccount(tx, { accountId });
+      if ((await store.lockAccount(tx, { accountId })).length === 0) throw new DomainError("INVALID_TOKEN");
       await addLogin(tx, { ...kept, login });
       await store.deleteAnonymous(tx, { accountId });
       await rename(tx, accountId, input.name);

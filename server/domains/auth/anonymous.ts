@@ -1,6 +1,7 @@
 import type { Ctx, EraseCtx, JobCtx } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
+import { checkOneLine } from "../../kernel/one-line.js";
 import { tidying } from "../../kernel/tidying.js";
 import { type Db, retried } from "../../platform/db/index.js";
 import { type AccountRow, callerAccount, makeAnonymous, removeAccount, upgradeToLogin } from "../accounts/index.js";
@@ -19,6 +20,7 @@ export async function signInAnonymously(
   if (!ctx.settings.accounts.openRegistration) throw new DomainError("REGISTRATION_CLOSED");
   const { cookie, deviceName } = input;
   if (cookie) ctx.session.check();
+  checkOneLine(deviceName, "deviceName");
   const accountId = await makeAnonymous(ctx, input.name || NAMELESS);
   return openSignIn(ctx, { accountId, method: "anonymous", cookie, deviceName });
 }

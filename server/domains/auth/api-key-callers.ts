@@ -2,12 +2,13 @@ import type { Ctx, Ports } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { sha256 } from "../../kernel/instance-key.js";
+import { noteRight, noteWrong } from "./known-proofs.js";
 import * as store from "./store-api-keys.js";
 
 const KEY = /^bs_ak_[A-Za-z0-9_-]{43}$/;
 
-/** A key without an end. */
-const NEVER = new Date(8.64e15);
+/** When a key without an end ends. */
+export const NEVER = new Date(8.64e15);
 
 /** How old what is written of a key's last use may be, in milliseconds. */
 const USE_EVERY = 60_000;
@@ -24,7 +25,9 @@ export function callerOfKey(ports: Ports, text: string): Caller | Promise<Caller
   // Keys of caches may travel: they are what the table has, too.
   const kept = shownKeys(ports).through(keyHash.toString("base64url"), async () => {
     const readAt = performance.now();
-    return { key: (await store.findKeyByHash({ db: ports.database }, { keyHash }))[0], readAt };
+    const [key] = await store.findKeyByHash({ db: ports.database }, { keyHash });
+    (key === undefined ? noteWrong : noteRight)(ports, { by: "token", text });
+    return { key, readAt };
   });
   const answer = ({ key, readAt }: Shown) => {
     if (key === undefined) throw new DomainError("INVALID_TOKEN");

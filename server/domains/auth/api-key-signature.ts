@@ -7,11 +7,12 @@ import { sha256 } from "../../kernel/instance-key.js";
 import type { SignedCall } from "../../kernel/signature.js";
 import { callerWith, fetchKey } from "./api-key-callers.js";
 import { decoySeal, NOBODYS_SECRET } from "./decoy.js";
+import { noteRight, noteWrong } from "./known-proofs.js";
 import { useOnce } from "./signature-use.js";
 
 /** Who signed a request with an API key. A key that is unknown, revoked or a banned account's is refused as a wrong signature. */
 export async function callerOfKeySignature(ports: Ports, call: SignedCall & { by: "key" }): Promise<Caller> {
-  const { signature, body, once } = call;
+  const { signature, body, once, address } = call;
   checkHttpTime(signature, ports.clock.now().getTime());
   checkHttpBody(signature, body);
   const id = parseId(signature.keyId);
@@ -20,9 +21,12 @@ export async function callerOfKeySignature(ports: Ports, call: SignedCall & { by
   const decoy = decoySeal(ports.key, "api-key");
   const key = ports.key.open("api-key", known?.keySealed ?? decoy.sealed, known?.id ?? decoy.boundTo);
   const right = isMadeWith(key ?? NOBODYS_SECRET, signature);
+  const shown = { by: "key", keyId: signature.keyId, address } as const;
   if (known === undefined || key === undefined || !right) {
+    noteWrong(ports, shown);
     throw new DomainError("INVALID_SIGNATURE", "The key is unknown, or the signature is not of this request.");
   }
+  noteRight(ports, shown);
   const caller = callerWith(ports, known);
   if (once) {
     const digest = sha256(JSON.stringify([known.id, signature.nonce]));

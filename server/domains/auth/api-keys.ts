@@ -1,16 +1,18 @@
 import { randomBytes } from "node:crypto";
 import type { Ctx } from "../../context.js";
 import { withoutPackage } from "../../kernel/access-rules.js";
-import { isAdmin } from "../../kernel/caller.js";
+import { endOf, isAdmin } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
 import { sha256 } from "../../kernel/instance-key.js";
 import { didYouMean } from "../../kernel/nearest.js";
+import { checkOneLine } from "../../kernel/one-line.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
 import { covers, isScope, mayGive, scopeOf } from "../../kernel/scopes.js";
 import { readPage, replayedResource } from "../../platform/db/index.js";
 import { fetchAccount, submitAdded } from "../accounts/index.js";
-import { forgetKeys } from "./api-key-callers.js";
+import { writeOf } from "./account-gone.js";
+import { forgetKeys, NEVER } from "./api-key-callers.js";
 import { namedAccount } from "./named-account.js";
 import { checkRecentSignIn } from "./recent-sign-in.js";
 import { publishRevocation, revocationEvent } from "./revocation.js";
@@ -34,10 +36,9 @@ export async function createApiKey(
   input: CreateApiKeyInput,
 ): Promise<{ apiKey: store.ApiKeyRow; key: string }> {
   const at = ctx.clock.now();
+  checkOneLine(input.name, "name");
   checkScopes(ctx, input.scopes);
-  if (input.expiresAt !== undefined && input.expiresAt <= at) {
-    throw new DomainError("INVALID_FIELD", "The key would have ended already.", { field: "expireTime" });
-  }
+  checkEnd(ctx, input.expiresAt, at);
   const accountId = await newOwner(ctx, input.accountId);
   await checkRecentSignIn(ctx);
   const id = ctx.ids.next();
@@ -52,13 +53,14 @@ export async function createApiKey(
     keyHash: sha256(key),
     keySealed: ctx.key.seal("api-key", key, id),
   };
-  return ctx.transaction(async (tx) => {
+  const keep = async (tx: Ctx) => {
     const [apiKey] = await insertOnce(tx, made);
     if (apiKey === undefined) return repeated(tx);
     await tx.audit.record(tx, { type: "api_key.created", accountId, detail: { apiKeyId: id, scopes } });
     if (accountId !== undefined) await submitAdded(tx, accountId, "api-key");
     return { apiKey, key };
-  });
+  };
+  return writeOf(ctx, accountId, () => ctx.transaction(keep));
 }
 
 /** A page of the keys of an account, or of the installation. */
@@ -137,6 +139,19 @@ function checkScopes(ctx: Ctx, scopes: readonly string[]): void {
       throw new DomainError("SCOPE_MISSING", "An API key gives no scope that it does not have.", { field });
     }
   }
+}
+
+/** What a key lets somebody do ends with it: the keys it makes do too. */
+function checkEnd({ caller }: Ctx, expiresAt: Date | undefined, at: Date): void {
+  const field = "expireTime";
+  if (expiresAt !== undefined && expiresAt <= at) {
+    throw new DomainError("INVALID_FIELD", "The key would have ended already.", { field });
+  }
+  if (caller.kind === "anonymous" || caller.apiKeyId === undefined) return;
+  const end = endOf(caller);
+  if ((expiresAt ?? NEVER).getTime() <= end) return;
+  const until = new Date(end).toISOString();
+  throw new DomainError("INVALID_FIELD", `An API key makes none that outlasts it: until ${until} at most.`, { field });
 }
 
 /** Ends a sentence, by asking for the scope that was perhaps meant when one is like it. */

@@ -3,6 +3,7 @@ import type { Ctx, Ports } from "../../context.js";
 import type { Caller } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { callerOfKey, forgetKeys, isKeyText } from "./api-key-callers.js";
+import { noteRight, noteWrong } from "./known-proofs.js";
 import { noteSeen } from "./seen.js";
 import * as store from "./store.js";
 import { tokenHash } from "./tokens.js";
@@ -45,7 +46,12 @@ async function findCaller(
   const kind = via === "token" ? "access" : "cookie";
   const stored = tokenHash(kind, text);
   const [grant] = stored === undefined ? [] : await store.findCaller(source, { hash: stored, kind });
-  if (grant === undefined) throw new DomainError("INVALID_TOKEN");
+  const shown = { by: via, text };
+  if (grant === undefined) {
+    noteWrong(ports, shown);
+    throw new DomainError("INVALID_TOKEN");
+  }
+  noteRight(ports, shown);
   const { seenAt, ...caller } = grant;
   noteSeen(ports, caller.familyId, seenAt);
   return { kind: "account", via, readAt, ...caller };

@@ -1,6 +1,7 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { parseId } from "../../kernel/ids.js";
+import { writeOf } from "./account-gone.js";
 import type { ChallengeKind } from "./store-challenges.js";
 import * as store from "./store-challenges.js";
 
@@ -22,14 +23,15 @@ export interface Begun<Data> {
   data: Data;
 }
 
-/** Keeps what is begun; answers when it ends. */
+/** Keeps what is begun; answers when it ends. Throws INVALID_TOKEN, INVALID_SIGNATURE when the caller's account went meanwhile. */
 export async function keepChallenge<Data>(ctx: Ctx, begun: Begun<Data>): Promise<Date> {
   const { id, kind, accountId, tokenHash, ttl, data } = begun;
   const at = ctx.clock.now();
   const expiresAt = new Date(at.getTime() + ttl);
   const dataSealed = ctx.key.seal("challenge", JSON.stringify(data), id);
   const most = MOST_OPEN;
-  await store.insertChallenge(ctx, { id, kind, accountId, tokenHash, dataSealed, at, expiresAt, most });
+  const challenge = { id, kind, accountId, tokenHash, dataSealed, at, expiresAt, most };
+  await writeOf(ctx, accountId, () => store.insertChallenge(ctx, challenge));
   return expiresAt;
 }
 

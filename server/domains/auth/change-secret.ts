@@ -34,5 +34,5 @@ function shownSecret(ctx: Ctx, old: string): ShownSecret {
   const secretMark = ctx.caller.kind === "account" ? ctx.caller.secretMark : undefined;
   if (old !== "") return { old, secretMark };
   if (secretMark !== undefined) return { old: undefined, secretMark };
-  throw new DomainError("INVALID_FIELD", "The old secret is needed.", { field: "old" });
+  throw new DomainError("WRONG_SECRET", "The old secret is needed.", { field: "old" });
 }

@@ -31,7 +31,9 @@ export const authHandler = serve(AuthService, {
 
   async signIn(request, ctx) {
     const signedIn = await signIn(ctx, request);
-    return { ...toSignedIn(signedIn), deviceToken: signedIn.deviceToken };
+    const { account, deviceToken } = signedIn;
+    if ("tokens" in signedIn) return { ...toSignedIn(signedIn), deviceToken };
+    return { account: toAccount({ account, whole: true }), deviceToken };
   },
 
   async refresh(request, ctx) {

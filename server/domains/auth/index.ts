@@ -5,6 +5,7 @@ import { callerOfCookie, callerOfToken } from "./callers.js";
 import { authHandler } from "./handler.js";
 import { exportSignIns } from "./handler-export.js";
 import { pruneSignIns } from "./jobs.js";
+import { isKnownProof } from "./known-proofs.js";
 import { sendCodeJob } from "./mail-jobs.js";
 import { resealSecrets } from "./reseal.js";
 import { eraseTokens } from "./revoke.js";
@@ -20,7 +21,12 @@ export { lossesOf } from "./standing.js";
 export const authDomain: Manifest = {
   name: "auth",
   services: [authHandler],
-  authenticator: { token: callerOfToken, cookie: callerOfCookie, signature: callerOfSignature },
+  authenticator: {
+    token: callerOfToken,
+    cookie: callerOfCookie,
+    signature: callerOfSignature,
+    isKnown: isKnownProof,
+  },
   erase: eraseTokens,
   export: exportSignIns,
   jobs: [pruneAudit, pruneSignIns, resealSecrets, forgetAnonymous, sendCodeJob],

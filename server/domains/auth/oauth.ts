@@ -1,5 +1,6 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
+import { checkOneLine } from "../../kernel/one-line.js";
 import { makeOutsideAccount, type OutsideIdentity, outsideSubject } from "../accounts/index.js";
 import { beginFlow, type NewFlow, takeFlow } from "./oauth-flow.js";
 import { openSignIn, type SignedIn } from "./open-sign-in.js";
@@ -38,6 +39,7 @@ export async function finishOAuth(
 ): Promise<SignedIn & { created: boolean }> {
   if (input.cookie) ctx.session.check();
   const { provider, cookie, deviceName } = input;
+  checkOneLine(deviceName, "deviceName");
   let accountId: string | undefined;
   try {
     const identity = await provenIdentity(ctx, input);

@@ -2,6 +2,7 @@ import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { ConstraintError } from "../../platform/db/index.js";
 import { type AccountRow, readAccount } from "../accounts/index.js";
+import { noteRight } from "./known-proofs.js";
 import { drawPair, rowsOf, type TokenPair } from "./pair.js";
 import { drawCookie, replaceSession } from "./session.js";
 import * as store from "./store.js";
@@ -67,6 +68,7 @@ export async function openSignIn(ctx: Ctx, earned: EarnedSignIn): Promise<Signed
       accountId,
       detail: { method, ...earned.by, device: familyId },
     });
+    tx.afterCommit(() => noteRight(ctx, { by: "token", text: tokens.accessToken }));
     return { account, tokens, deviceId: familyId };
   };
   return ctx.transaction(open, { retry: 3 }).catch((error) => {

@@ -1,6 +1,7 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import type { JsonObject } from "../../kernel/jobs.js";
+import { checkOneLine } from "../../kernel/one-line.js";
 import { keepChallenge, takeChallenge } from "./challenges.js";
 import { openSignIn, type SignedIn } from "./open-sign-in.js";
 import { type BegunPasskey, PASSKEY_TTL, type PasskeyChallenge, webauthn } from "./passkeys.js";
@@ -27,6 +28,7 @@ export async function beginSignIn(ctx: Ctx): Promise<BegunPasskey> {
 
 export async function finishSignIn(ctx: Ctx, input: FinishSignInInput): Promise<SignedIn> {
   if (input.cookie) ctx.session.check();
+  checkOneLine(input.deviceName, "deviceName");
   const party = relyingParty(ctx);
   const { provedPasskey, sentId } = await webauthn();
   const { challenge } = await takeChallenge<PasskeyChallenge>(ctx, { id: input.challengeId, kind: "passkey-sign-in" });

@@ -1,5 +1,6 @@
 import type { Ctx } from "../../context.js";
 import type { JsonObject } from "../../kernel/jobs.js";
+import { checkOneLine } from "../../kernel/one-line.js";
 import { decodePageToken, encodePageToken } from "../../kernel/page-token.js";
 import { readPage } from "../../platform/db/index.js";
 import { callerAccount, fetchAccount, submitAdded } from "../accounts/index.js";
@@ -55,6 +56,7 @@ export async function finishRegistration(
   input: { challengeId: string; credential: JsonObject; name: string },
 ): Promise<PasskeyRow> {
   const accountId = callerAccount(ctx);
+  checkOneLine(input.name, "name");
   const party = relyingParty(ctx);
   const { newPasskey } = await webauthn();
   const begun = { id: input.challengeId, kind: "passkey-registration", accountId } as const;

@@ -12,6 +12,10 @@ export class Recent {
     this.#times.delete(oldest!);
   }
 
+  forget(key: string): void {
+    this.#times.delete(key);
+  }
+
   /** The time that was noted last; minus infinity when there is none. */
   timeOf(key: string): number {
     return this.#times.get(key) ?? Number.NEGATIVE_INFINITY;

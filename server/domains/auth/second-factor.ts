@@ -1,7 +1,7 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { takeRecoveryCode } from "./recovery.js";
-import { findTotp, type KeptTotp, useStep } from "./store-totp.js";
+import { findTotp, type KeptTotp, lockTotp, useStep } from "./store-totp.js";
 import { withTry } from "./throttle.js";
 import { stepOf } from "./totp-code.js";
 
@@ -16,28 +16,32 @@ export async function checkSecondFactor(
   const kept = await findConfirmed(ctx, accountId);
   if (kept === undefined) return;
   if (otp === "") throw new DomainError("OTP_REQUIRED", undefined, { field: "otp" });
-  const wrong = new DomainError("INVALID_OTP", undefined, { field: "otp" });
-  await prove(ctx, kept, { typed: otp, knownDevice }, wrong);
-}
-
-/** Makes sure that the caller still has the second factor of his account, and answers it. Throws TOTP_OFF, INVALID_CODE, TOO_MANY_TRIES. */
-export async function proveSecondFactor(ctx: Ctx, accountId: string, code: string): Promise<KeptTotp> {
-  const kept = await findConfirmed(ctx, accountId);
-  if (kept === undefined) throw new DomainError("TOTP_OFF");
-  await prove(ctx, kept, { typed: code }, new DomainError("INVALID_CODE", undefined, { field: "code" }));
-  return kept;
-}
-
-/** Whoever knows the secret may guess here as little as there, and keeps nobody from his known devices either. */
-async function prove(
-  ctx: Ctx,
-  kept: KeptTotp,
-  { typed, knownDevice }: { typed: string; knownDevice?: string | undefined },
-  wrong: DomainError,
-): Promise<void> {
-  await withTry(ctx, { purpose: "otp", subject: kept.accountId, knownDevice }, wrong.reason, async () => {
-    if (!(await useCode(ctx, kept, plainCode(typed)))) throw wrong;
+  // Whoever knows the secret may guess here as little as there, and keeps nobody from his known devices either.
+  await withTry(ctx, { purpose: "otp", subject: accountId, knownDevice }, "INVALID_OTP", async () => {
+    if (!(await useCode(ctx, kept, plainCode(otp)))) throw new DomainError("INVALID_OTP", undefined, { field: "otp" });
   });
+}
+
+/**
+ * Has `change` be done by whoever still has the second factor of his account, in the transaction that uses up the code: of two at once
+ * the second finds what the first has done. Throws TOTP_OFF, INVALID_CODE, TOO_MANY_TRIES.
+ */
+export async function bySecondFactor<T>(
+  ctx: Ctx,
+  { accountId, code }: { accountId: string; code: string },
+  change: (tx: Ctx, kept: KeptTotp) => Promise<T>,
+): Promise<T> {
+  if ((await findConfirmed(ctx, accountId)) === undefined) throw new DomainError("TOTP_OFF");
+  const prove = async (tx: Ctx): Promise<T> => {
+    const [kept] = await lockTotp(tx, { accountId });
+    if (kept === undefined) throw new DomainError("TOTP_OFF");
+    if (!(await useCode(tx, kept, plainCode(code))))
+      throw new DomainError("INVALID_CODE", undefined, { field: "code" });
+    return change(tx, kept);
+  };
+  return withTry(ctx, { purpose: "otp", subject: accountId }, "INVALID_CODE", () =>
+    ctx.transaction(prove, { retry: 3 }),
+  );
 }
 
 async function useCode(ctx: Ctx, kept: KeptTotp, code: string): Promise<boolean> {

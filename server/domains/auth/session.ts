@@ -1,8 +1,8 @@
 import type { Ctx } from "../../context.js";
-import { DomainError } from "../../kernel/errors.js";
-import { ConstraintError } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
+import { callerGone, writeOf } from "./account-gone.js";
 import { forgetCallers } from "./callers.js";
+import { noteRight } from "./known-proofs.js";
 import * as store from "./store.js";
 import { newToken, tokenHash } from "./tokens.js";
 
@@ -25,7 +25,7 @@ export async function startSession(ctx: Ctx): Promise<Date> {
   const origin = { fromFamilyId: from?.familyId, fromSecretMark: from?.secretMark };
   const open = async (tx: Ctx): Promise<Date> => {
     const [made] = await store.insertSession(tx, { ...session.row, ...family, ...device, ...origin, accountId, at });
-    if (made === undefined) throw refused(ctx);
+    if (made === undefined) throw callerGone(ctx);
     await replaceSession(tx, { ...session, row: { ...session.row, cookieExpiresAt: made.expiresAt } });
     await tx.audit.record(tx, {
       type: "sign_in.ok",
@@ -34,17 +34,7 @@ export async function startSession(ctx: Ctx): Promise<Date> {
     });
     return made.expiresAt;
   };
-  return ctx.transaction(open, { retry: 3 }).catch((error) => {
-    // The account was there when the first statement began, and was deleted while it waited.
-    const isGone = error instanceof ConstraintError && error.kind === "foreign_key";
-    throw isGone ? refused(ctx) : error;
-  });
-}
-
-/** What whoever called by something that does not stand any more is told. */
-function refused({ caller }: Ctx): DomainError {
-  const isSigned = caller.kind === "account" && caller.via === "signature";
-  return new DomainError(isSigned ? "INVALID_SIGNATURE" : "INVALID_TOKEN");
+  return writeOf(ctx, accountId, () => ctx.transaction(open, { retry: 3 }));
 }
 
 /** A cookie that ends in its own time, or at `end` in milliseconds when that comes first. */
@@ -68,6 +58,7 @@ export async function replaceSession(ctx: Ctx, { value, row }: NewSession): Prom
   const replaced = before === undefined ? [] : await store.deleteCookie(ctx, { hash: before });
   ctx.afterCommit(() => {
     if (replaced.length > 0) forgetCallers(ctx);
+    noteRight(ctx, { by: "cookie", text: value });
     ctx.session.set(value, row.cookieExpiresAt.getTime() - ctx.clock.now().getTime());
   });
 }

@@ -1,7 +1,9 @@
 import type { Ctx } from "../../context.js";
 import { DomainError, type Reason } from "../../kernel/errors.js";
+import { checkOneLine } from "../../kernel/one-line.js";
 import { checkSecret, foldLogin } from "../accounts/index.js";
 import { knownDevice, renewedDeviceToken } from "./known-device.js";
+import { noteSignIn } from "./note-sign-in.js";
 import { openSignIn, type SignedIn } from "./open-sign-in.js";
 import { outlasting } from "./outlasting.js";
 import { checkSecondFactor } from "./second-factor.js";
@@ -11,8 +13,11 @@ import { accountTried, recordThrottled } from "./tried-login.js";
 /** For how long a browser keeps its device token. */
 const DEVICE_TTL = 365 * 24 * 3_600_000;
 
-/** What a try may end in that was compared. */
-const REFUSALS: readonly Reason[] = ["INVALID_CREDENTIALS", "INVALID_OTP", "ACCOUNT_BANNED"];
+/** What a try of the secret may end in. */
+const COUNTED: readonly Reason[] = ["INVALID_CREDENTIALS", "ACCOUNT_BANNED"];
+
+/** What the audit log has of what a sign-in may end in. */
+const NOTED: readonly Reason[] = [...COUNTED, "INVALID_OTP"];
 
 export interface SignInInput {
   login: string;
@@ -23,8 +28,13 @@ export interface SignInInput {
   deviceName: string;
 }
 
-export async function signIn(ctx: Ctx, input: SignInInput): Promise<SignedIn & { deviceToken: string }> {
+/** Without a cookie, and where no tokens are shown, nothing but the account and the device token is answered. */
+export async function signIn(
+  ctx: Ctx,
+  input: SignInInput,
+): Promise<(SignedIn | Pick<SignedIn, "account">) & { deviceToken: string }> {
   if (input.cookie) ctx.session.check();
+  checkOneLine(input.deviceName, "deviceName");
   const login = foldLogin(input.login);
   const shown = input.deviceToken || (ctx.kept.sent("device") ?? "");
   const device = knownDevice(ctx, login, shown);
@@ -42,16 +52,18 @@ export async function signIn(ctx: Ctx, input: SignInInput): Promise<SignedIn & {
     accountId = known.accountId;
     await checkSecondFactor(ctx, { accountId, otp: input.otp, knownDevice: device });
     const { cookie, deviceName } = input;
-    const signedIn = await openSignIn(ctx, { ...known, method: "secret", cookie, deviceName });
+    const earned = { ...known, method: "secret", cookie, deviceName } as const;
+    const isHeld = cookie || ctx.client.takesTokens;
+    const signedIn = isHeld ? await openSignIn(ctx, earned) : { account: await noteSignIn(ctx, earned) };
     await attempt.passed();
     const deviceToken = renewedDeviceToken(ctx, login, shown);
     if (cookie) ctx.kept.set("device", deviceToken, DEVICE_TTL);
     return { ...signedIn, deviceToken };
   } catch (error) {
     const reason = error instanceof DomainError ? error.reason : undefined;
-    // What was not compared, or was right but for the code that is still to come, is no guess.
-    if (reason === undefined || !REFUSALS.includes(reason)) await attempt.giveBack();
-    else {
+    // What was not compared is no guess. Nor is the right secret, whatever came of the code beside it: that is counted apart.
+    if (reason === undefined || !COUNTED.includes(reason)) await attempt.giveBack();
+    if (reason !== undefined && NOTED.includes(reason)) {
       const lasting = outlasting(ctx);
       accountId ??= await accountTried(lasting, login);
       await ctx.audit.record(lasting, { type: "sign_in.failed", accountId, detail: { method: "secret", reason } });

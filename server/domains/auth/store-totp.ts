@@ -23,6 +23,13 @@ export const findTotp = statement<{ accountId: string }, KeptTotp>(
   (p) => sql`select account_id, secret_sealed, confirmed_at from ${totp} where account_id = ${p.accountId}::uuid`,
 );
 
+/** An authenticator that is on, held until the transaction ends: its codes and recovery codes are changed by one at a time. */
+export const lockTotp = statement<{ accountId: string }, KeptTotp>(
+  (p) => sql`select account_id, secret_sealed, confirmed_at from ${totp}
+    where account_id = ${p.accountId}::uuid and confirmed_at is not null
+    for update`,
+);
+
 /** What an account may know of its authenticator, if it is on. */
 export interface AuthenticatorRow {
   confirmedAt: Date;

@@ -165,6 +165,12 @@ export const findRefresh = statement<{ hash: Buffer }, { accountId: string; fami
     where token_hash = ${p.hash}::bytea and kind = 'refresh'`,
 );
 
+/** Those of some refresh tokens that were made; all by their hashes in hex. */
+export const findMade = statement<{ hashes: string[] }, { hash: string }>(
+  (p) => sql`select encode(token_hash, 'hex') as hash from ${grants}
+    where token_hash in (select decode(hash, 'hex') from unnest(${p.hashes}::text[]) as hash) and kind = 'refresh'`,
+);
+
 /** One more access token for the family of a living refresh token; returns no row when it is not. */
 export const insertAccess = statement<
   { accessId: string; accessHash: Buffer; accessExpiresAt: Date; refreshHash: Buffer; at: Date },

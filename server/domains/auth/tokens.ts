@@ -18,12 +18,23 @@ export function newToken(kind: TokenKind): string {
  * although only hashes are stored.
  */
 export function childToken(key: InstanceKey, parent: string): string {
-  return PREFIXES.refresh + key.mac("refresh-child", parent).toString("base64url");
+  return refreshToken(key.mac("refresh-child", parent));
 }
 
-/** What follows `parent` by any secret of the ring: one of them was made, before or after the ring turned. */
-export function childTokens(key: InstanceKey, parent: string): string[] {
-  return key.macs("refresh-child", parent).map((mac) => PREFIXES.refresh + mac.toString("base64url"));
+/**
+ * The refresh tokens that may have followed `parent` one after the other, nearest first and at least `count` of them: each was made
+ * by one secret of the ring, before or after it turned.
+ */
+export function followers(key: InstanceKey, parent: string, count: number): string[] {
+  const found: string[] = [];
+  for (let last = [parent]; found.length < count; found.push(...last)) {
+    last = last.flatMap((token) => key.macs("refresh-child", token).map(refreshToken));
+  }
+  return found;
+}
+
+function refreshToken(mac: Buffer): string {
+  return PREFIXES.refresh + mac.toString("base64url");
 }
 
 /** The stored form of a token; undefined when the text cannot be one of this kind. */

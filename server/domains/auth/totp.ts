@@ -1,10 +1,11 @@
 import type { Ctx } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
 import { callerAccount, fetchAccount, freshAccount, submitAdded } from "../accounts/index.js";
+import { writeOf } from "./account-gone.js";
 import { namedAccount } from "./named-account.js";
 import { checkRecentSignIn } from "./recent-sign-in.js";
 import { drawRecoveryCodes } from "./recovery.js";
-import { plainCode, proveSecondFactor } from "./second-factor.js";
+import { bySecondFactor, plainCode } from "./second-factor.js";
 import * as store from "./store-totp.js";
 import { beginTry } from "./throttle.js";
 import { drawTotpSecret, stepOf, totpUri } from "./totp-code.js";
@@ -15,7 +16,8 @@ export async function enrollTotp(ctx: Ctx): Promise<{ secret: string; uri: strin
   const { login, email, name } = await fetchAccount(ctx, accountId);
   const secret = await drawTotpSecret();
   const secretSealed = ctx.key.seal("totp-secret", secret, accountId);
-  const enrolled = await store.enrollTotp(ctx, { accountId, secretSealed, at: ctx.clock.now() });
+  const enrolling = { accountId, secretSealed, at: ctx.clock.now() };
+  const enrolled = await writeOf(ctx, accountId, () => store.enrollTotp(ctx, enrolling));
   if (enrolled.length === 0) throw new DomainError("TOTP_ON");
   return { secret, uri: await totpUri(secret, ctx.settings.appName, login || email || name) };
 }
@@ -45,15 +47,24 @@ export async function confirmTotp(ctx: Ctx, typed: string): Promise<string[]> {
 export async function disableTotp(ctx: Ctx, input: { accountId: string; code: string }): Promise<void> {
   const accountId = namedAccount(ctx, input.accountId);
   if (ctx.caller.kind === "account" && ctx.caller.accountId === accountId) {
-    await proveSecondFactor(ctx, accountId, neededCode(input.code));
-  } else {
-    await checkRecentSignIn(ctx);
-    await freshAccount(ctx, accountId);
+    await bySecondFactor(ctx, { accountId, code: neededCode(input.code) }, (tx) => turnOff(tx, accountId));
+    return;
   }
-  await ctx.transaction(async (tx) => {
-    if ((await store.deleteTotp(tx, { accountId })).length === 0) throw new DomainError("TOTP_OFF");
-    await tx.audit.record(tx, { type: "totp.off", accountId });
-  });
+  await checkRecentSignIn(ctx);
+  await freshAccount(ctx, accountId);
+  await ctx.transaction(
+    async (tx) => {
+      await store.lockTotp(tx, { accountId });
+      await turnOff(tx, accountId);
+    },
+    { retry: 3 },
+  );
+}
+
+/** Turns an authenticator off that is held. */
+async function turnOff(tx: Ctx, accountId: string): Promise<void> {
+  if ((await store.deleteTotp(tx, { accountId })).length === 0) throw new DomainError("TOTP_OFF");
+  await tx.audit.record(tx, { type: "totp.off", accountId });
 }
 
 function neededCode(code: string): string {
@@ -64,6 +75,5 @@ function neededCode(code: string): string {
 export async function regenerateRecoveryCodes(ctx: Ctx, code: string): Promise<string[]> {
   const accountId = callerAccount(ctx);
   await checkRecentSignIn(ctx);
-  const kept = await proveSecondFactor(ctx, accountId, code);
-  return ctx.transaction((tx) => drawRecoveryCodes(tx, kept), { retry: 3 });
+  return bySecondFactor(ctx, { accountId, code }, drawRecoveryCodes);
 }

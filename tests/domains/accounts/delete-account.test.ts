@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { connectJson } from "../../support/http-request.js";
 import { auditOf } from "../audit.js";
+import { pageCall } from "../auth/passkey-house.js";
 import { standingStream } from "../stream.js";
-import { curl, curlRefused, openDatabase, operator, refused, within } from "../support.js";
+import { bearer, curl, curlRefused, openDatabase, operator, operatorToken, refused, within } from "../support.js";
+
+const AUTH = "auth.v1.AuthService";
 
 let backstay: TestBackstay;
 let ada: Person;
@@ -231,6 +235,31 @@ describe("while the account is being deleted", () => {
   it("a message to it finds no recipient", async () => {
     const sent = deletedDuring(() => ben.client.messages.sendMessage({ recipientId: ada.id, text: "Late" }));
     expect(await refused(sent)).toEqual({ code: "not_found", reason: "RECIPIENT_NOT_FOUND", fields: ["recipientId"] });
+  });
+
+  it.each<[string, (token: string) => Record<string, string>]>([
+    ["", bearer],
+    [" by an idempotency key", (token) => ({ ...bearer(token), "idempotency-key": "once" })],
+  ])("a key of its own is asked for by a token that is dead%s", async (_, headers) => {
+    const ask = { name: "late", scopes: ["*"] };
+    const made = deletedDuring(() => connectJson(backstay.url, `${AUTH}/CreateApiKey`, ask, headers(ada.token)));
+    expect(await made).toMatchObject({ status: 401, reason: "INVALID_TOKEN" });
+  });
+
+  it("a key that an administrator makes for it finds no account", async () => {
+    const ask = { name: "late", scopes: ["*"], accountId: ada.id };
+    const made = deletedDuring(() => curlRefused(backstay, `${AUTH}/CreateApiKey`, ask, operatorToken(backstay)));
+    expect(await made).toEqual({ code: "not_found", reason: "ACCOUNT_NOT_FOUND", fields: ["accountId"] });
+  });
+
+  it.each(["EnrollTotp", "StartSession"])("%s is asked for by a token that is dead", async (method) => {
+    const answer = deletedDuring(() => curlRefused(backstay, `${AUTH}/${method}`, {}, ada.token));
+    expect(await answer).toMatchObject({ code: "unauthenticated", reason: "INVALID_TOKEN" });
+  });
+
+  it("a passkey is begun by a token that is dead", async () => {
+    const begun = await deletedDuring(() => pageCall(backstay, "BeginRegistration", {}, bearer(ada.token)));
+    expect(begun).toMatchObject({ status: 401, reason: "INVALID_TOKEN" });
   });
 
   it("a sign-in answers as if there were no such login", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { bearer, curl, curlRefused, openDatabase, operatorToken, testClock, upTo } from "../support.js";
 
@@ -160,6 +160,30 @@ describe("a filter on text", () => {
   });
 });
 
+describe("a filter on the login", () => {
+  const byLogin = (op: string, ...values: string[]) => named([{ column: "login", op, values }], admin);
+
+  it("takes it as SignIn does, whatever its case and Unicode form", async () => {
+    for (const login of ["Alan2", "alan2", "ＡＬＡＮ２", "ａlan②"]) {
+      expect(await byLogin("eq", login), login).toEqual(["alan"]);
+      expect(await byLogin("in", "nobody", login), login).toEqual(["alan"]);
+      expect(await byLogin("ne", login), login).toHaveLength(5);
+    }
+  });
+
+  it("finds nobody by what no login can be, and everybody by its opposite", async () => {
+    for (const login of ["nobody", "", " alan2", "alan\u200B2", "alan%", "x".repeat(2_000)]) {
+      expect(await byLogin("eq", login), login).toEqual([]);
+      expect(await byLogin("not_in", login), login).toHaveLength(6);
+    }
+  });
+
+  it("compares it as it was typed in every other way", async () => {
+    expect(await byLogin("begins_with", "Alan")).toEqual(["alan"]);
+    expect(await byLogin("like", "alan%")).toEqual(["Alan"]);
+  });
+});
+
 describe("a filter on an id", () => {
   const NOBODY = "0190163d8694739b8b1fcb8dd4e60777";
 
@@ -233,6 +257,61 @@ describe("a filter on roles", () => {
     ["ne", ["judge"], ["Grace", "emmy", "Zoë", "alan", "Name"]],
   ])("%s looks for one role among them", async (op, values, expected) => {
     expect(await named([{ column: "roles", op, values }], admin)).toEqual(expected);
+  });
+});
+
+describe("a filter on one of a few words", () => {
+  /** Alan is banned, and Grace has shown that her address is hers. */
+  async function setUp() {
+    const sql = openDatabase(backstay);
+    onTestFinished(async () => {
+      await sql`update backstay.accounts set status = 'active', email_verified_at = null`;
+    });
+    await sql`update backstay.accounts set status = 'banned' where name = 'Alan Turing'`;
+    await sql`update backstay.accounts set email_verified_at = now() where name = 'Grace Hopper'`;
+  }
+  const OTHERS = ["emmy", "Zoë", "alan", "Name"];
+
+  it.each<[string, Filter, string[]]>([
+    ["banned", { column: "status", values: ["banned"] }, ["Alan"]],
+    ["not active", { column: "status", op: "ne", values: ["active"] }, ["Alan"]],
+    ["either", { column: "status", op: "in", values: ["active", "banned"] }, ["Grace", "Alan", ...OTHERS]],
+    ["banned by pattern", { column: "status", op: "matches", values: ["^ban"] }, ["Alan"]],
+    ["verified", { column: "email_verified", values: [true] }, ["Grace"]],
+    ["verified, in words", { column: "emailVerified", values: ["true"] }, ["Grace"]],
+    ["not verified", { column: "email_verified", values: [false] }, ["Alan", ...OTHERS]],
+    ["not verified by pattern", { column: "email_verified", op: "matches", values: ["false"] }, ["Alan", ...OTHERS]],
+  ])("finds who is %s", async (_, filter, expected) => {
+    await setUp();
+    expect(await named([filter], admin)).toEqual(expected);
+  });
+
+  it("is refused for any other word", async () => {
+    for (const [column, value] of [
+      ["status", "ACCOUNT_STATUS_BANNED"],
+      ["status", true],
+      ["email_verified", "yes"],
+    ] as const) {
+      expect(await refused({ filters: [{ column, values: [value] }] }, admin)).toMatchObject({
+        reason: "INVALID_FILTER",
+        fields: ["filters[0].values[0]"],
+      });
+    }
+  });
+
+  it("is one on a column to sort by and to read", async () => {
+    await setUp();
+    const read = { readMask: "name,status,emailVerified", pageSize: 2 };
+    const byStatus: unknown[] = [];
+    for await (const part of pages({ ...read, sort: "status", descending: true }, admin)) byStatus.push(...part);
+    expect(byStatus).toHaveLength(6);
+    expect(byStatus[0]).toEqual({ name: "Alan Turing", status: "ACCOUNT_STATUS_BANNED" });
+    const byVerified: unknown[] = [];
+    for await (const part of pages({ ...read, sort: "email_verified", descending: true }, admin)) {
+      byVerified.push(...part);
+    }
+    expect(byVerified).toHaveLength(6);
+    expect(byVerified[0]).toMatchObject({ name: "Grace Hopper", emailVerified: true });
   });
 });
 
@@ -340,7 +419,7 @@ describe("a filter is refused", () => {
 
 describe("what is not public", () => {
   const forbidden = (field: string) => ({ code: "permission_denied", reason: "COLUMN_FORBIDDEN", fields: [field] });
-  const PRIVATE = ["login", "email", "phone", "gender", "birthday", "address", "roles"];
+  const PRIVATE = ["login", "email", "phone", "gender", "birthday", "address", "roles", "status", "emailVerified"];
 
   it.each(PRIVATE)("is not to be filtered, sorted or read by anyone but administrators: %s", async (column) => {
     const filters = [{ column, op: "is_null" }];

@@ -104,6 +104,8 @@ describe("the values", () => {
 
   it.each([
     ["account.name", { name: "x".repeat(129) }],
+    ["account.name", { name: "Ada\nand another line" }],
+    ["account.alias", { alias: "A\u009b31m" }],
     ["account.alias", { alias: "x".repeat(129) }],
     ["account.email", { email: "nobody" }],
     ["account.phone", { phone: "x".repeat(33) }],
@@ -216,6 +218,20 @@ describe("whose account", () => {
       fields: [],
     });
     expect((await ada.client.accounts.getAccount({})).account?.name).toBe(`Name of ${ada.login}`);
+  });
+
+  it("is, by REST, no other one in the body than in the path", async () => {
+    const change = async (path: string, id: string) => {
+      const headers = { "content-type": "application/json", authorization: `Bearer ${ada.token}` };
+      const body = JSON.stringify({ id, name: "By REST" });
+      const reply = await fetch(`${backstay.url}/v1/accounts/${path}`, { method: "PATCH", headers, body });
+      const { message = "" } = (await reply.json()) as { message?: string };
+      return `${reply.status} ${message.split(" ").slice(0, 3).join(" ")}`.trim();
+    };
+    expect(await change("me", ben.id)).toBe("400 The field id");
+    expect(await change(ada.id, ben.id)).toBe("400 The field id");
+    expect((await ada.client.accounts.getAccount({})).account?.name).toBe(`Name of ${ada.login}`);
+    expect(await change(ada.id, ada.id)).toBe("200");
   });
 
   it("is anyone's for an administrator", async () => {

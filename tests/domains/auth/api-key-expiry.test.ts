@@ -6,8 +6,8 @@ import { openSocket } from "../../http/socket/client.js";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { someJobs } from "../jobs/house.js";
 import { standingStream } from "../stream.js";
-import { bearer, openDatabase, operator, operatorToken, within } from "../support.js";
-import { makeKey, signUpAdmin } from "./api-key-house.js";
+import { bearer, curl, curlRefused, openDatabase, operator, operatorToken, within } from "../support.js";
+import { makeKey, sendSigned, signUpAdmin } from "./api-key-house.js";
 
 /** How long the keys last, in milliseconds, and how long after their end what they opened may still be open. */
 const LIFE = 3_000;
@@ -51,6 +51,46 @@ async function endingKey(token: string): Promise<EndingKey> {
   const { key } = await makeKey(backstay, token, { scopes: ["*"], expireTime: new Date(ends).toISOString() });
   return { key, left: () => Math.max(0, ends - Date.now()) + SOON };
 }
+
+describe("a key that ends", () => {
+  const CREATE = "auth.v1.AuthService/CreateApiKey";
+  const TOO_LATE = { code: "invalid_argument", reason: "INVALID_FIELD", fields: ["expireTime"] };
+  const HOUR = 3_600_000;
+  const ends = new Date(Date.now() + HOUR);
+  const at = (ms: number) => ({ expireTime: new Date(ends.getTime() + ms).toISOString() });
+
+  it.each<[whose: string, token: () => string, forWhom: () => object]>([
+    ["an account", () => ada.token, () => ({})],
+    ["an administrator, for another", () => admin, () => ({ accountId: ada.id })],
+    ["the installation", () => operatorToken(backstay), () => ({})],
+  ])("makes none that outlasts it: that of %s", async (_, token, forWhom) => {
+    const own = await makeKey(backstay, token(), { scopes: ["auth:write"], ...at(0) });
+    const body = (end: object) => ({ name: "k", scopes: ["auth:write"], ...forWhom(), ...end });
+    expect(await curlRefused(backstay, CREATE, body({}), own.key)).toEqual(TOO_LATE);
+    expect(await curlRefused(backstay, CREATE, body(at(1)), own.key)).toEqual(TOO_LATE);
+    for (const end of [0, -HOUR / 2]) {
+      const made = await curl<{ apiKey: object }>(backstay, CREATE, body(at(end)), own.key);
+      expect(made.apiKey).toMatchObject({ expireTime: at(end).expireTime });
+    }
+  });
+
+  it("is told by its signature as well", async () => {
+    const own = await makeKey(backstay, ada.token, { scopes: ["auth:write"], ...at(0) });
+    const url = `${backstay.url}/v1/auth/api-keys`;
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ name: "k", scopes: ["auth:write"] });
+    expect((await sendSigned(own, { method: "POST", url, headers, body })).reason).toBe("INVALID_FIELD");
+  });
+});
+
+it("a key without an end makes another without one", async () => {
+  for (const token of [ada.token, operatorToken(backstay)]) {
+    const { key } = await makeKey(backstay, token, { scopes: ["auth:write"] });
+    const body = { name: "endless", scopes: ["auth:write"] };
+    const made = await curl<{ apiKey: object }>(backstay, "auth.v1.AuthService/CreateApiKey", body, key);
+    expect(made.apiKey).not.toHaveProperty("expireTime");
+  }
+});
 
 describe("what a key of an administrator or of the installation has opened ends within a second of the key:", () => {
   it("a stream of events, which says goodbye", () =>

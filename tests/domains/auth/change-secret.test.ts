@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
-import { connectJson } from "../../support/http-request.js";
+import { connectJson, request } from "../../support/http-request.js";
 import { sign } from "../../support/sign.js";
 import { auditOf } from "../audit.js";
 import { openStream, standingStream } from "../stream.js";
@@ -105,13 +105,36 @@ it("is made by one of two changes that cross", async () => {
 
 describe("a refusal", () => {
   it.each([
-    ["of a wrong old secret", { old: "wrong", new: fresh }, "permission_denied", "WRONG_SECRET", "old"],
-    ["of none", { new: fresh }, "invalid_argument", "INVALID_FIELD", "old"],
+    ["of a wrong old secret", { old: "wrong", new: fresh }, "unauthenticated", "WRONG_SECRET", "old"],
+    ["of none", { new: fresh }, "unauthenticated", "WRONG_SECRET", "old"],
     ["of a new secret that is too short", { old: "x", new: "seven77" }, "invalid_argument", "SECRET_TOO_SHORT", "new"],
     ["of an empty new secret", { old: "x", new: "" }, "invalid_argument", "INVALID_FIELD", "new"],
   ])("case 31: %s names the field, and changes nothing", async (_, body, code, reason, field) => {
     expect(await refused(body, ada.token)).toEqual({ code, reason, fields: [field] });
     expect((await signIn(ada.secret)).status).toBe(200);
+  });
+
+  it("leaves the client signed in with the tokens it has: it is the secret that is wrong", async () => {
+    const before = ada.client.auth.tokens;
+    for (const old of ["wrong", ""]) {
+      const reason = await ada.client.auth.changeSecret({ old, new: fresh }).catch((error) => error.reason);
+      expect(reason).toBe("WRONG_SECRET");
+    }
+    expect(ada.client.auth.tokens).toEqual(before);
+    expect((await ada.client.auth.getCurrent()).account?.id).toBe(ada.id);
+  });
+
+  it("is 401 by REST, which says nothing against the token", async () => {
+    for (const body of [{ old: "wrong", new: fresh }, { new: fresh }]) {
+      const answer = await request(`${backstay.url}/v1/auth/secret`, {
+        method: "PUT",
+        headers: { "content-type": "application/json", ...bearer(ada.token) },
+        body: JSON.stringify(body),
+      });
+      expect([answer.status, answer.reason]).toEqual([401, "WRONG_SECRET"]);
+      expect(answer.headers["www-authenticate"]).toBe("Bearer");
+    }
+    expect(await knownBy(backstay.url, bearer(ada.token))).toBe(`${ada.id} by token`);
   });
 
   it("meets whoever is not signed in, and the installation's command line", async () => {

@@ -45,6 +45,14 @@ describe("making an API key", () => {
     expect([json.account.id, json.via]).toEqual([ada.id, "api_key"]);
   });
 
+  it.each(["fine\n0190163d8694739b8b1fcb8dd4e60777  forged", "red \u001b[31m", "a\u009b31m", "a\u2028b"])(
+    "refuses a name that is more than a line: %j",
+    async (name) => {
+      const refused = { code: "invalid_argument", reason: "INVALID_FIELD", fields: ["name"] };
+      expect(await createRefused({ name }, ada.token)).toEqual(refused);
+    },
+  );
+
   it("keeps the key nowhere as it is: by its hash, and sealed", async () => {
     const { id, key } = await makeKey(backstay, ada.token);
     const [row] = await openDatabase(backstay)`select * from backstay.api_keys where id = ${id}`;

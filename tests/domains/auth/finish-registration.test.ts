@@ -147,6 +147,13 @@ describe("an answer", () => {
     expect((await finish(ada, { challengeId, credential })).reason).toBe("INVALID_PASSKEY");
   });
 
+  it("that calls the passkey by more than one line is refused, and what was begun can be finished", async () => {
+    const { challengeId, options } = await begin(ada);
+    const credential = softPasskey(localOrigin(backstay)).create(options);
+    expect((await finish(ada, { challengeId, credential, name: "a\nb" })).reason).toBe("INVALID_FIELD");
+    expect((await finish(ada, { challengeId, credential, name: "a b" })).status).toBe(200);
+  });
+
   it("of a passkey that is registered already is refused, whoever has it", async () => {
     const { passkey } = await register(backstay, ada.token);
     const ben = await backstay.signUp();

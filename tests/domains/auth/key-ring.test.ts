@@ -6,7 +6,7 @@ import { startNats } from "../../support/nats.js";
 import { sign, type ToSign } from "../../support/sign.js";
 import { runJob } from "../run-job.js";
 import { openStream, standingStream } from "../stream.js";
-import { bearer, curl, curlRefused, eventually, openDatabase, operator, operatorToken } from "../support.js";
+import { bearer, curl, eventually, openDatabase, operator, operatorToken } from "../support.js";
 
 // A server, and one that was started on its data with a new instance key, which accepts the old one besides.
 
@@ -74,14 +74,11 @@ describe("a refresh token that was exchanged before", () => {
     expect((await refresh(after, parent)).refreshToken).toBe(next);
   });
 
-  it("is found out all the same when its sign-in went on without it", async () => {
+  it("answers the living one however far that is, while some nodes have one key and some the other", async () => {
     const parent = await signInTo(before);
     let held = parent;
-    for (let step = 0; step < 5; step++) held = (await refresh(step < 2 ? before : after, held)).refreshToken;
-    expect(await curlRefused(after, REFRESH, { refreshToken: parent })).toMatchObject({
-      reason: "REFRESH_TOKEN_REUSED",
-    });
-    expect(await curlRefused(after, REFRESH, { refreshToken: held })).toMatchObject({ reason: "INVALID_TOKEN" });
+    for (let step = 0; step < 40; step++) held = (await refresh(step < 20 ? before : after, held)).refreshToken;
+    expect((await refresh(after, parent)).refreshToken).toBe(held);
   });
 });
 

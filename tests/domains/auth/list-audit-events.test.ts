@@ -1,4 +1,4 @@
-import { timestampDate } from "@backstay/client";
+import { AccountStatus, timestampDate } from "@backstay/client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
 import {
@@ -180,10 +180,28 @@ describe("the actions of administrators", () => {
     const { events } = await list({ type: "admin.called", descending: true });
     expect(events[0]).toMatchObject({
       actorKind: "operator",
-      accountId: "",
+      accountId: ada.id,
       detail: { method: "backstay.auth.v1.AuthService/GrantRole", id: ada.id },
     });
     expect(JSON.stringify(events[0]?.detail)).not.toContain("very-secret-role");
+  });
+
+  it("are listed with the account that they were about, if it was one", async () => {
+    const { id } = await backstay.signUp();
+    const dashed = id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-").toUpperCase();
+    const { accounts, auth, jobs } = operator(backstay);
+    await accounts.setAccountStatus({ id: dashed, status: AccountStatus.BANNED, reason: "spam" });
+    await auth.grantRole({ id, role: "moderator" });
+    await auth.revokeRole({ id, role: "moderator" });
+    const { events } = await list({ accountId: id, type: "admin.called" });
+    expect(events.map(({ accountId, detail }) => [accountId, detail])).toEqual([
+      [id, { method: "backstay.accounts.v1.AccountService/SetAccountStatus", id: dashed }],
+      [id, { method: "backstay.auth.v1.AuthService/GrantRole", id }],
+      [id, { method: "backstay.auth.v1.AuthService/RevokeRole", id }],
+    ]);
+    await jobs.pauseCron({ id: "backstay.audit.prune" });
+    const [last] = (await list({ type: "admin.called", descending: true })).events;
+    expect(last).toMatchObject({ accountId: "", detail: { id: "backstay.audit.prune" } });
   });
 
   it("are kept when they changed something, and not when they only read or were refused", async () => {

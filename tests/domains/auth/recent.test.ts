@@ -8,4 +8,6 @@ it("remembers so many keys, of which the one noted longest ago goes first", () =
   recent.note("ada", 3);
   recent.note("eve", 4);
   expect(["ada", "ben", "eve"].map((key) => recent.timeOf(key))).toEqual([3, Number.NEGATIVE_INFINITY, 4]);
+  recent.forget("ada");
+  expect(["ada", "eve"].map((key) => recent.timeOf(key))).toEqual([Number.NEGATIVE_INFINITY, 4]);
 });

@@ -145,7 +145,56 @@ describe("within 10 s a used refresh token", () => {
   });
 });
 
+/** Exchanges a token, and what follows it, so many times in a row: all of them, the living one last. */
+async function line(first: string, steps: number, at = backstay): Promise<string[]> {
+  const tokens = [first];
+  for (const _ of upTo(steps)) tokens.push((await refresh(tokens.at(-1)!, at)).refreshToken);
+  return tokens;
+}
+
+describe("tabs that refresh in turn from one token", () => {
+  it("may each fall as far behind as they like within 10 s: every token answers the living one", async () => {
+    // However slow this machine is.
+    const patient = await otherNode({ "auth.refresh_grace": "10m" });
+    const all = await line(tokens.refreshToken, 70, patient);
+    const living = all.at(-1)!;
+    for (const used of all.slice(0, -1)) {
+      const { refreshToken, accessToken } = await refresh(used, patient);
+      expect(refreshToken).toBe(living);
+      expect((await current(accessToken)).account.id).toBe(ada.id);
+    }
+    expect((await refresh(living)).refreshToken).not.toBe(living);
+  });
+
+  it("sign nobody out while they race, and end with one living token", async () => {
+    const patient = await otherNode({ "auth.refresh_grace": "10m" });
+    const ends = await Promise.all(upTo(5).map(() => line(tokens.refreshToken, 20, patient)));
+    const last = await Promise.all(ends.map((tab) => refresh(tab.at(-1)!, patient)));
+    expect(new Set(last.map(({ refreshToken }) => refreshToken)).size).toBe(1);
+    for (const { accessToken } of last) expect((await current(accessToken)).account.id).toBe(ada.id);
+  });
+
+  it("are told to come again, and stay signed in, when one is further behind than is looked for", async () => {
+    const patient = await otherNode({ "auth.refresh_grace": "10m" });
+    const all = await line(tokens.refreshToken, 520, patient);
+    const late = await curlRefused(patient, "auth.v1.AuthService/Refresh", { refreshToken: tokens.refreshToken });
+    expect(late).toEqual({ code: "aborted", reason: "CONFLICT", fields: [] });
+    expect((await refresh(all.at(-1)!)).refreshToken).not.toBe(all.at(-1));
+  }, 60_000);
+});
+
 describe("after 10 s a used refresh token", () => {
+  it("is taken for stolen however late its followers were used: no repeat makes its time longer", async () => {
+    const child = await refresh(tokens.refreshToken);
+    await exchangedEarlier(6_000);
+    const grandchild = await refresh(child.refreshToken);
+    expect((await refresh(tokens.refreshToken)).refreshToken).toBe(grandchild.refreshToken);
+    await exchangedEarlier(4_001);
+    expect((await refresh(child.refreshToken)).refreshToken).toBe(grandchild.refreshToken);
+    expect(await refreshRefused(tokens.refreshToken)).toEqual(unauthenticated("REFRESH_TOKEN_REUSED"));
+    expect(await refreshRefused(grandchild.refreshToken)).toEqual(unauthenticated("INVALID_TOKEN"));
+  });
+
   it("case 35: is taken for stolen: every token of that sign-in is dead at once, and its streams end within a second", async () => {
     const next = await refresh(tokens.refreshToken);
     await current(next.accessToken);
@@ -232,6 +281,7 @@ describe("a sign-in", () => {
     expect(await refreshRefused(first.refreshToken)).toEqual(unauthenticated("TOKEN_EXPIRED"));
     expect(await currentRefused(first.accessToken)).toEqual(unauthenticated("TOKEN_EXPIRED"));
     expect(await currentRefused(second.accessToken)).toEqual(unauthenticated("TOKEN_EXPIRED"));
+    expect(await refreshRefused(held.refreshToken)).toEqual(unauthenticated("TOKEN_EXPIRED"));
   });
 
   it("lasts no longer either when its first tokens would, by their own settings", async () => {

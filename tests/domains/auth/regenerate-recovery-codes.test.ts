@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson } from "../../support/http-request.js";
-import { curl, curlRefused, openDatabase, testClock } from "../support.js";
+import { bearer, curl, curlRefused, openDatabase, operatorToken, testClock, upTo } from "../support.js";
 import { turnOn } from "./authenticator.js";
 
 const REGENERATE = "auth.v1.AuthService/RegenerateRecoveryCodes";
@@ -37,6 +37,37 @@ it("takes the last recovery code that is left, when the app is lost", async () =
   const codes = await regenerate(token, app.recoveryCodes[0]!);
   expect(codes).toHaveLength(10);
   expect(codes).not.toContain(app.recoveryCodes[0]);
+});
+
+it("is done by one of two who ask at once, each with a code of those before: theirs are all that is left", async () => {
+  const { id, token } = await backstay.signUp();
+  let codes = (await turnOn(backstay, token, clock)).recoveryCodes;
+  for (const _ of upTo(5)) {
+    const ask = (code: string) => connectJson(backstay.url, REGENERATE, { code }, bearer(token));
+    const replies = await Promise.all([ask(codes[0]!), ask(codes[1]!)]);
+    expect(replies.map(({ status, reason }) => (status === 200 ? "ok" : reason)).sort()).toEqual([
+      "INVALID_CODE",
+      "ok",
+    ]);
+    expect(await openDatabase(backstay)`select 1 from backstay.recovery_codes where account_id = ${id}`).toHaveLength(
+      10,
+    );
+    codes = replies.find(({ status }) => status === 200)!.json.recoveryCodes;
+  }
+});
+
+it("leaves none where an administrator turns the authenticator off at once, and the code unused where that was first", async () => {
+  for (const _ of upTo(5)) {
+    const { id, token } = await backstay.signUp();
+    const { recoveryCodes } = await turnOn(backstay, token, clock);
+    const off = curl(backstay, "auth.v1.AuthService/DisableTotp", { accountId: id }, operatorToken(backstay));
+    const { status, reason } = await connectJson(backstay.url, REGENERATE, { code: recoveryCodes[0] }, bearer(token));
+    await off;
+    expect(["ok", "TOTP_OFF"]).toContain(status === 200 ? "ok" : reason);
+    expect(await openDatabase(backstay)`select 1 from backstay.recovery_codes where account_id = ${id}`).toHaveLength(
+      0,
+    );
+  }
 });
 
 it("refuses a wrong code and leaves those there are, an account without an authenticator, and nobody at all", async () => {

@@ -139,9 +139,26 @@ describe("whoever guesses", () => {
     for (const _ of upTo(8)) expect(await tried()).toBe("OTP_REQUIRED");
     for (const _ of upTo(5)) expect(await tried(app.wrong())).toBe("INVALID_OTP");
     expect(await tried(app.code())).toBe("TOO_MANY_TRIES");
+    // The secret was right: of wrong ones there was none.
+    expect(await tried()).toBe("OTP_REQUIRED");
     clock.advance(60_000);
     expect(await tried(app.code())).toBe("ok");
     await strict.stop();
+  });
+
+  it("guesses no more codes at several nodes, and at once, than at one", async () => {
+    const settings = { "limits.rate": "on", "limits.secrets_per_minute": "1000", secret: "a".repeat(64) } as const;
+    const one = await startBackstay(settings, { overrides: { clock } });
+    const other = await startBackstay({ ...settings, "database.url": one.databaseUrl }, { overrides: { clock } });
+    const { login, secret, token } = await one.signUp();
+    const otp = (await turnOn(one, token, clock)).wrong();
+    const guess = ({ url }: TestBackstay) => connectJson(url, "auth.v1.AuthService/SignIn", { login, secret, otp });
+    const replies = await Promise.all(upTo(20).map((n) => guess(n % 2 === 0 ? one : other)));
+    const compared = replies.filter(({ reason }) => reason === "INVALID_OTP");
+    expect(compared).toHaveLength(5);
+    expect(replies.filter(({ reason }) => reason === "TOO_MANY_TRIES")).toHaveLength(15);
+    await other.stop();
+    await one.stop();
   });
 
   it("keeps nobody from his known devices, although he knows the secret", async () => {

@@ -40,6 +40,17 @@ it("calls whoever says no name a guest, and each is another account", async () =
   expect(one.account.id).not.toBe(other.account.id);
 });
 
+it("makes another account at each repeat, also by an idempotency key: somebody else may have guessed it", async () => {
+  const again = { "idempotency-key": "the-first-that-comes-to-mind" };
+  const [one, other] = [
+    await connectJson(backstay.url, SIGN_IN, {}, again),
+    await connectJson(backstay.url, SIGN_IN, {}, again),
+  ];
+  expect([one.status, other.status]).toEqual([200, 200]);
+  expect(one.json.account.id).not.toBe(other.json.account.id);
+  expect(one.json.tokens).not.toEqual(other.json.tokens);
+});
+
 it("makes an account as good as any other: it writes, is written to, and refreshes", async () => {
   const [guest, ada] = [await signIn(), await backstay.signUp()];
   const { accessToken, refreshToken } = guest.tokens;
@@ -85,11 +96,15 @@ it("is closed where registration is: it makes an account", async () => {
   await closed.stop();
 });
 
-it("refuses a name that is too long", async () => {
-  expect(await curlRefused(backstay, SIGN_IN, { name: "x".repeat(129) })).toEqual({
+it.each([
+  ["a name that is too long", { name: "x".repeat(129) }, "name"],
+  ["a name of two lines", { name: "Ada\nBen" }, "name"],
+  ["a device's name of two lines", { deviceName: "Kiosk\nPhone" }, "deviceName"],
+])("refuses %s", async (_, body, field) => {
+  expect(await curlRefused(backstay, SIGN_IN, body)).toEqual({
     code: "invalid_argument",
     reason: "INVALID_FIELD",
-    fields: ["name"],
+    fields: [field],
   });
 });
 

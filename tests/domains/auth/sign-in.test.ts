@@ -100,6 +100,7 @@ describe("a refusal", () => {
     ["an empty login", { login: "", secret: "x" }, "INVALID_FIELD", "login"],
     ["a secret of more than 256 bytes", { login: "Ada", secret: "ä".repeat(129) }, "INVALID_FIELD", "secret"],
     ["a login with an invisible character", { login: "A\u200Bda", secret: "x" }, "INVALID_LOGIN", "login"],
+    ["a device's name of two lines", { login: "Ada", secret: "x", deviceName: "a\nb" }, "INVALID_FIELD", "deviceName"],
   ])("of %s names the field, before anything is hashed", async (_, body, reason, field) => {
     expect(await curlRefused(backstay, SIGN_IN, body)).toEqual({ code: "invalid_argument", reason, fields: [field] });
   });

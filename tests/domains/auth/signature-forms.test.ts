@@ -1,13 +1,19 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { post } from "../../compat/predecessor.js";
 import { startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson, type Reply, request } from "../../support/http-request.js";
-import { curl, openDatabase } from "../support.js";
+import { curl, curlRefused, openDatabase } from "../support.js";
 import { givenCookie, withCookie } from "./cookies.js";
 import { type FormName, signForm } from "./signature-lines.js";
 
 const CREATE = "accounts.v1.AccountService/CreateAccount";
 const UPDATE = "accounts.v1.AccountService/UpdateAccount";
+const SIGN_IN = "auth.v1.AuthService/SignIn";
+const CHANGE = "auth.v1.AuthService/ChangeSecret";
+const UPGRADE = "auth.v1.AuthService/UpgradeAnonymous";
 const CURRENT = "/v1/auth/current";
+const notThis = (field: string) => ({ code: "invalid_argument", reason: "INVALID_LOGIN", fields: [field] });
 
 interface Signer {
   id: string;
@@ -224,13 +230,59 @@ describe("what a signed request must not be changed in", () => {
   });
 
   it("case 44: a login with a pipe or a line feed signs nothing, and one with a line feed is no login", async () => {
-    const login = "pipe|d@example.com";
-    const piped = await makeSigner(backstay, login);
-    expect((await ask(backstay, piped, "4", "query")).reason).toBe("MALFORMED_SIGNATURE");
-    expect((await ask(backstay, { ...signer, login: "a\nb" }, "4", "query")).reason).toBe("MALFORMED_SIGNATURE");
+    for (const login of ["a|b", "a\nb"]) {
+      expect((await ask(backstay, { ...signer, login }, "4", "query")).reason).toBe("MALFORMED_SIGNATURE");
+    }
     const made = { login: "a\nb", secret: "long enough", name: "N" };
-    const refused = await connectJson(backstay.url, CREATE, made);
-    expect([refused.status, refused.json.code, refused.reason]).toEqual([400, "invalid_argument", "INVALID_LOGIN"]);
+    expect(await curlRefused(backstay, CREATE, made)).toEqual(notThis("login"));
+  });
+
+  describe("case 44: no secret is kept to sign with for a login that has a pipe, which is one without that:", () => {
+    const piped = () => ({ login: `pipe|${randomUUID()}`, secret: "long enough", name: "N" });
+    const signInAs = async ({ login, secret }: { login: string; secret: string }) => {
+      const { tokens } = await curl<{ tokens: { accessToken: string } }>(backstay, SIGN_IN, { login, secret });
+      return tokens.accessToken;
+    };
+
+    it("of a new account", async () => {
+      const made = piped();
+      expect(await curlRefused(backstay, CREATE, { ...made, signatures: true })).toEqual(notThis("login"));
+      await curl(backstay, CREATE, made);
+      await signInAs(made);
+    });
+
+    it("of a new account by compat, which always keeps it", async () => {
+      const made = piped();
+      expect((await post(backstay, "/account/add", made)).status).toBe(400);
+      // The login is free: nothing was made.
+      await curl(backstay, CREATE, made);
+    });
+
+    it("of an account that gets a login", async () => {
+      const guest = await curl<{ tokens: { accessToken: string } }>(
+        backstay,
+        "auth.v1.AuthService/SignInAnonymously",
+        {},
+      );
+      const { login, secret } = piped();
+      const upgrade = { login, secret };
+      const { accessToken } = guest.tokens;
+      const refused = await curlRefused(backstay, UPGRADE, { ...upgrade, signatures: true }, accessToken);
+      expect(refused).toEqual(notThis("login"));
+      await curl(backstay, UPGRADE, upgrade, accessToken);
+    });
+
+    it("of an account that changes its secret", async () => {
+      const made = piped();
+      await curl(backstay, CREATE, made);
+      const token = await signInAs(made);
+      const change = { old: made.secret, new: "a new secret" };
+      expect(await curlRefused(backstay, CHANGE, { ...change, signatures: true }, token)).toEqual(
+        notThis("signatures"),
+      );
+      await curl(backstay, CHANGE, change, token);
+      await signInAs({ ...made, secret: change.new });
+    });
   });
 });
 

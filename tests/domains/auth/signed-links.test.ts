@@ -183,11 +183,32 @@ describe("a signature in its header", () => {
     expect(changed(await send(byHeader, {}))).toBe(true);
   });
 
-  it("does not let another site use the cookie that came along", async () => {
-    const headers = { origin: "https://evil.example", ...withCookie(cookie) };
-    expect((await byHeader("POST", `/backstay.${SIGN_OUT}`, headers, JSON_TYPE, "{}")).status).toBe(200);
-    expect((await byHeader("POST", "/v1/auth/session", headers)).status).toBe(200);
+  it.each<[string, Headers]>([
+    ["another site", { origin: "https://evil.example", "sec-fetch-site": "cross-site" }],
+    ["another site, whose browser says no more", { origin: "https://evil.example" }],
+    ["another site, whose browser sends no origin", { "sec-fetch-site": "cross-site" }],
+  ])("changes no session from %s, nor does a token", async (_, headers) => {
+    const { login, secret } = mallory;
+    const own = bearer((await connectJson(backstay.url, SIGN_IN, { login, secret })).json.tokens.accessToken);
+    const byToken: Send = (method, path, more, type = "", body) => {
+      const sent = { ...more, ...own, ...(type && { "content-type": type }) };
+      return request(backstay.url + path, { method, headers: sent, ...(body !== undefined && { body }) });
+    };
+    for (const send of [byHeader, byToken]) {
+      const replies = [
+        await send("POST", `/backstay.${SIGN_OUT}`, { ...headers, ...withCookie(cookie) }, JSON_TYPE, "{}"),
+        await send("POST", "/v1/auth/session", { ...headers, ...withCookie(cookie) }),
+        await send("GET", "/auth?_session=1", headers),
+      ];
+      expect(replies.map(({ status, cookies }) => [status, cookies])).toEqual(replies.map(() => [403, []]));
+    }
+    expect(await knownBy(backstay.url, own)).toBe(`${mallory.id} by token`);
     expect(await victimsSession()).toEqual(UNTOUCHED);
+  });
+
+  it("begins one from a page of a listed origin", async () => {
+    const headers = { origin: "https://app.example.com", "sec-fetch-site": "cross-site" };
+    expect(givenCookie(await byHeader("POST", "/v1/auth/session", headers))).toMatch(/^bs_ct_/);
   });
 });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { startBackstay, type TestBackstay } from "../../support/backstay.js";
 import { connectJson } from "../../support/http-request.js";
 import { standingStream } from "../stream.js";
-import { bearer, curl, curlRefused, openDatabase, operatorToken, upTo } from "../support.js";
+import { bearer, curl, curlRefused, eventually, openDatabase, operatorToken, upTo } from "../support.js";
 import { knownBy } from "./cookies.js";
 
 const UPGRADE = "auth.v1.AuthService/UpgradeAnonymous";
@@ -163,6 +163,22 @@ describe("a refusal", () => {
     expect(await sql`select 1 from backstay.identities where account_id = ${id}`).toHaveLength(1);
   });
 
+  it("meets an account that is deleted meanwhile as a token that is none any more", async () => {
+    const { id, token } = await guest();
+    const sql = openDatabase(backstay);
+    let answer: Promise<unknown> | undefined;
+    await sql.begin(async (tx) => {
+      await tx`delete from backstay.accounts where id = ${id}`;
+      answer = refused(fresh(), token);
+      await eventually(5_000, "the upgrade waiting for the account", async () => {
+        const waiting = await sql`select 1 from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`;
+        return waiting.length > 0 ? true : undefined;
+      });
+    });
+    expect(await answer).toEqual({ code: "unauthenticated", reason: "INVALID_TOKEN", fields: [] });
+  });
+
   it("meets a login that is another's, in any case, and leaves the account as it was", async () => {
     const ada = await backstay.signUp();
     const { id, token } = await guest();
@@ -180,6 +196,7 @@ describe("a refusal", () => {
     ["a login with a blank at its end", { login: "guest " }, "INVALID_LOGIN", "login"],
     ["no login", { login: "" }, "INVALID_FIELD", "login"],
     ["a name that is too long", { name: "x".repeat(129) }, "INVALID_FIELD", "name"],
+    ["a name of two lines", { name: "Ada\nBen" }, "INVALID_FIELD", "name"],
   ])("meets %s", async (_, changed, reason, field) => {
     const { token } = await guest();
     expect(await refused({ ...fresh(), ...changed }, token)).toEqual({

@@ -3,6 +3,7 @@ import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type EntryFields, entryHash } from "../../../server/platform/audit/entry-hash.js";
 import { startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { runJob } from "../run-job.js";
 import { eventually, operator, refused } from "../support.js";
 
 const LENGTH = 10;
@@ -32,10 +33,18 @@ afterAll(async () => {
   await backstay?.stop();
 });
 
-/** Entries that are as good as those of calls. */
-function addEntries(count: number) {
+/** Entries that are as good as those of calls, and so old. */
+function addEntries(count: number, age = "0 days") {
   return sql`insert into backstay.audit_inbox (at, type, actor_kind, address, request_id, detail)
-    select now(), 'sign_in.failed', 'anonymous', '127.0.0.1', n::text, '{"method":"secret"}' from generate_series(1, ${count}::int) n`;
+    select now() - ${age}::interval, 'sign_in.failed', 'anonymous', '127.0.0.1', n::text, '{"method":"secret"}' from generate_series(1, ${count}::int) n`;
+}
+
+/** Puts an entry at a place, past the server. */
+function putEntry(place: number, age = "0 days") {
+  return tamper(
+    () => sql`insert into backstay.audit_log (sequence, at, type, actor_kind, address, request_id, detail, hash)
+      values (${place}, now() - ${age}::interval, 'secret.changed', 'anonymous', '', '', '{}', sha256('put'))`,
+  );
 }
 
 /** How many entries there are, once each has its place. */
@@ -52,6 +61,8 @@ async function check(): Promise<VerifyAuditLogResponse[]> {
   for await (const part of operator(backstay).auth.verifyAuditLog()) parts.push(part);
   return parts;
 }
+
+const firstListed = async () => (await operator(backstay).auth.listAuditEvents({ pageSize: 1 })).events[0]?.sequence;
 
 /** What the check finds. */
 async function faultOf() {
@@ -197,6 +208,35 @@ describe("whoever can write in the database past the server is found out", () =>
     });
     const fault = "Entry 11 and what follows it were not added by the server.";
     expect(await faultOf()).toEqual({ fault, at: 11 });
+  });
+
+  it("when an entry was put before the first one, and it is not listed", async () => {
+    const firstListed = async () =>
+      (await operator(backstay).auth.listAuditEvents({ pageSize: 1 })).events[0]?.sequence;
+    for (const place of [0, -5]) {
+      await putEntry(place);
+      const fault = `Entry ${place} stands before the log's beginning: the server did not add it.`;
+      expect(await faultOf()).toEqual({ fault, at: place });
+      expect(await firstListed()).toBe(1n);
+    }
+  });
+
+  it("when an entry was put back to where retention had taken one, which it does not take again", async () => {
+    await tamper(async () => {
+      await sql`truncate backstay.audit_log`;
+      await sql`update backstay.audit_head set pruned_sequence = 0, last_sequence = 0, first_hash = '', last_hash = '', mac = ''`;
+    });
+    await addEntries(3, "500 days");
+    await addEntries(2);
+    expect(await lengthOf()).toBe(5);
+    await runJob(backstay, "backstay.audit.prune");
+    expect(await firstListed()).toBe(4n);
+    expect(await faultOf()).toEqual({ fault: "", at: 0 });
+    await putEntry(2, "450 days");
+    await runJob(backstay, "backstay.audit.prune");
+    const fault = "Entry 2 stands before the log's beginning: the server did not add it.";
+    expect(await faultOf()).toEqual({ fault, at: 2 });
+    expect(await firstListed()).toBe(4n);
   });
 
   it("when everything was taken away", async () => {
