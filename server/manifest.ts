@@ -9,7 +9,7 @@ import type {
 } from "@bufbuild/protobuf";
 import type { Access, RateClass } from "#gen/backstay/options/v1/options_pb.js";
 import type { Ctx, EraseCtx, ExportCtx, ExportedRecord, JobCtx, Ports } from "./context.js";
-import type { Caller } from "./kernel/caller.js";
+import type { Caller, ShownProof } from "./kernel/caller.js";
 import type { JobDeclaration } from "./kernel/jobs.js";
 import type { SignedCall } from "./kernel/signature.js";
 
@@ -50,6 +50,11 @@ export interface Authenticator {
   readonly cookie: Authenticate;
   /** Who signed a request. Throws INVALID_SIGNATURE and the other reasons of signatures. */
   readonly signature: (ports: Ports, signed: SignedCall) => Promise<Caller>;
+  /**
+   * Whether something was right a short while ago, so that it may be looked up although too much else of its address was refused.
+   * Looks nothing up itself.
+   */
+  readonly isKnown: (ports: Ports, shown: ShownProof) => boolean;
 }
 
 export type Authenticate = (ports: Ports, token: string) => Caller | Promise<Caller>;

@@ -19,10 +19,14 @@ export const readHead = statement<object, Head & { waits: boolean }>(
   () => sql`select ${HEAD}, exists (select 1 from ${auditInbox}) as waits from ${auditHead}`,
 );
 
-/** The head together with the place of the entry that is last in the table; null when there is none. */
-export const readEnds = statement<object, Head & { newest: bigint | null }>(
-  () => sql`select ${HEAD}, (select max(sequence) from ${auditLog}) as newest from ${auditHead}`,
+/** The head together with the places of the entries that are first and last in the table; null when there is none. */
+export const readEnds = statement<object, Head & { oldest: bigint | null; newest: bigint | null }>(
+  () => sql`select ${HEAD}, (select min(sequence) from ${auditLog}) as oldest,
+    (select max(sequence) from ${auditLog}) as newest from ${auditHead}`,
 );
+
+/** Whether an entry stands where the log has begun. The server never puts one before that. */
+export const IS_KEPT = sql`sequence > coalesce((select pruned_sequence from ${auditHead}), 0)`;
 
 /** An entry with what it is checked by. */
 export interface CheckedEntry extends EntryFields {
@@ -40,6 +44,7 @@ export const readEntries = statement<{ after: bigint; upTo: bigint; limit: numbe
 export function listEntries(ctx: { readonly db: Db }, wanted: EntriesWanted): Promise<LoggedEntry[]> {
   const { type, accountId, since, descending, after } = wanted;
   const conditions = [
+    IS_KEPT,
     ...(type === undefined ? [] : [isOfType(type)]),
     ...(accountId === undefined ? [] : [sql`(actor_id = ${accountId}::uuid or account_id = ${accountId}::uuid)`]),
     ...(since === undefined ? [] : [sql`at >= ${since}::timestamptz`]),
@@ -48,7 +53,7 @@ export function listEntries(ctx: { readonly db: Db }, wanted: EntriesWanted): Pr
   return runSql<LoggedEntry>(
     ctx,
     sql`select sequence, at, type, actor_kind, actor_id, account_id, address, request_id, detail, hash from ${auditLog}
-      where ${conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `)}
+      where ${sql.join(conditions, sql` and `)}
       order by sequence ${descending ? sql`desc` : sql`asc`} limit ${wanted.limit}::int`,
   );
 }

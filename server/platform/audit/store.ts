@@ -3,7 +3,7 @@ import { PRUNE_BATCH, statement } from "../db/index.js";
 import type { EntryFields } from "./entry-hash.js";
 import type { Head } from "./head.js";
 import { auditHead, auditInbox, auditLog } from "./schema.js";
-import { FIELDS, HEAD } from "./store-read.js";
+import { FIELDS, HEAD, IS_KEPT } from "./store-read.js";
 
 const LIMIT = sql.raw(String(PRUNE_BATCH));
 
@@ -73,7 +73,7 @@ export const allowPruning = statement<object, never>(
 /** Takes away a batch of entries of the log's beginning that are old enough; answers the last of them, and how many. */
 export const pruneEntries = statement<{ before: Date }, { sequence: bigint; hash: Buffer; pruned: bigint }>(
   (p) => sql`with first as (
-      select sequence, at from ${auditLog} order by sequence limit ${LIMIT}
+      select sequence, at from ${auditLog} where ${IS_KEPT} order by sequence limit ${LIMIT}
     ), kept as (
       select min(sequence) as sequence from first where at >= ${p.before}::timestamptz
     ), gone as (

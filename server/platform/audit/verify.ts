@@ -7,6 +7,8 @@ import { type CheckedEntry, readEnds, readEntries } from "./store-read.js";
 
 const PAGE = 1_000;
 
+type Ends = Head & { oldest: bigint | null; newest: bigint | null };
+
 /** Where a check is: behind an entry of this hash. */
 interface Place {
   sequence: bigint;
@@ -22,6 +24,8 @@ export async function* verifyLog(ctx: { readonly db: Db }, key: InstanceKey): As
   if (ends === undefined) return yield { checked: 0, sequence: 0n, fault: { sequence: 0n, says: "The head is gone." } };
   const upTo = ends.lastSequence;
   let place = beginning(ends);
+  const early = faultBefore(key, ends);
+  if (early !== undefined) return yield { checked: 0, sequence: place.sequence, fault: early };
   let checked = 0;
   while (place.sequence < upTo) {
     const entries = await readEntries(ctx, { after: place.sequence, upTo, limit: PAGE });
@@ -66,8 +70,15 @@ function checkPage(from: Place, entries: readonly CheckedEntry[]): { place: Plac
   return { place, count: entries.length };
 }
 
+/** What stands before the log's beginning, where no chain leads to it; a head that is not genuine cannot say where that is. */
+function faultBefore(key: InstanceKey, ends: Ends): AuditFault | undefined {
+  const { oldest, prunedSequence } = ends;
+  if (oldest === null || oldest > prunedSequence || !isGenuine(key, ends)) return undefined;
+  return { sequence: oldest, says: `Entry ${oldest} stands before the log's beginning: the server did not add it.` };
+}
+
 /** What is wrong with the ends as they were when the check began; `place` is where it has ended. */
-function faultOfEnds(key: InstanceKey, ends: Head & { newest: bigint | null }, place: Place): AuditFault | undefined {
+function faultOfEnds(key: InstanceKey, ends: Ends, place: Place): AuditFault | undefined {
   const { lastSequence: sequence, newest } = ends;
   if (newest !== null && newest > sequence) {
     return {

@@ -17,8 +17,12 @@ export interface Column<Row> {
   readonly sql: SQL;
   /** Whether everyone may use it, or only who sees rows whole. */
   readonly public: boolean;
+  /** All that its text may be, when that is one of a few words; what it is compared with must be one too. */
+  readonly words?: readonly string[];
   /** Its text in a row that was read: what patterns are tried on. */
   readonly of?: (row: Row) => string;
+  /** The condition that its text is the same as another, where that is not told by how both are written. */
+  readonly equals?: (text: string) => SQL;
 }
 
 /** The columns of a list, by their proto names. */
@@ -150,9 +154,22 @@ class Condition<Row> {
       case "ilike":
         // The cluster's own locale knows the case of ASCII alone.
         return sql`${this.column.sql} collate "und-x-icu" ilike ${this.#likePattern()}::text`;
+      case "eq":
+      case "in": {
+        const { equals } = this.column;
+        if (equals === undefined) return this.#compare(op, text, sql.raw("text"), (value) => this.#word(value));
+        return sql.join(this.#texts(1, op === "in" ? MOST_VALUES : 1).map(equals), sql` or `);
+      }
       default:
-        return this.#compare(op, text, sql.raw("text"), (value) => textOf(value));
+        return this.#compare(op, text, sql.raw("text"), (value) => this.#word(value));
     }
+  }
+
+  #word(value: FilterValue): string | undefined {
+    const { words } = this.column;
+    if (words === undefined) return textOf(value);
+    const word = value.kind.case === "boolValue" ? String(value.kind.value) : textOf(value);
+    return word !== undefined && words.includes(word) ? word : undefined;
   }
 
   #id(op: string): SQL {
@@ -226,7 +243,8 @@ class Condition<Row> {
     return this.filter.values.map((value, n) => {
       const found = read(value);
       if (found !== undefined) return found;
-      const wanted = { text: "text", texts: "text", id: "an id", time: "a time" }[this.column.holds];
+      const { words, holds } = this.column;
+      const wanted = words?.join(" or ") ?? { text: "text", texts: "text", id: "an id", time: "a time" }[holds];
       const message = `The column ${this.name} is compared with ${wanted}.`;
       throw new DomainError("INVALID_FILTER", message, { field: `${this.field}.values[${n}]` });
     });

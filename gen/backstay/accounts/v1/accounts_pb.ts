@@ -28,7 +28,7 @@ export const file_backstay_accounts_v1_accounts: GenFile = /*@__PURE__*/
  */
 export type Account = Message<"backstay.accounts.v1.Account"> & {
   /**
-   * Made by the server: UUIDv7 as 32 lower-case hex digits.
+   * Made by the server: UUIDv7 as 32 lower-case hex digits. Requests may spell it with the dashes and capitals of a UUID.
    *
    * @generated from field: string id = 1;
    */
@@ -42,14 +42,14 @@ export type Account = Message<"backstay.accounts.v1.Account"> & {
   login: string;
 
   /**
-   * The name shown to others; 1 to 128 characters.
+   * The name shown to others; 1 to 128 characters in one line, no control characters.
    *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
-   * A shorter name; while none was given it is the name, and follows it. Up to 128 characters.
+   * A shorter name; while none was given it is the name, and follows it. Up to 128 characters in one line.
    *
    * @generated from field: string alias = 4;
    */
@@ -154,14 +154,14 @@ export type CreateAccountRequest = Message<"backstay.accounts.v1.CreateAccountRe
   secret: string;
 
   /**
-   * The name shown to others; 1 to 128 characters.
+   * The name shown to others; 1 to 128 characters in one line, no control characters.
    *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
-   * A shorter name; the name itself when absent. Up to 128 characters.
+   * A shorter name; the name itself when absent. Up to 128 characters in one line.
    *
    * @generated from field: string alias = 4;
    */
@@ -212,6 +212,7 @@ export type CreateAccountRequest = Message<"backstay.accounts.v1.CreateAccountRe
   /**
    * Whether to keep the secret sealed (AES-256-GCM) besides its hash, so that the account can sign requests with
    * `bk-signature`. FAILED_PRECONDITION `SIGNATURES_OFF` where `auth.signatures` is `off`; implied where it is `all`.
+   * INVALID_ARGUMENT `INVALID_LOGIN` for a login with a `|`, which no `bk-signature` can name.
    *
    * @generated from field: bool signatures = 11;
    */
@@ -691,7 +692,8 @@ export const AccountService: GenService<{
    * Lists accounts, oldest first, as GetAccount shows each, without those the caller has blocked; an administrator's list is
    * administration, and leaves out nobody. Everyone else's public fields alone can be read, filtered and sorted by: id, name,
    * alias, create_time, update_time; administrators use every field. A filter on `roles` looks at each role (`eq`, `contains`,
-   * `in`: one of them is); roles cannot be sorted by.
+   * `in`: one of them is); roles cannot be sorted by. `status` is compared with the words `active` and `banned`, `email_verified` with
+   * true and false, and `login` is equal (`eq`, `in`) to every text that SignIn takes for it, whatever its case or Unicode form.
    * Errors: PERMISSION_DENIED `COLUMN_FORBIDDEN` for a column that is not public; INVALID_ARGUMENT `UNKNOWN_COLUMN`,
    * `INVALID_FILTER`, `INVALID_PATTERN`, and `INVALID_PAGE_TOKEN` for a token that is not of this very query.
    *

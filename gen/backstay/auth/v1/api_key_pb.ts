@@ -87,7 +87,7 @@ export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
  */
 export type CreateApiKeyRequest = Message<"backstay.auth.v1.CreateApiKeyRequest"> & {
   /**
-   * What it is for. Up to 128 characters.
+   * What it is for. Up to 128 characters in one line, no control characters.
    *
    * @generated from field: string name = 1;
    */

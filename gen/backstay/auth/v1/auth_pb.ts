@@ -84,7 +84,7 @@ export type SignInRequest = Message<"backstay.auth.v1.SignInRequest"> & {
   deviceToken: string;
 
   /**
-   * What the account's owner is to see in ListDevices; absent is what the header `user-agent` says.
+   * What the account's owner is to see in ListDevices, in one line; absent is what the header `user-agent` says.
    *
    * @generated from field: string device_name = 6;
    */
@@ -240,7 +240,8 @@ export type ChangeSecretRequest = Message<"backstay.auth.v1.ChangeSecretRequest"
   new: string;
 
   /**
-   * Whether to keep it sealed for `bk-signature`, as in CreateAccount; an account that could sign before still can.
+   * Whether to keep it sealed for `bk-signature`, as in CreateAccount; an account that could sign before still can. Refused
+   * where the account's login has a `|`.
    *
    * @generated from field: bool signatures = 3;
    */
@@ -437,7 +438,8 @@ export const AuthService: GenService<{
   /**
    * Exchanges a refresh token for a new pair; the old one may be repeated for 10 s and then answers the same new one.
    * Errors: UNAUTHENTICATED `REFRESH_TOKEN_REUSED` when an already exchanged token is used later: every token of that
-   * sign-in is revoked then; `INVALID_TOKEN` for an unknown or revoked one; `TOKEN_EXPIRED`.
+   * sign-in is revoked then; `INVALID_TOKEN` for an unknown or revoked one; `TOKEN_EXPIRED`. ABORTED `CONFLICT` within the
+   * 10 s when hundreds of others have followed it.
    *
    * @generated from rpc backstay.auth.v1.AuthService.Refresh
    */
@@ -465,9 +467,10 @@ export const AuthService: GenService<{
   /**
    * Changes the caller's secret. Every other sign-in of the account ends: its tokens, cookies and streams within a second.
    * API keys stay: they are revoked by RevokeApiKey.
-   * Errors: PERMISSION_DENIED `WRONG_SECRET` when `old` is not the secret; INVALID_ARGUMENT `SECRET_TOO_SHORT`;
-   * UNAUTHENTICATED `INVALID_SIGNATURE` when the secret that signed was changed meanwhile; RESOURCE_EXHAUSTED
-   * `TOO_MANY_TRIES` when too many old secrets were tried for the account, `TOO_MANY_SIGN_INS`.
+   * Errors: UNAUTHENTICATED `WRONG_SECRET` when `old` is not the secret, or missing where it is needed (the caller's token is
+   * as good as before), `INVALID_SIGNATURE` when the secret that signed was changed meanwhile; INVALID_ARGUMENT
+   * `SECRET_TOO_SHORT`; RESOURCE_EXHAUSTED `TOO_MANY_TRIES` when too many old secrets were tried for the account,
+   * `TOO_MANY_SIGN_INS`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.ChangeSecret
    */
@@ -543,7 +546,9 @@ export const AuthService: GenService<{
   /**
    * Makes a key that a program proves itself with: as `authorization: Bearer KEY`, or, so that the key itself never
    * travels, by signing each request with it (docs/signatures.md). The key is shown here and never again.
-   * Errors: INVALID_ARGUMENT for a scope that names nothing; PERMISSION_DENIED `ADMIN_REQUIRED` when `account_id` is another
+   * With an API key that ends, one is made that ends with it at the latest.
+   * Errors: INVALID_ARGUMENT for a scope that names nothing, and for an `expire_time` that is absent or later than the end of the API
+   * key that asks; PERMISSION_DENIED `ADMIN_REQUIRED` when `account_id` is another
    * account's and the caller is no administrator, `RECENT_SIGN_IN_REQUIRED` when the caller's sign-in is older than
    * `auth.recent_sign_in`; NOT_FOUND `ACCOUNT_NOT_FOUND`.
    *
@@ -745,7 +750,8 @@ export const AuthService: GenService<{
   },
   /**
    * Makes an account without login or secret and signs in to it. It is as good as any other, for as long as its tokens live;
-   * UpgradeAnonymous gives it a login. Off unless `auth.anonymous` is on.
+   * UpgradeAnonymous gives it a login. Off unless `auth.anonymous` is on. A repeat makes another account, also with the header
+   * `idempotency-key`: nobody is known yet whose key it could be, and tokens are not shown to whoever guesses one.
    * Errors: PERMISSION_DENIED `ANONYMOUS_OFF`, `REGISTRATION_CLOSED`, `CROSS_SITE`.
    *
    * @generated from rpc backstay.auth.v1.AuthService.SignInAnonymously

@@ -274,7 +274,7 @@ export const UnlinkIdentityResponseSchema: GenMessage<UnlinkIdentityResponse> = 
  */
 export type SignInAnonymouslyRequest = Message<"backstay.auth.v1.SignInAnonymouslyRequest"> & {
   /**
-   * The name shown to others; `Guest` when absent. Up to 128 characters.
+   * The name shown to others; `Guest` when absent. Up to 128 characters in one line.
    *
    * @generated from field: string name = 1;
    */
@@ -358,7 +358,7 @@ export type UpgradeAnonymousRequest = Message<"backstay.auth.v1.UpgradeAnonymous
   secret: string;
 
   /**
-   * The name shown to others from now on; absent leaves it. Up to 128 characters.
+   * The name shown to others from now on; absent leaves it. Up to 128 characters in one line.
    *
    * @generated from field: string name = 3;
    */

@@ -134,7 +134,7 @@ export type FinishRegistrationRequest = Message<"backstay.auth.v1.FinishRegistra
   credential?: JsonObject | undefined;
 
   /**
-   * What its owner calls it. Up to 128 characters.
+   * What its owner calls it. Up to 128 characters in one line.
    *
    * @generated from field: string name = 3;
    */

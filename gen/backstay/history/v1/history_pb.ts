@@ -28,7 +28,7 @@ export const file_backstay_history_v1_history: GenFile = /*@__PURE__*/
  */
 export type HistoryEntry = Message<"backstay.history.v1.HistoryEntry"> & {
   /**
-   * Made by the server: UUIDv7 as 32 lower-case hex digits.
+   * Made by the server: UUIDv7 as 32 lower-case hex digits. Requests may spell it with the dashes and capitals of a UUID.
    *
    * @generated from field: string id = 1;
    */

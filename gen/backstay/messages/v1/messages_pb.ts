@@ -28,7 +28,7 @@ export const file_backstay_messages_v1_messages: GenFile = /*@__PURE__*/
  */
 export type Message = Message$1<"backstay.messages.v1.Message"> & {
   /**
-   * Made by the server: UUIDv7 as 32 lower-case hex digits.
+   * Made by the server: UUIDv7 as 32 lower-case hex digits. Requests may spell it with the dashes and capitals of a UUID.
    *
    * @generated from field: string id = 1;
    */
