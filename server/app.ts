@@ -47,7 +47,7 @@ import { relay } from "./platform/events/relay.js";
 import { argon2Hasher } from "./platform/hasher/argon2.js";
 import { type Home, openHome } from "./platform/home.js";
 import { guardedPost } from "./platform/http-post/guarded-post.js";
-import { createSubmit } from "./platform/jobs/submit.js";
+import { createSubmit, knowOwnQueues } from "./platform/jobs/submit.js";
 import { createLog, describeError, type Log } from "./platform/log.js";
 import { methodTable } from "./rpc/methods.js";
 
@@ -220,6 +220,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     const audit = auditLog({ database, key, log });
     const declared = allJobs(overrides.jobs, DOMAINS, () => ports);
     declareCrontab(home, declared);
+    const ownQueues = await knowOwnQueues({ db: database }, declared);
     const webhooks = allWebhooks(overrides.webhooks, config.webhooks);
     const mail = await mailWay(config, { isFirst: worker?.offersSetup ?? true, log });
     stops.push(() => mail.stop());
@@ -227,7 +228,7 @@ export function createApp(config: Config, overrides: Overrides = {}): App {
     const ports: Ports = {
       jobs: {
         declared,
-        submit: createSubmit({ declared, ids, offer: queue.offer }),
+        submit: createSubmit({ database, known: ownQueues, declared, ids, offer: queue.offer }),
         offer: queue.offer,
         cancelled: (jobIds) => bus.publish("jobs.cancelled", { ids: jobIds }),
       },

@@ -41,7 +41,7 @@ export async function runJobProcess({ load, end }: JobProcessParts): Promise<voi
   const { jobs, attach } = await load(brief.appFile);
   // What is offered may be lost: every node also looks by itself.
   const offer = (due: unknown) => void duty.call("offer", due).catch(() => {});
-  const submit = createSubmit({ declared: jobs, ids: uuidV7Ids(), offer });
+  const submit = createSubmit({ database, declared: jobs, ids: uuidV7Ids(), offer });
   attach(controlBy(duty.call, submitting(database, submit)));
   const runner = insideRunner({ declared: jobs, transactions: database, size: 1, submit });
   duty.serve(runner.run);

@@ -128,6 +128,16 @@ export function exerciseQueue(openDatabase: OpenDatabase, openQueue: OpenQueue) 
       expect(runs).toBe(1);
     });
 
+    it("to a queue that is new holds up nobody else who submits there, however long its transaction is", async () => {
+      const node = await makeNode({ jobs: [{}] });
+      const queue = "later";
+      await node.database.transaction(async (db) => {
+        await node.submit({ db, afterCommit: () => {} }, [{ name: "test.job", queue }]);
+        const beside = await submitOne(node, { name: "test.job", queue });
+        await becomes(beside, STATE.succeeded);
+      });
+    });
+
     it("is found by looking when nobody is told of it", async () => {
       const node = await makeNode({ jobs: [{}] });
       const [submitted] = await node.submit({ db: node.database, afterCommit: () => {} }, [{ name: "test.job" }]);

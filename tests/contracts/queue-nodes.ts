@@ -111,7 +111,7 @@ export async function startQueueNode(terms: QueueNodeTerms): Promise<QueueNode> 
 
   await Promise.all([database.start(), transactions.start()]);
   const { queue, close } = await terms.openQueue({ url, database: freezing(database), bus, log });
-  const submit = createSubmit({ declared, ids, offer: queue.offer });
+  const submit = createSubmit({ database, declared, ids, offer: queue.offer });
   const runnerOf = (size: number) =>
     insideRunner({ declared, transactions: overTransactions(freezing(transactions)), size, submit });
   const app = runnerOf(size);

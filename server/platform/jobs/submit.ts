@@ -13,6 +13,10 @@ const MOST_BYTES = 256 * 1024;
 const TRIES = 3;
 
 export interface SubmitParts {
+  /** For what must not wait for the caller's transaction. */
+  database: Db;
+  /** Queues that were made known already. */
+  known?: readonly string[];
   declared: DeclaredJobs;
   ids: Ids;
   offer(due: readonly DueJob[]): void;
@@ -33,19 +37,28 @@ export interface Submitted {
 /** See `Jobs.submit`. */
 export type Submit = (ctx: SubmitCtx, jobs: readonly NewJob[]) => Promise<Submitted[]>;
 
-/** Submits jobs in the caller's transaction. */
-export function createSubmit({ declared, ids, offer }: SubmitParts): Submit {
-  const known = new Set<string>();
+/**
+ * Makes the queues known that the server's own jobs go to, and answers them. Whoever submits there in a transaction may hold what all
+ * others of the pool wait for: he must not need another connection.
+ */
+export async function knowOwnQueues(ctx: { readonly db: Db }, declared: DeclaredJobs): Promise<string[]> {
+  const own = declared.all().filter(({ inside }) => inside);
+  const names = [...new Set(own.map(({ queue }) => queue))];
+  await store.ensureQueues(ctx, { names });
+  return names;
+}
 
-  // In the caller's transaction: he may hold what all others of the pool wait for, and would wait for one of them to end. Remembered
-  // when it is committed: were it rolled back, the queue would be unknown to the workers.
-  const ensureQueues = async (ctx: SubmitCtx, names: readonly string[]) => {
-    const fresh = [...new Set(names)].filter((name) => !known.has(name)).sort();
+/** Submits jobs in the caller's transaction. */
+export function createSubmit({ database, known: before = [], declared, ids, offer }: SubmitParts): Submit {
+  const known = new Set(before);
+
+  // Outside of the caller's transaction: were that rolled back, a queue that is remembered here would be unknown to the workers; and
+  // while it lasts, which for a job may be long, nobody else could submit to the queue.
+  const ensureQueues = async (names: readonly string[]) => {
+    const fresh = [...new Set(names)].filter((name) => !known.has(name));
     if (fresh.length === 0) return;
-    await store.ensureQueues(ctx, { names: fresh });
-    ctx.afterCommit(() => {
-      for (const name of fresh) known.add(name);
-    });
+    await store.ensureQueues({ db: database }, { names: fresh });
+    for (const name of fresh) known.add(name);
   };
 
   return async (ctx, jobs) => {
@@ -54,10 +67,7 @@ export function createSubmit({ declared, ids, offer }: SubmitParts): Submit {
       const row = await toInsert(declared, job, jobs.length > 1 ? `jobs[${n}].` : "");
       rows.push({ ...row, id: ids.next() });
     }
-    await ensureQueues(
-      ctx,
-      rows.map(({ queue }) => queue),
-    );
+    await ensureQueues(rows.map(({ queue }) => queue));
     const inserted = new Map((await store.insertJobs(ctx, { rows })).map((job) => [job.id, job]));
     const submitted: Submitted[] = [];
     for (const [n, row] of rows.entries()) {

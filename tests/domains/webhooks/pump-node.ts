@@ -23,7 +23,7 @@ export async function startPumpNode(url: string, declare: (webhooks: DeclaredWeb
   const log: Log = { debug() {}, info() {}, warn, error: warn, flush() {} };
   const declared = declaredJobs();
   for (const job of webhooksDomain.jobs!) declared.declare({ ...job, run: () => {}, inside: true });
-  const submit = createSubmit({ declared, ids: uuidV7Ids(), offer() {} });
+  const submit = createSubmit({ database, declared, ids: uuidV7Ids(), offer() {} });
   const webhooks = declaredWebhooks();
   declare(webhooks);
   const jobs = { declared, submit, offer() {}, cancelled() {} };
