@@ -6,6 +6,7 @@ import type { JsonObject } from "../../kernel/jobs.js";
 import { ConstraintError, findKeys, replayedResource, retried } from "../../platform/db/index.js";
 import { callerAccount } from "../accounts/index.js";
 import { countersMoved } from "../counters/index.js";
+import { isConnectedByNow } from "./connected-by-now.js";
 import { whileCrossing } from "./crossing.js";
 import { beginInvite } from "./invite.js";
 import { checkProperties } from "./properties.js";
@@ -57,14 +58,9 @@ export async function putConnection(ctx: Ctx, input: PutConnectionInput): Promis
   ctx.afterCommit(() => ctx.events.wake());
   // Two who connect to each other at once do not see each other: whoever is last looks again, when it may be he.
   const mayBeLast = crossed || (ctx.bus.isShared && (put.isNew === true || put.isShown === true));
-  const connected = put.connected || (mayBeLast && (await isConnectedNow(ctx, connection)));
+  const connected = put.connected || (mayBeLast && (await isConnectedByNow(ctx, connection)));
   const { createdAt } = put;
   return { connection: { peerId, type, properties, createdAt, updatedAt: put.updatedAt! }, connected };
-}
-
-async function isConnectedNow(ctx: Ctx, connection: store.NewConnection): Promise<boolean> {
-  const [found] = await store.findPut(ctx, connection);
-  return found?.connected ?? false;
 }
 
 function onceOf({ idempotency }: Ctx, resourceId: string): store.Once | undefined {

@@ -37,6 +37,12 @@ export const findSome = statement<{ accountId: string }, ConnectionKey>(
     union all ${first(sql`peer_id = ${p.accountId}::uuid and reference_id is null`, sql`peer_id`)}`,
 );
 
+/** What an account has made to those who block it now, and who have seen it. */
+export const findUnwanted = statement<{ accountId: string }, ConnectionKey>(
+  (p) => sql`select account_id, type, peer_id from ${connections}
+    where account_id = ${p.accountId}::uuid and reference_id is not null and ${isBlocked(sql`peer_id`, sql`account_id`)}`,
+);
+
 /** Each leads to its row by the primary key, also where the database knows nothing yet of how many rows there are. */
 const named = (p: Parameters<ConnectionKeys>) => sql`(select account_id, type, peer_id
     from unnest(${p.accountIds}::uuid[], ${p.types}::text[], ${p.peerIds}::uuid[]) as named (account_id, type, peer_id)

@@ -121,6 +121,22 @@ describe("an account of many connections", () => {
     expect(await counters(ben)).toEqual({ like1: 1 });
   });
 
+  it("is not told of to whoever has blocked it", async () => {
+    const sql = openDatabase(backstay);
+    await put(ada, ben, "like");
+    await put(ada, cleo, "like");
+    await setBlock(sql, ben.id, ada.id);
+    await makeReferences(sql, ada.id, await makeAccounts(sql, 1_100), ["like"]);
+    await remove(ada);
+    await eventually(60_000, "the job has erased the rest", async () =>
+      (await rowsOf(ada.id)) === 0 ? true : undefined,
+    );
+    const told = () => sql`select topic from backstay.events where type = 'connection.del' and actor_id = ${ada.id}`;
+    await expect.poll(told, { timeout: 10_000 }).toEqual([{ topic: `account/${cleo.id}` }]);
+    expect(await counters(ben)).toEqual({});
+    expect(await differences()).toEqual([]);
+  });
+
   it("is nobody's to change meanwhile", async () => {
     const sql = openDatabase(backstay);
     const others = await makeAccounts(sql, 1_100);
