@@ -34,26 +34,31 @@ const MOST = sql.raw("5000");
  * Those that an account withholds from itself, having blocked the peer, are among them: by leaving them out the list would
  * tell that it has.
  *
- * The orders and the limits within leave the planner one index to walk along, that of the primary key, however little it knows.
+ * Both are found by what is at or after a place in the order of the primary key, and by no column alone: so there is one index to walk
+ * along, however little, or wrong, the planner knows of how many rows an account has.
  */
 export const listMutual = statement<MutualPage, Compared>(
   (p) => sql`select found.peer_id as account_id, found.is_mutual, found.is_end
     from (${existingAccount(p.peerId)}) peer left join lateral (
       select * from (
-        select mine.peer_id, mine.place = ${MOST} as is_end, coalesce((
-            select theirs.peer_id = mine.peer_id from ${connections} theirs
-            where theirs.account_id = ${p.peerId}::uuid and theirs.type = ${p.type}::text and theirs.peer_id >= mine.peer_id
-            order by theirs.peer_id limit 1), false)
+        select mine.*, mine.place = ${MOST} as is_end, coalesce((
+            select (theirs.account_id, theirs.type, theirs.peer_id) = (${p.peerId}::uuid, ${p.type}::text, mine.peer_id)
+            from ${connections} theirs
+            where (theirs.account_id, theirs.type, theirs.peer_id) >= (${p.peerId}::uuid, ${p.type}::text, mine.peer_id)
+            order by theirs.account_id, theirs.type, theirs.peer_id limit 1), false)
           and not ${isBlocked(sql`${p.accountId}::uuid`, sql`mine.peer_id`)} as is_mutual
         from (
-          select c.peer_id, row_number() over (order by c.peer_id) as place from ${connections} c
-          where c.account_id = ${p.accountId}::uuid and c.type = ${p.type}::text
-            and c.peer_id > coalesce(${p.after}::uuid, '00000000-0000-0000-0000-000000000000')
+          select c.account_id, c.type, c.peer_id, row_number() over (order by c.account_id, c.type, c.peer_id) as place
+          from ${connections} c
+          where (c.account_id, c.type, c.peer_id)
+              > (${p.accountId}::uuid, ${p.type}::text, coalesce(${p.after}::uuid, '00000000-0000-0000-0000-000000000000'))
+            and (c.account_id, c.type, c.peer_id)
+              <= (${p.accountId}::uuid, ${p.type}::text, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
             and not ${isBlocked(sql`${p.accountId}::uuid`, sql`${p.peerId}::uuid`)}
-          order by c.peer_id limit (select ${MOST})
-        ) mine order by mine.peer_id offset 0
+          order by c.account_id, c.type, c.peer_id limit (select ${MOST})
+        ) mine order by mine.account_id, mine.type, mine.peer_id offset 0
       ) looked where is_mutual or is_end
-      order by peer_id limit (select ${p.limit}::int)
+      order by looked.account_id, looked.type, looked.peer_id limit (select ${p.limit}::int)
     ) found on true
     order by found.peer_id`,
 );

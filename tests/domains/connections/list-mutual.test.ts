@@ -156,8 +156,19 @@ describe("between people who are blocked", () => {
   });
 });
 
+/** What the database knows is what it was before: many accounts with a connection each, and nobody with more. */
+async function knowOnlyStrangers(sql: ReturnType<typeof openDatabase>): Promise<void> {
+  await sql`alter table backstay.connections set (autovacuum_enabled = off)`;
+  await sql`delete from backstay.connections`;
+  await sql`insert into backstay.connections (account_id, peer_id, type, id, reference_id, properties, created_at, updated_at)
+    select gen_random_uuid(), gen_random_uuid(), 'like', gen_random_uuid(), gen_random_uuid(), '{}', now(), now()
+    from generate_series(1, 3000)`;
+  await sql`analyze backstay.connections`;
+}
+
 it("reads of a peer who has connected to 100,000 only what the caller has too", { timeout: 60_000 }, async () => {
   const sql = openDatabase(backstay);
+  await knowOnlyStrangers(sql);
   await sql`insert into backstay.connections (account_id, peer_id, type, id, reference_id, properties, created_at, updated_at)
     select ${ben.id}, gen_random_uuid(), 'like', gen_random_uuid(), gen_random_uuid(), '{}', at, at
     from generate_series(1, 100000) n, lateral (select ${second(0)}::timestamptz + n * interval '1 second') made (at)`;
@@ -221,6 +232,7 @@ describe("of a caller who has connected to very many", () => {
   }, async () => {
     const sql = openDatabase(backstay);
     const cleo = await backstay.signUp();
+    await knowOnlyStrangers(sql);
     await connectMany(20_000, []);
     const own = await sql`select peer_id from backstay.connections where account_id = ${ada.id}`;
     await connect(
