@@ -56,8 +56,8 @@ export interface ConditionOptions {
 
 /**
  * The conditions a request makes: every column it gives, or those alone that `_keys` names and that have a value; `_ops` pairs
- * columns with operators. A column nobody knows is left out, unless `_keys` or `_ops` name it. Throws UNKNOWN_COLUMN,
- * INVALID_FILTER, NUL_IN_TEXT.
+ * columns with operators. A column nobody knows is left out, unless `_keys` names it, or `_ops` where there are no `_keys`. Throws
+ * UNKNOWN_COLUMN, INVALID_FILTER, NUL_IN_TEXT.
  */
 export function conditions(given: Given, columns: Columns, options: ConditionOptions = {}): Filter[] {
   const operators = readOperators(given);

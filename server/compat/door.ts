@@ -13,6 +13,7 @@ import { clearedSession } from "../rpc/session-cookie.js";
 import { pathOf, queryOf } from "../rpc/url.js";
 import { readWholeBody } from "../rpc/whole-body.js";
 import { sendAnswer, sendRefusal } from "./answer.js";
+import { cookieAlone } from "./cookie-alone.js";
 import { createGiven, type Given } from "./given.js";
 import { type Parameters, readBodyParameters, readQuery } from "./parameters.js";
 import { methodsAt, type PathPatterns, type PathRules } from "./paths.js";
@@ -21,11 +22,11 @@ import { compatRules } from "./rules/index.js";
 import { skipRows } from "./skip-rows.js";
 import { withoutSession } from "./without-session.js";
 
+const NOTHING = Buffer.alloc(0);
+
 export interface CompatOptions {
   /** Whether secrets may stand in a URL. */
   secretsInQuery: boolean;
-  /** Whether secrets that come by these paths are kept sealed, so that they can sign requests. */
-  sealsSecrets: boolean;
   /** What the installation says of paths. */
   paths: PathRules;
   /** Paths where a browser's session counts for nothing. */
@@ -102,7 +103,6 @@ export function createCompatDoor(
       if (gate !== call) inherit(call, gate);
       const { caller } = call;
       const given = createGiven(new Map([...parameters, ...pathParameters(match)]), {
-        sealsSecrets: options.sealsSecrets,
         callerId: caller.kind === "account" ? caller.accountId : undefined,
         seesAll: isAdmin(caller),
       });
@@ -162,6 +162,27 @@ export function createCompatDoor(
     call.cookies.push(...change.cookies);
   };
 
+  /**
+   * Ends the sign-in of a cookie that came beside a proof by which nobody is signed in. Answers why it could not: a cookie by which
+   * nobody is signed in either is no reason.
+   */
+  const endCookie = async ({ request }: Call): Promise<DomainError | undefined> => {
+    const alone = cookieAlone(request, options.publicUrl);
+    if (alone === undefined) return undefined;
+    // The verb itself asks whether this page may, as it does when a key that may sign out proves the call.
+    const change = new Call({ ...sessions.end, readOnly: true }, "compat", alone);
+    try {
+      await pipeline.admit(change);
+      await pipeline.prove(change, NOTHING);
+      await pipeline.invoke(change, create(change.method.input), true);
+      pipeline.close(change);
+      return undefined;
+    } catch (error) {
+      const shown = pipeline.close(change, error)!;
+      return isStranger(shown) ? undefined : shown;
+    }
+  };
+
   const handle = async (req: Request, res: Response, match: RestMatch<Row>): Promise<void> => {
     const { method, rule } = match.binding;
     const path = pathOf(req.url);
@@ -178,13 +199,14 @@ export function createCompatDoor(
     } catch (error) {
       const shown = pipeline.close(call, error)!;
       const { stranger } = rule.spelling;
-      if (stranger !== undefined && isStranger(shown)) {
-        // Another site's page, or a link, takes nobody's cookie away.
-        if (mayChangeSession(req as CallRequest, ownPages(options.publicUrl)))
-          call.cookies.push(...clearedSession(call.request));
-        return sendAnswer(req, res, call, stranger);
+      if (stranger === undefined || !isStranger(shown)) return sendRefusal(req, res, call, shown);
+      // Another site's page, or a link, takes nobody's cookie away.
+      if (mayChangeSession(req as CallRequest, ownPages(options.publicUrl))) {
+        const hindrance = await endCookie(call);
+        if (hindrance !== undefined) return sendRefusal(req, res, call, hindrance);
+        call.cookies.push(...clearedSession(call.request));
       }
-      sendRefusal(req, res, call, shown);
+      sendAnswer(req, res, call, stranger);
     }
   };
 
@@ -215,8 +237,8 @@ function mayCall(httpMethod: string, { readOnly }: Method): boolean {
 }
 
 /**
- * A caller as far as the session goes that came with the call: neither the sign-in that the call itself is proved by ends with it, nor
- * does it take a right of an API key, whose cookie it is not.
+ * A caller as far as the session goes that came with the call: the sign-in that the call itself is proved by does not end with it,
+ * unless the cookie is of that one too, nor does it take a right of an API key, whose cookie it is not.
  */
 function withoutSignIn(caller: Caller): Caller {
   return caller.kind === "account" ? { ...caller, familyId: undefined, scopes: undefined } : caller;

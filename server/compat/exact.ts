@@ -20,13 +20,15 @@ export function notEmpty(given: Given, ...names: readonly string[]): void {
   for (const name of names) if (given.stands(name)) given.needed(name);
 }
 
-/**
- * For paths that are about the caller alone: whoever names another must not be taken to mean himself. Throws NOT_YOUR_ACCOUNT,
- * INVALID_FIELD.
- */
+/** For paths that are about the caller alone: whoever names another must not be taken to mean himself. Throws NOT_YOUR_ACCOUNT. */
 export function ownOnly(given: Given, name = "id"): void {
-  notEmpty(given, name);
   if (given.isOwn(name)) return;
   const message = `The parameter ${name} names another account, and this is about the caller's own.`;
   throw new DomainError("NOT_YOUR_ACCOUNT", message, { field: name });
+}
+
+/** The same for paths that change something, where a variable that happens to be empty names nobody. Throws INVALID_FIELD besides. */
+export function ownChange(given: Given, name = "id"): void {
+  notEmpty(given, name);
+  ownOnly(given, name);
 }

@@ -40,14 +40,9 @@ export interface Given {
   readonly seesAll: boolean;
   /** The caller's account; undefined when that is none. */
   readonly callerId: string | undefined;
-  /** Whether secrets that come this way are kept, so that they can sign. */
-  readonly sealsSecrets: boolean;
 }
 
-export function createGiven(
-  parameters: Parameters,
-  { sealsSecrets, callerId, seesAll }: Pick<Given, "sealsSecrets" | "callerId" | "seesAll">,
-): Given {
+export function createGiven(parameters: Parameters, { callerId, seesAll }: Pick<Given, "callerId" | "seesAll">): Given {
   const text = (name: string) => {
     const given = parameters.get(name) ?? "";
     return typeof given === "string" ? given : JSON.stringify(given.json);
@@ -95,6 +90,5 @@ export function createGiven(
     isOwn: (name) => list(name).every((id) => ["me", callerId].includes(parseId(id) ?? id)),
     seesAll,
     callerId,
-    sealsSecrets,
   };
 }

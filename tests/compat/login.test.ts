@@ -189,6 +189,41 @@ describe("sessions", () => {
     expect((await get(backstay, "/auth?_session=1", undefined, reader)).status).toBe(403);
   });
 
+  it("end with /logout also where a proof that has no sign-in, or a dead one, came beside the cookie", async () => {
+    const person = await backstay.signUp();
+    const begun = async () => {
+      const secrets = form({ login: person.login, secret: person.secret, _session: "1" });
+      return cookieOf((await post(backstay, "/login", secrets)).headers);
+    };
+    const statusOf = async (cookie: string) => (await get(backstay, "/auth", undefined, { cookie })).status;
+    const reader = await makeKey(backstay, person.token, { scopes: ["messages:read"] });
+    const leaver = await makeKey(backstay, person.token, { scopes: ["auth:write"] });
+    for (const token of [reader.key, leaver.key, operatorToken(backstay), "bs_at_no-such-token"]) {
+      const cookie = await begun();
+      const beside = { cookie, authorization: `Bearer ${token}` };
+      const elsewhere = { ...beside, origin: "http://evil.example" };
+      await post(backstay, "/logout", {}, undefined, elsewhere);
+      expect(await statusOf(cookie)).toBe(200);
+      const { status, json, headers } = await post(backstay, "/logout", {}, undefined, beside);
+      expect({ status, json }).toEqual({ status: 200, json: {} });
+      expect(headers.getSetCookie().join("\n")).toMatch(/^backstay_dev=;.*Max-Age=0/m);
+      expect(await statusOf(cookie)).toBe(401);
+      expect(await post(backstay, "/logout", {}, undefined, beside)).toMatchObject({ status: 200, json: {} });
+    }
+    expect((await get(backstay, "/auth", undefined, { authorization: `Bearer ${person.token}` })).status).toBe(200);
+  });
+
+  it("end with _session=0 together with a token of the same sign-in", async () => {
+    const { login, secret } = await backstay.signUp();
+    const signIn = { method: "POST", headers: { "content-type": "application/json", ...ownPage() } };
+    const body = JSON.stringify({ login, secret, cookie: true });
+    const signedIn = await fetch(`${backstay.url}/v1/auth/sign-in`, { ...signIn, body });
+    const bearer = { authorization: `Bearer ${(await signedIn.json()).tokens.accessToken}` };
+    const both = { ...bearer, cookie: cookieOf(signedIn.headers), ...ownPage() };
+    expect((await get(backstay, "/auth?_session=0", undefined, both)).status).toBe(200);
+    expect((await get(backstay, "/auth", undefined, bearer)).status).toBe(401);
+  });
+
   it("are not begun a second time by the same signed URL", async () => {
     const { signature } = await import("./predecessor.js");
     const url = `${backstay.url}/account/get?_session=1`;

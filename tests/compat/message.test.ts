@@ -112,6 +112,26 @@ it("/message/get/unread marks nothing read for what it does not choose by", asyn
   expect(texts(await get(backstay, "/message/get/unread?_start=0&_page=1", ben))).toEqual(["one", "two"]);
 });
 
+it("an id that stands there empty is no condition, but names nobody where something changes", async () => {
+  const { ann, ben, sent } = await correspondence("one");
+  for (const path of ["/message/get", "/message/get/unread"]) {
+    expect(texts(await get(backstay, `${path}?id=`, ben))).toEqual(["one"]);
+  }
+  expect((await get(backstay, "/account/subscribe?id=&match=none", ben)).status).toBe(200);
+  const name = `sender=${ann.id}&mtime=${sent[0].mtime}`;
+  const changes = [
+    "/message/get/unread?id=&_read=1",
+    `/message/read?id=&${name}`,
+    `/message/del?id=&${name}`,
+    `/message/add?id=${ann.id}&msg=x&sender=`,
+    "/history/add?id=&type=x",
+    "/counter/put?id=&ping=1",
+    "/account/put/secret?id=&secret=another+secret",
+  ];
+  for (const path of changes) expect((await get(backstay, path, ben)).status, path).toBe(400);
+  expect(texts(await get(backstay, "/message/get/unread", ben))).toEqual(["one"]);
+});
+
 it("nobody reads, writes or deletes for another", async () => {
   const { ann, ben, sent } = await correspondence("one");
   const name = `sender=${ann.id}&mtime=${sent[0].mtime}`;

@@ -4,7 +4,7 @@ import { EventService } from "#gen/backstay/events/v1/events_pb.js";
 import { compatEvent } from "../../domains/events/index.js";
 import { DomainError } from "../../kernel/errors.js";
 import { conditions } from "../conditions.js";
-import { checkExact, ownOnly } from "../exact.js";
+import { checkExact, ownChange, ownOnly } from "../exact.js";
 import type { Given } from "../given.js";
 import { checkSelect, only, page, record } from "../record.js";
 import { type CompatRule, compatRule } from "../rule.js";
@@ -93,7 +93,6 @@ export const accountRules: readonly CompatRule[] = [
       login: given.text("login"),
       secret: given.text("secret"),
       roles: given.list("type"),
-      signatures: given.sealsSecrets,
     }),
     reply: ({ account }) => accountRecord(account),
   }),
@@ -136,14 +135,14 @@ export const accountRules: readonly CompatRule[] = [
   compatRule("/account/put/secret", AuthService.method.changeSecret, {
     secrets: ["secret", "old"],
     ask: (given) => {
-      ownOnly(given);
+      ownChange(given);
       const other = given.columns.find((name) => name !== "id" && Object.hasOwn(COLUMNS, name));
       if (other !== undefined) {
         throw new DomainError("INVALID_FIELD", `The secret is the caller's own, and ${other} stays: leave it out.`, {
           field: other,
         });
       }
-      return { old: given.text("old"), new: given.text("secret"), signatures: given.sealsSecrets };
+      return { old: given.text("old"), new: given.text("secret") };
     },
     reply: () => ({}),
   }),

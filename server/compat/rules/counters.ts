@@ -2,7 +2,7 @@ import { CounterService } from "#gen/backstay/counters/v1/counters_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { isDerived } from "../../kernel/counters.js";
 import { DomainError } from "../../kernel/errors.js";
-import { notEmpty, ownOnly } from "../exact.js";
+import { notEmpty, ownChange } from "../exact.js";
 import type { Given } from "../given.js";
 import { checkSelect, forbiddenColumn, only, record } from "../record.js";
 import { type Ask, type CompatRule, compatRule } from "../rule.js";
@@ -80,7 +80,7 @@ export const counterRules: readonly CompatRule[] = [
 
   compatRule("/counter/put", CounterService.method.putCounters, {
     ask: (given) => {
-      ownOnly(given);
+      ownChange(given);
       return { counters: valuesOf(given) };
     },
     reply: ({ counters }, given) => counterRecord(given.callerId, counters),

@@ -2,7 +2,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type HistoryEntry, HistoryService } from "#gen/backstay/history/v1/history_pb.js";
 import { withFields } from "../conditions.js";
-import { ownOnly } from "../exact.js";
+import { ownChange } from "../exact.js";
 import { listing } from "../listing.js";
 import { checkSelect, only, page, record } from "../record.js";
 import { type CompatRule, compatRule } from "../rule.js";
@@ -22,7 +22,7 @@ export const historyRules: readonly CompatRule[] = [
   compatRule("/history/add", HistoryService.method.appendHistory, {
     free: ["data"],
     ask: (given) => {
-      ownOnly(given);
+      ownChange(given);
       return { type: given.text("type"), data: given.value("data") };
     },
     reply: ({ entry }) => historyRecord(entry),

@@ -1,7 +1,7 @@
 import { type Message, MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { DomainError, type Reason } from "../../kernel/errors.js";
 import { isCondition } from "../conditions.js";
-import { checkExact, ownOnly } from "../exact.js";
+import { checkExact, ownChange, ownOnly } from "../exact.js";
 import type { Given } from "../given.js";
 import { listing } from "../listing.js";
 import { checkSelect, only, page, record } from "../record.js";
@@ -16,7 +16,8 @@ const SHOWN = ["id", "sender", "msg", "icon", "mtime", "status"];
 
 /** Throws for what would choose among unread messages: whichever come first are shown, and marked. */
 function checkUnchosen(given: Given): void {
-  ownOnly(given);
+  if (given.yes("_read")) ownChange(given);
+  else ownOnly(given);
   const column = SHOWN.find((name) => name !== "id" && given.has(name));
   if (column !== undefined) throw unchosen("INVALID_FILTER", column);
   if ((given.number("_start") ?? 0) > 0) throw unchosen("INVALID_FIELD", "_start");
@@ -55,7 +56,7 @@ export const messageRules: readonly CompatRule[] = [
       if (given.has("icon")) {
         throw new DomainError("UNKNOWN_FIELD", "Messages do not take images yet.", { field: "icon" });
       }
-      ownOnly(given, "sender");
+      ownChange(given, "sender");
       return { recipientId: given.needed("id"), text: given.needed("msg") };
     },
     reply: ({ message }) => messageRecord(message),
@@ -86,7 +87,7 @@ export const messageRules: readonly CompatRule[] = [
 
   compatRule("/message/read", MessageService.method.markRead, {
     ask: (given) => {
-      ownOnly(given);
+      ownChange(given);
       given.needed("mtime");
       return { senderId: given.needed("sender"), createTime: given.time("mtime")! };
     },

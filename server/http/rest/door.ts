@@ -79,7 +79,7 @@ export function createRestDoor(
         const proved = pipeline.prove(call, body);
         if (proved !== undefined) await call.within(proved);
         const values = takesForm(req, binding, body) ? await call.within(readForm(req, body)) : body;
-        const message = requestMessage(req, match, values, codec, options);
+        const message = requestMessage(req, match, values, call, codec, options);
         if (req.method === "HEAD" && binding.httpMethod === "GET") return answerHead(req, res, call, binding, message);
         if (method.stream) {
           const { layout } = answerings.get(binding)!;
@@ -132,7 +132,7 @@ export function createRestDoor(
     // Bytes that are still to come can be proved by nobody; a signature that is made over them fails here.
     const proved = pipeline.prove(call, NOTHING);
     if (proved !== undefined) await call.within(proved);
-    const first = requestMessage(req, match, NOTHING, codec, options);
+    const first = requestMessage(req, match, NOTHING, call, codec, options);
     const answer = await pipeline.invoke(call, uploadedMessages(req, call, binding, first, uploadBytes));
     hangUpUnlessRead(req, res);
     sendAnswer(req, res, call, binding, answer);

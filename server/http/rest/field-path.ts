@@ -65,14 +65,14 @@ export function setField(
   }
 }
 
-/** Whether a message has a value where a path leads, as far as that can be told: an empty text, say, is as none in proto3. */
-export function isFieldSet(schema: DescMessage, message: Message, { fields, field }: FieldPath): boolean {
+/** What a message has where a path leads; undefined for none, as far as that can be told: an empty text, say, is as none in proto3. */
+export function fieldOf(schema: DescMessage, message: Message, { fields, field }: FieldPath): unknown {
   let holder = reflect(schema, message);
   for (const outer of fields.slice(0, -1)) {
-    if (!holder.isSet(outer)) return false;
+    if (!holder.isSet(outer)) return undefined;
     holder = holder.get(outer) as ReflectMessage;
   }
-  return holder.isSet(field);
+  return holder.isSet(field) ? holder.get(field) : undefined;
 }
 
 type Fields = Record<string, unknown>;

@@ -12,6 +12,7 @@ export { decompress } from "../../rpc/envelope.js";
 export type { Method } from "../../rpc/methods.js";
 export { type Pipeline, tooLarge } from "../../rpc/pipeline.js";
 export { isGone, ResponseOutlet } from "../../rpc/response-outlet.js";
+export { isSameName } from "../../rpc/same-name.js";
 export { checkShape } from "../../rpc/shape.js";
 export { wantedOf, wrongType } from "../../rpc/wanted.js";
 export { plainStatus, statusJson } from "../../rpc/wire-errors.js";

@@ -1,8 +1,8 @@
 import { clone, create, type DescMessage, equals, type Message } from "@bufbuild/protobuf";
 import type { PathVariable } from "./bindings.js";
-import { type FieldPath, isFieldSet, setField } from "./field-path.js";
+import { type FieldPath, fieldOf, setField } from "./field-path.js";
 import { bindForm, namesInForm } from "./form-values.js";
-import { type Codec, DomainError, type Request } from "./house.js";
+import { type Call, type Codec, DomainError, isSameName, type Request } from "./house.js";
 import type { FormValues, RestOptions } from "./options.js";
 import { escapeBytes, percentDecode, percentDecodeSegments } from "./percent.js";
 import { bindQuery } from "./query.js";
@@ -15,12 +15,14 @@ export type RequestBody = Buffer | FormValues;
 
 /**
  * The request message: what body, query and path say. Throws INVALID_FIELD when a body has another value for a field of the path:
- * whoever wrote it meant something else than is called.
+ * whoever wrote it meant something else than is called. What the server answered may be sent back to where it was asked for, so
+ * that names are compared by what they stand for.
  */
 export function requestMessage(
   req: Request,
   { binding, segments }: RestMatch,
   body: RequestBody,
+  { caller }: Call,
   codec: Codec,
   options: RestOptions,
 ): Message {
@@ -35,7 +37,10 @@ export function requestMessage(
   const query = url.indexOf("?") + 1;
   if (query > 0 && query < url.length) bindQuery(binding, url.slice(query), message, options);
   if (binding.updateMask !== undefined && !isEmpty(body)) fillUpdateMask(binding, () => namesIn(body), message);
-  for (const variable of binding.variables) setFromPath(input, message, variable, textOf(variable, segments), options);
+  const isSame = (one: string, other: string) => isSameName(caller, one, other);
+  for (const variable of binding.variables) {
+    setFromPath(input, message, variable, textOf(variable, segments), isSame, options);
+  }
   // An EventSource that reconnects repeats its URL and adds the last id it saw, so the header is the newer of two cursors.
   const lastId = req.headers["last-event-id"];
   if (binding.afterCursor !== undefined && typeof lastId === "string" && lastId !== "") {
@@ -49,17 +54,20 @@ function setFromPath(
   message: Message,
   { property, path, read }: PathVariable,
   text: string,
+  isSame: (one: string, other: string) => boolean,
   options: RestOptions,
 ): void {
   if (property !== undefined) {
     const texts = message as unknown as Record<string, string>;
-    if (texts[property] && texts[property] !== text) throw contradicted(path);
+    if (texts[property] && !isSame(texts[property], text)) throw contradicted(path);
     texts[property] = text;
     return;
   }
-  const given = isFieldSet(input, message, path) ? clone(input, message) : undefined;
+  const given = fieldOf(input, message, path);
+  const before = given === undefined ? undefined : clone(input, message);
   setField(input, message, path, read(text), options);
-  if (given !== undefined && !equals(input, given, message)) throw contradicted(path);
+  if (before === undefined || equals(input, before, message)) return;
+  if (typeof given !== "string" || !isSame(given, text)) throw contradicted(path);
 }
 
 function contradicted({ name }: FieldPath): DomainError {

@@ -1,6 +1,16 @@
 import { conformance, exchange, rpc } from "./conformance.js";
 
 const UPDATE = { Update: rpc("patch /v1/messages/{note}", "UpdateBook", { body: "book" }) };
+const READER = {
+  kind: "account",
+  accountId: "019a0000000070008000000000000001",
+  roles: [],
+  via: "token",
+  expiresAt: new Date(8.64e15),
+} as const;
+const AS_READER = { headers: { authorization: "Bearer reader" } };
+const DASHED = "019A0000-0000-7000-8000-000000000001";
+const OTHER = "019a0000000070008000000000000002";
 const CREATE = { Create: rpc("post /v1/books", "Book", { body: "*" }) };
 
 /** What is answered for a field of each kind that is not set. */
@@ -58,7 +68,9 @@ conformance({
     rpcs: {
       Replace: rpc("put /v1/books/{name}", "Book", { body: "*" }),
       Count: rpc("put /v1/probes/{large}", "Probe", { body: "*" }),
+      Move: rpc("post /v1/books/{book.name}/{left}", "Probe", { body: "*" }),
     },
+    options: { authenticate: () => READER },
     exchanges: [
       ["PUT /v1/books/b1", { json: { name: "b1", title: "T" } }, { body: { name: "b1", title: "T" } }],
       ["PUT /v1/books/b%31", { json: { name: "b1", title: "T" } }, { body: { name: "b1", title: "T" } }],
@@ -67,6 +79,17 @@ conformance({
       ["PUT /v1/probes/7", { json: { large: "7", flag: true } }, { body: { large: 7, flag: true } }],
       ["PUT /v1/probes/7", { json: { large: "7" } }, { body: {} }],
       ["PUT /v1/probes/7", { status: 400, reason: "INVALID_FIELD", field: "large" }, { body: { large: "8" } }],
+      [`PUT /v1/books/${DASHED}`, { json: { name: DASHED } }, { body: { name: READER.accountId } }],
+      [`PUT /v1/books/${OTHER}`, { status: 400, field: "name" }, { body: { name: DASHED } }],
+      ["PUT /v1/books/me", { json: { name: "me" } }, { ...AS_READER, body: { name: READER.accountId } }],
+      ["PUT /v1/books/me", { status: 400, field: "name" }, { ...AS_READER, body: { name: OTHER } }],
+      ["PUT /v1/books/me", { status: 400, field: "name" }, { body: { name: READER.accountId } }],
+      [
+        `POST /v1/books/me/${DASHED}`,
+        { json: { book: { name: "me" }, left: DASHED } },
+        { ...AS_READER, body: { book: { name: DASHED }, left: READER.accountId } },
+      ],
+      [`POST /v1/books/me/x`, { status: 400, field: "book.name" }, { ...AS_READER, body: { book: { name: OTHER } } }],
     ],
   },
   24: {
