@@ -121,6 +121,8 @@ export interface Idempotency {
 export interface SessionCookie {
   /** The one that came with the call, but not when another site's page made the browser send it. */
   readonly sent: string | undefined;
+  /** Whether another site's page asked, as far as a browser tells. */
+  readonly isForeign: boolean;
   /**
    * Throws CROSS_SITE when another site's page, or a link, may have asked for the change of a browser's cookie: neither is to
    * sign people in as somebody, nor out.
@@ -152,12 +154,12 @@ export interface KeptCookies {
 export interface Client {
   /** The address, that of the browser or program where proxies in between are trusted. */
   readonly address: string;
-  /** What the program says of itself; empty when it does not. At most 256 characters. */
+  /** What the program says of itself, without control characters; empty when it does not. At most 256 characters. */
   readonly userAgent: string;
   /** The origin the call was sent to, such as `http://localhost:8000`, only when that is this very machine. */
   readonly localOrigin: string | undefined;
-  /** Whether it is given the tokens that a call makes: the predecessor's paths show none. */
-  readonly takesTokens: boolean;
+  /** Whether it calls by the predecessor's paths: these show no tokens, and their programs sign with the account's secret. */
+  readonly isCompat: boolean;
 }
 
 /** What a verb gets: who calls, when, with what, and through which transaction. */

@@ -96,13 +96,17 @@ export function createAdmission(
     );
   };
 
-  /** A browser sends its cookie unasked, so one that cannot carry the call gives way to a signature. */
+  /**
+   * A browser sends its cookie unasked, and its pages cannot take it away: one that cannot carry the call gives way to a signature, and
+   * is as none on whatever a stranger may call.
+   */
   const withCookie = (call: Call, value: string, authenticate: Authenticate) => {
     const refuseCookie = (error: unknown) => {
       const signature = error instanceof DomainError ? signatures?.sent(call.request) : undefined;
-      if (signature === undefined) return refuse(call, error);
       if (isUnauthenticated(error)) rates.countRefusal(call, "token");
-      return withSecret(call, signature);
+      if (signature !== undefined) return withSecret(call, signature);
+      if (call.method.access === Access.PUBLIC && isDenied(error)) return settle(call);
+      return refuseCounted(call, error);
     };
     checkTokens(call, { by: "cookie", text: value });
     let caller: Caller | Promise<Caller>;
@@ -125,9 +129,8 @@ export function createAdmission(
       // Others may have been refused while the body came.
       const end = await rates.startProof(call, of).catch((error) => {
         if (shown === undefined || !isKnown(ports, shown)) throw error;
-        return (isRefused: boolean) => {
-          if (isRefused) rates.countRefusal(call, of);
-        };
+        // The bound is reached already. More would let the address wait for longer, by wrong signatures in a known key's name.
+        return () => {};
       });
       let caller: Caller;
       try {
@@ -198,7 +201,10 @@ export function createAdmission(
 
 const STREAMED = "The checksum of a streamed body cannot be checked before the call begins: sign it without one.";
 
-/** The caller, as far as its API key's scopes go. Throws SCOPE_MISSING; on what anyone may call a key counts for nothing then. */
+/**
+ * The caller, as far as its API key's scopes go. Throws SCOPE_MISSING; where the contract leaves a method to anyone, a key counts for
+ * nothing then.
+ */
 export function withinScopes({ method }: Call, caller: Caller): Caller {
   if (caller.kind === "anonymous" || caller.scopes === undefined) return caller;
   const { parent, name, idempotency } = method.descriptor;
@@ -206,7 +212,7 @@ export function withinScopes({ method }: Call, caller: Caller): Caller {
   const readOnly = idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
   const rpc = { name: `${parent.typeName}/${name}`, readOnly };
   if (covers(caller.scopes, rpc)) return caller;
-  if (method.access === Access.PUBLIC) return ANONYMOUS;
+  if (method.ignoresBadProof) return ANONYMOUS;
   throw new DomainError("SCOPE_MISSING", `The API key's scopes do not cover the method: it needs ${scopeOf(rpc)}.`);
 }
 
@@ -225,6 +231,11 @@ function checkSignableBody({ method, request }: Call): void {
 function isRefused(error: unknown, what: Refused): boolean {
   if (what === "signature") return error instanceof DomainError && error.reason === "INVALID_SIGNATURE";
   return isUnauthenticated(error);
+}
+
+/** Whether a cookie was refused, rather than not looked up. */
+function isDenied(error: unknown): boolean {
+  return isUnauthenticated(error) || (error instanceof DomainError && error.reason === "CROSS_SITE");
 }
 
 function isUnauthenticated(error: unknown): boolean {

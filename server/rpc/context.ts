@@ -1,5 +1,6 @@
 import type { Client, Ctx, Idempotency, KeptCookies, Ports, SessionCookie } from "../context.js";
 import type { Caller } from "../kernel/caller.js";
+import { withoutControls } from "../kernel/one-line.js";
 import { ConflictError, type Database, type Db } from "../platform/db/index.js";
 import type { Call } from "./call.js";
 import type { IsAllowedOrigin } from "./origins.js";
@@ -46,9 +47,9 @@ export function contextMaker(
 
     get client(): Client {
       const { remote, request, door } = this.call;
-      const userAgent = (request.headers["user-agent"] ?? "").slice(0, MOST_USER_AGENT);
+      const userAgent = withoutControls(request.headers["user-agent"] ?? "").slice(0, MOST_USER_AGENT);
       const localOrigin = localOriginOf(request, ports.settings.publicUrl);
-      return { address: remote, userAgent, localOrigin, takesTokens: door !== "compat" };
+      return { address: remote, userAgent, localOrigin, isCompat: door === "compat" };
     }
 
     afterCommit(effect: () => void): void {

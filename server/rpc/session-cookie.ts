@@ -52,15 +52,17 @@ export function sessionOf(call: Call, options: SessionOptions): SessionCookie {
   const { signatureName, publicUrl } = options;
   const { request } = call;
   const local = isLocal(request, publicUrl);
+  const foreign = isForeign(request, options);
   const replace = (cookies: string[]) => {
     const kept = call.cookies.filter((cookie) => !cookie.startsWith(`${SECURE}=`) && !cookie.startsWith(`${LOCAL}=`));
     call.cookies.splice(0, call.cookies.length, ...kept, ...cookies);
   };
   return {
     // A page of another site that makes a browser send it does not get to use it, whatever else proves the call.
-    sent: isForeign(request, options) ? undefined : sentSession(request, publicUrl),
+    sent: foreign ? undefined : sentSession(request, publicUrl),
+    isForeign: foreign,
     check() {
-      const isProved = isProvedByHeader(call, signatureName) && !isForeign(request, options);
+      const isProved = isProvedByHeader(call, signatureName) && !foreign;
       if (!isProved && !mayChangeSession(request, options)) throw new DomainError("CROSS_SITE");
     },
     set: (value, ttlMs) => replace([sessionCookie(local, value, ttlMs)]),

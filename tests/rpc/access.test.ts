@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AccountService } from "#gen/backstay/accounts/v1/accounts_pb.js";
+import { AuthService } from "#gen/backstay/auth/v1/auth_pb.js";
 import { JobService } from "#gen/backstay/jobs/v1/jobs_pb.js";
 import { MessageService } from "#gen/backstay/messages/v1/messages_pb.js";
 import { SystemService } from "#gen/backstay/system/v1/system_pb.js";
+import { makeKey } from "../domains/auth/api-key-house.js";
+import { withCookie } from "../domains/auth/cookies.js";
 import { bearer, operatorToken } from "../domains/support.js";
 import { openSocket, reasonOf } from "../http/socket/client.js";
 import { type Person, startBackstay, type TestBackstay } from "../support/backstay.js";
@@ -73,6 +76,22 @@ describe("rules by RPC hold at every door", () => {
       for (const id of ["me", ada.id]) {
         expect(await outcome(backstay, door, attempt(getAccount, { id }, { token }))).toEqual(refused);
       }
+      expect(await outcome(backstay, door, attempt(getInfo, {}, { token }))).toEqual(CARRIED_OUT);
+    });
+
+    it("a session cookie that is not valid is as none: a browser sends it unasked, and cannot take it away", async () => {
+      const headers = withCookie("bs_ct_no-such-cookie");
+      const made = attempt(batchGetAccounts, { ids: [ada.id] }, { headers });
+      expect(await outcome(backstay, door, made)).toEqual(CARRIED_OUT);
+      const refused = { code: "unauthenticated", reason: "INVALID_TOKEN" };
+      const { getCurrent } = AuthService.method;
+      expect(await outcome(backstay, door, attempt(getCurrent, {}, { headers }))).toEqual(refused);
+    });
+
+    it("an API key without the scope hears so, unless the contract itself leaves the RPC to anyone", async () => {
+      const { key: token } = await makeKey(backstay, ada.token, { scopes: ["history:read"] });
+      const missing = { code: "permission_denied", reason: "SCOPE_MISSING" };
+      expect(await outcome(backstay, door, attempt(getAccount, { id: ada.id }, { token }))).toEqual(missing);
       expect(await outcome(backstay, door, attempt(getInfo, {}, { token }))).toEqual(CARRIED_OUT);
     });
 

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeKey, signWithKey } from "../domains/auth/api-key-house.js";
+import { type MadeKey, makeKey, signWithKey } from "../domains/auth/api-key-house.js";
 import { givenCookie, knownBy, withCookie } from "../domains/auth/cookies.js";
-import { bearer, operatorToken, upTo } from "../domains/support.js";
+import { bearer, eventually, openDatabase, operatorToken, upTo } from "../domains/support.js";
 import { openSocket } from "../http/socket/client.js";
 import { startBackstay, type TestBackstay } from "../support/backstay.js";
 import { connectJson, request } from "../support/http-request.js";
@@ -89,6 +89,59 @@ describe("tokens that are refused at an address", () => {
       );
     });
   }, 30_000);
+
+  it("stop nobody who was given his API key meanwhile", async () => {
+    const ada = await signedIn();
+    await flooded(async () => {
+      const { key } = await makeKey(backstay, ada.token);
+      expect(await each(() => knownBy(backstay.url, bearer(key)))).toEqual(upTo(5).map(() => `${ada.id} by api_key`));
+    });
+  }, 30_000);
+
+  it("stop whoever's token, cookie or API key has ended, though it was known", async () => {
+    const ada = await signedIn();
+    const key = await makeKey(backstay, ada.token);
+    const ended = [bearer(ada.token), withCookie(ada.cookie), bearer(key.key)];
+    for (const headers of ended) expect(await knownBy(backstay.url, headers)).toMatch(ada.id);
+    const sql = openDatabase(backstay);
+    await sql`update backstay.grants set expires_at = now() - interval '1 s' where account_id = ${ada.id}`;
+    await sql`update backstay.api_keys set expires_at = now() - interval '1 s' where id = ${key.id}`;
+    await flooded(async () => {
+      for (const headers of ended) {
+        // It may be remembered for a second as it was; then it is looked up once more, and is one of those that nobody has.
+        const isOver = async () => ((await knownBy(backstay.url, headers)) === "TOKEN_EXPIRED" ? true : undefined);
+        await eventually(10_000, "it has ended", isOver);
+        expect(await each(() => knownBy(backstay.url, headers))).toContain("RATE_LIMITED");
+      }
+    });
+  }, 30_000);
+
+  it("stop nobody who signs with a key that others sign wrongly in the name of", async () => {
+    const ada = await signedIn();
+    const key = await makeKey(backstay, ada.token);
+    const url = `${backstay.url}/v1/auth/current`;
+    const signed = async (by: MadeKey) => (await request(url, { headers: signWithKey(by, { url }) })).status;
+    const isKnown = async () => ((await signed(key)) === 200 ? true : undefined);
+    await eventually(10_000, "the key has signed rightly", isKnown);
+    await flooded(async () => {
+      expect(await each(() => signed({ id: key.id, key: made("bs_ak_") }))).toEqual(upTo(5).map(() => 401));
+      expect(await each(() => signed(key))).toEqual(upTo(5).map(() => 200));
+    });
+  }, 30_000);
+
+  it("let nobody there wait for longer by wrong signatures that name a known key", async () => {
+    const ada = await signedIn();
+    const key = await makeKey(backstay, ada.token);
+    const url = `${backstay.url}/v1/auth/current`;
+    const signed = async (by: MadeKey) => (await request(url, { headers: signWithKey(by, { url }) })).status;
+    const isKnown = async () => ((await signed(key)) === 200 ? true : undefined);
+    await eventually(10_000, "the key has signed rightly", isKnown);
+    for (const _ of upTo(60)) await Promise.all(upTo(20).map(() => signed({ id: key.id, key: made("bs_ak_") })));
+    // If each of them counted, it would take half a minute.
+    await eventually(10_000, "others are looked up", async () =>
+      (await wrong()) === "INVALID_TOKEN" ? true : undefined,
+    );
+  }, 60_000);
 
   it("stop whoever is not known, and whoever is no more what he was known as", async () => {
     const ada = await signedIn();

@@ -21,12 +21,14 @@ export function foldLogin(login: string): string {
   return folded;
 }
 
-/**
- * Throws INVALID_LOGIN, naming `field`, for a login that no `bk-signature` can name: its secret would be kept to sign with in vain.
- * It is asked only where that is what the caller wants.
- */
+/** Whether a `bk-signature` can name a login. The secret of another would be kept to sign with in vain. */
+export function canSign(login: string): boolean {
+  return !login.includes("|");
+}
+
+/** Throws INVALID_LOGIN, naming `field`, for a login that cannot sign. It is asked only where the caller says that it is to. */
 export function checkSigningLogin(login: string, field: string): void {
-  if (login.includes("|")) throw refused("A login with `|` cannot sign: its secret is not kept for signatures.", field);
+  if (!canSign(login)) throw refused("A login with `|` cannot sign: its secret is not kept for signatures.", field);
 }
 
 function refused(message: string, field = "login"): DomainError {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Ctx, Ports } from "../../context.js";
 import { DomainError } from "../../kernel/errors.js";
-import { checkSigningLogin, foldLogin } from "./login.js";
+import { canSign, checkSigningLogin, foldLogin } from "./login.js";
 import * as store from "./store-secret.js";
 
 /** As CreateAccount takes. */
@@ -54,14 +54,18 @@ async function rehash(ctx: Ctx, input: { accountId: string; before: string; secr
   }
 }
 
-/** The secret as it is kept for signatures; undefined when it is not. Throws SIGNATURES_OFF. */
+/**
+ * The secret as it is kept for signatures: because `signatures` says so, or by the server's own rule. Undefined when it is not, and
+ * whenever the login cannot sign. Throws SIGNATURES_OFF.
+ */
 export function sealSecret(
-  ports: Ports,
-  { accountId, secret, signatures }: { accountId: string; secret: string; signatures: boolean },
+  ctx: Ctx,
+  { accountId, login, secret, signatures }: { accountId: string; login: string; secret: string; signatures: boolean },
 ): Buffer | undefined {
-  const kept = ports.settings.auth.signatures;
+  const kept = ctx.settings.auth.signatures;
   if (kept === "off" && signatures) throw new DomainError("SIGNATURES_OFF", undefined, { field: "signatures" });
-  return kept === "all" || signatures ? ports.key.seal("signing-secret", secret, accountId) : undefined;
+  const wanted = signatures || kept === "all" || (kept === "compat" && ctx.client.isCompat);
+  return wanted && canSign(login) ? ctx.key.seal("signing-secret", secret, accountId) : undefined;
 }
 
 /** A secret that is to take the place of another. */
@@ -88,7 +92,8 @@ export async function prepareSecret(
   if (!right || kept === undefined) throw new DomainError("WRONG_SECRET", undefined, { field: "old" });
   // Whoever could sign before goes on doing so, unless this server has stopped keeping secrets.
   const couldSign = kept.secretSealed !== null && ctx.settings.auth.signatures !== "off";
-  const secretSealed = sealSecret(ctx, { accountId, secret, signatures: input.signatures || couldSign });
+  const signatures = input.signatures || couldSign;
+  const secretSealed = sealSecret(ctx, { accountId, login: kept.login, secret, signatures });
   return { id: kept.id, before: kept.secretName, secretPhc: await ctx.hasher.hash(secret, "known"), secretSealed };
 }
 

@@ -57,7 +57,7 @@ export async function makeAccount(ctx: Ctx, input: CreateAccountInput): Promise<
     subject: foldLogin(input.login),
     alias: input.alias || input.name,
     roles: [...input.roles].sort(),
-    secretSealed: sealSecret(ctx, { accountId: id, secret, signatures }),
+    secretSealed: sealSecret(ctx, { accountId: id, login: text.login, secret, signatures }),
     secretPhc: await ctx.hasher.hash(secret),
     at: ctx.clock.now(),
   };

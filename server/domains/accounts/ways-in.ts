@@ -47,14 +47,20 @@ export async function verifyEmail(
   return true;
 }
 
-/** Hashes the secret that is to take the place of an account's. Whoever could sign before goes on doing so. */
-export async function hashReset(ctx: Ctx, accountId: string, secret: string): Promise<KeptSecret> {
+/**
+ * Hashes the secret that is to take the place of an account's; `email` is the login of one that has none. Whoever could sign before
+ * goes on doing so.
+ */
+export async function hashReset(
+  ctx: Ctx,
+  { accountId, email, secret }: { accountId: string; email: string; secret: string },
+): Promise<KeptSecret> {
   const [kept] = await findSecret(ctx, { accountId });
   const couldSign = (kept?.secretSealed ?? null) !== null && ctx.settings.auth.signatures !== "off";
   return {
     accountId,
     secretPhc: await ctx.hasher.hash(secret, "known"),
-    secretSealed: sealSecret(ctx, { accountId, secret, signatures: couldSign }),
+    secretSealed: sealSecret(ctx, { accountId, login: kept?.login ?? email, secret, signatures: couldSign }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Ctx, Ports } from "../../context.js";
-import type { Caller } from "../../kernel/caller.js";
+import type { Caller, ShownProof } from "../../kernel/caller.js";
 import { DomainError } from "../../kernel/errors.js";
 import { sha256 } from "../../kernel/instance-key.js";
 import { noteRight, noteWrong } from "./known-proofs.js";
@@ -22,16 +22,18 @@ export function isKeyText(text: string): boolean {
 export function callerOfKey(ports: Ports, text: string): Caller | Promise<Caller> {
   if (!KEY.test(text)) throw new DomainError("INVALID_TOKEN");
   const keyHash = sha256(text);
+  const shown = { by: "token", text } as const;
   // Keys of caches may travel: they are what the table has, too.
   const kept = shownKeys(ports).through(keyHash.toString("base64url"), async () => {
     const readAt = performance.now();
     const [key] = await store.findKeyByHash({ db: ports.database }, { keyHash });
-    (key === undefined ? noteWrong : noteRight)(ports, { by: "token", text });
+    if (key === undefined) noteWrong(ports, shown);
+    else if (!hasEnded(key, ports.clock.now())) noteRight(ports, shown);
     return { key, readAt };
   });
   const answer = ({ key, readAt }: Shown) => {
     if (key === undefined) throw new DomainError("INVALID_TOKEN");
-    return { ...callerWith(ports, key), readAt };
+    return { ...callerWith(ports, key, shown), readAt };
   };
   return kept instanceof Promise ? kept.then(answer) : answer(kept);
 }
@@ -46,11 +48,13 @@ export async function fetchKey(ports: Ports, id: string, fresh: boolean): Promis
   return key;
 }
 
-/** Whoever a key acts for, now that it has proved something. Throws TOKEN_EXPIRED. */
-export function callerWith(ports: Ports, key: store.ShownKey): Caller {
+/** Whoever a key acts for, now that what was shown has proved it. Throws TOKEN_EXPIRED. */
+export function callerWith(ports: Ports, key: store.ShownKey, shown: ShownProof): Caller {
   const now = ports.clock.now();
-  if (key.expiresAt !== null && key.expiresAt <= now)
+  if (hasEnded(key, now)) {
+    noteWrong(ports, shown);
     throw new DomainError("TOKEN_EXPIRED", "The API key has expired.");
+  }
   noteUse(ports, key, now);
   const { id: apiKeyId, accountId, roles, scopes, expiresAt } = key;
   if (accountId === null) {
@@ -58,6 +62,10 @@ export function callerWith(ports: Ports, key: store.ShownKey): Caller {
   }
   const account = { kind: "account", via: "api_key", accountId, roles: roles ?? [] } as const;
   return { ...account, apiKeyId, scopes, expiresAt: expiresAt ?? NEVER };
+}
+
+function hasEnded({ expiresAt }: store.ShownKey, now: Date): boolean {
+  return expiresAt !== null && expiresAt <= now;
 }
 
 /** Those of some keys that still prove something. */

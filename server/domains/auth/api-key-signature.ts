@@ -22,12 +22,13 @@ export async function callerOfKeySignature(ports: Ports, call: SignedCall & { by
   const key = ports.key.open("api-key", known?.keySealed ?? decoy.sealed, known?.id ?? decoy.boundTo);
   const right = isMadeWith(key ?? NOBODYS_SECRET, signature);
   const shown = { by: "key", keyId: signature.keyId, address } as const;
+  // Anyone can name the id of a key that stands, so a wrong signature says nothing against whoever signs with it rightly.
+  if (known === undefined) noteWrong(ports, shown);
   if (known === undefined || key === undefined || !right) {
-    noteWrong(ports, shown);
     throw new DomainError("INVALID_SIGNATURE", "The key is unknown, or the signature is not of this request.");
   }
+  const caller = callerWith(ports, known, shown);
   noteRight(ports, shown);
-  const caller = callerWith(ports, known);
   if (once) {
     const digest = sha256(JSON.stringify([known.id, signature.nonce]));
     await useOnce(ports, { digest, endsAt: (signature.created + WINDOW_SECONDS) * 1000 });

@@ -13,6 +13,7 @@ import { readPage, replayedResource } from "../../platform/db/index.js";
 import { fetchAccount, submitAdded } from "../accounts/index.js";
 import { writeOf } from "./account-gone.js";
 import { forgetKeys, NEVER } from "./api-key-callers.js";
+import { noteRight } from "./known-proofs.js";
 import { namedAccount } from "./named-account.js";
 import { checkRecentSignIn } from "./recent-sign-in.js";
 import { publishRevocation, revocationEvent } from "./revocation.js";
@@ -58,6 +59,7 @@ export async function createApiKey(
     if (apiKey === undefined) return repeated(tx);
     await tx.audit.record(tx, { type: "api_key.created", accountId, detail: { apiKeyId: id, scopes } });
     if (accountId !== undefined) await submitAdded(tx, accountId, "api-key");
+    tx.afterCommit(() => noteRight(ctx, { by: "token", text: key }));
     return { apiKey, key };
   };
   return writeOf(ctx, accountId, () => ctx.transaction(keep));

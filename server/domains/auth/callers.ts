@@ -13,12 +13,12 @@ type AccountCaller = Extract<Caller, { kind: "account" }>;
 /** Who a bearer token or API key stands for; asked at every call, answered from memory for a second. */
 export function callerOfToken(ports: Ports, token: string): Caller | Promise<Caller> {
   if (isKeyText(token)) return callerOfKey(ports, token);
-  return living(ports, knownCaller(ports, token, "token"));
+  return living(ports, token, "token");
 }
 
 /** Who a session cookie stands for; the same. */
 export function callerOfCookie(ports: Ports, value: string): Caller | Promise<Caller> {
-  return living(ports, knownCaller(ports, value, "cookie"));
+  return living(ports, value, "cookie");
 }
 
 /** Drops what this and the other nodes remember of callers. */
@@ -51,20 +51,24 @@ async function findCaller(
     noteWrong(ports, shown);
     throw new DomainError("INVALID_TOKEN");
   }
-  noteRight(ports, shown);
   const { seenAt, ...caller } = grant;
+  if (!hasEnded(ports, caller)) noteRight(ports, shown);
   noteSeen(ports, caller.familyId, seenAt);
   return { kind: "account", via, readAt, ...caller };
 }
 
-function living(ports: Ports, known: AccountCaller | Promise<AccountCaller>): Caller | Promise<Caller> {
-  if (known instanceof Promise) return known.then((caller) => stillLiving(ports, caller));
-  return stillLiving(ports, known);
+function living(ports: Ports, text: string, via: "token" | "cookie"): Caller | Promise<Caller> {
+  const known = knownCaller(ports, text, via);
+  const stillLiving = (caller: AccountCaller) => {
+    if (!hasEnded(ports, caller)) return caller;
+    noteWrong(ports, { by: via, text });
+    throw new DomainError("TOKEN_EXPIRED");
+  };
+  return known instanceof Promise ? known.then(stillLiving) : stillLiving(known);
 }
 
-function stillLiving(ports: Ports, caller: AccountCaller): Caller {
-  if (caller.expiresAt.getTime() <= ports.clock.now().getTime()) throw new DomainError("TOKEN_EXPIRED");
-  return caller;
+function hasEnded(ports: Ports, { expiresAt }: Pick<AccountCaller, "expiresAt">): boolean {
+  return expiresAt.getTime() <= ports.clock.now().getTime();
 }
 
 /** As promised, never more than a second old, whatever carries notices. */

@@ -26,7 +26,7 @@ async function resetBy(ctx: Ctx, subject: string, input: { code: string; secret:
   // Whatever else keeps it from serving now, it was none of the five that may be wrong.
   await store.untryCode({ db: ctx.database }, sent);
   const { accountId, email } = sent;
-  const kept = await hashReset(ctx, accountId, input.secret);
+  const kept = await hashReset(ctx, { accountId, email, secret: input.secret });
   await ctx.transaction(
     async (tx) => {
       const taken = await store.takeCode(tx, sent);

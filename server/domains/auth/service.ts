@@ -10,8 +10,10 @@ const SETUP_TTL = 30 * 60_000;
 
 export async function signOut(ctx: Ctx): Promise<void> {
   const accountId = callerAccount(ctx);
+  const { familyId: own, via } = ctx.caller.kind === "account" ? ctx.caller : {};
+  // Whoever holds a token may end it from wherever; the browser's own session is not for another site's page to end.
+  if (via === "token" && own !== undefined && ctx.session.isForeign) return endSignIn(ctx, accountId, own);
   ctx.session.check();
-  const own = ctx.caller.kind === "account" ? ctx.caller.familyId : undefined;
   const browser = await signInOfCookie(ctx);
   if (own !== undefined) await endSignIn(ctx, accountId, own);
   // Whoever signs out at a browser is to leave nobody signed in there, himself or another.

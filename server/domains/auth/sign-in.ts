@@ -53,7 +53,7 @@ export async function signIn(
     await checkSecondFactor(ctx, { accountId, otp: input.otp, knownDevice: device });
     const { cookie, deviceName } = input;
     const earned = { ...known, method: "secret", cookie, deviceName } as const;
-    const isHeld = cookie || ctx.client.takesTokens;
+    const isHeld = cookie || !ctx.client.isCompat;
     const signedIn = isHeld ? await openSignIn(ctx, earned) : { account: await noteSignIn(ctx, earned) };
     await attempt.passed();
     const deviceToken = renewedDeviceToken(ctx, login, shown);

@@ -87,6 +87,23 @@ describe("the mask", () => {
     expect(account).toMatchObject({ id: ada.id, name: `Name of ${ada.login}`, login: ada.login, roles: [] });
   });
 
+  it("comes of what was read by REST and is sent back whole to where it was read", async () => {
+    const dashed = ada.id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-").toUpperCase();
+    const headers = { authorization: `Bearer ${ada.token}`, "content-type": "application/json" };
+    const patch = async (path: string, body: object) =>
+      fetch(`${backstay.url}/v1/accounts/${path}`, { method: "PATCH", headers, body: JSON.stringify(body) });
+    for (const [at, path] of ["me", dashed, ada.id].entries()) {
+      const read = await fetch(`${backstay.url}/v1/accounts/${path}`, { headers });
+      const { id } = (await read.json()).account;
+      const answer = await patch(path, { id, name: `Ada ${at}` });
+      expect({ status: answer.status, name: (await answer.json()).account?.name }).toEqual({
+        status: 200,
+        name: `Ada ${at}`,
+      });
+      expect((await patch(path, { id: ben.id, name: "X" })).status).toBe(400);
+    }
+  });
+
   it("is refused when it is absent", async () => {
     const update = ada.client.accounts.updateAccount({ account: { name: "X" } });
     expect(await refused(update)).toMatchObject({ reason: "INVALID_MASK" });

@@ -75,6 +75,17 @@ it("keeps 256 characters of what a program says of itself", async () => {
   expect((await list(ada.token)).devices[0]!.name).toBe("x".repeat(256));
 });
 
+it("shows what a program says of itself in one line, without control characters", async () => {
+  clock.advance(1_000);
+  // Headers are read byte by byte, which fetch writes them as.
+  await fetch(`${backstay.url}/backstay.auth.v1.AuthService/SignIn`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "user-agent": "Browser\u009b31m/1.0\u0085 (a\tphone)" },
+    body: JSON.stringify({ login: ada.login, secret: ada.secret }),
+  });
+  expect((await list(ada.token)).devices[0]!.name).toBe("Browser31m/1.0 (aphone)");
+});
+
 describe("a sign-in that is over is not shown", () => {
   it("when it was signed out", async () => {
     const phone = await signIn();

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { type Person, startBackstay, type TestBackstay } from "../../support/backstay.js";
+import { connectJson } from "../../support/http-request.js";
 import { standingStream } from "../stream.js";
-import { curl, curlRefused, operatorToken } from "../support.js";
+import { bearer, curl, curlRefused, operatorToken } from "../support.js";
+import { givenCookie, knownBy, withCookie } from "./cookies.js";
 
 interface SignedIn {
   tokens: { accessToken: string; refreshToken: string };
@@ -62,6 +64,22 @@ it("ends the streams of the sign-in within a second", async () => {
   await signOut(phone.accessToken);
   for (const stream of streams) {
     expect((await stream.end(1_000)).refused).toEqual(unauthenticated("TOKEN_REVOKED"));
+  }
+});
+
+it("ends the token's own sign-in whatever page asks, and nothing that a browser sent along", async () => {
+  const { login, secret } = ada;
+  for (const origin of ["chrome-extension://abc", "https://app.example.org"]) {
+    const signIn = () => connectJson(backstay.url, "auth.v1.AuthService/SignIn", { login, secret, cookie: true });
+    const [own, browser] = [await signIn(), await signIn()];
+    const { accessToken } = own.json.tokens;
+    const cookie = withCookie(givenCookie(browser));
+    const headers = { ...bearer(accessToken), ...cookie, origin, "sec-fetch-site": "same-origin" };
+    const reply = await connectJson(backstay.url, "auth.v1.AuthService/SignOut", {}, headers);
+    expect([reply.status, reply.cookies]).toEqual([200, []]);
+    expect(await currentRefused(accessToken)).toEqual(unauthenticated("INVALID_TOKEN"));
+    expect(await knownBy(backstay.url, withCookie(givenCookie(own)))).toBe("INVALID_TOKEN");
+    expect(await knownBy(backstay.url, cookie)).toBe(`${ada.id} by cookie`);
   }
 });
 

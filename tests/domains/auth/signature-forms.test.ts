@@ -239,8 +239,10 @@ describe("what a signed request must not be changed in", () => {
 
   describe("case 44: no secret is kept to sign with for a login that has a pipe, which is one without that:", () => {
     const piped = () => ({ login: `pipe|${randomUUID()}`, secret: "long enough", name: "N" });
-    const signInAs = async ({ login, secret }: { login: string; secret: string }) => {
-      const { tokens } = await curl<{ tokens: { accessToken: string } }>(backstay, SIGN_IN, { login, secret });
+    const keptOf = (on: TestBackstay, login: string) =>
+      openDatabase(on)`select secret_sealed is not null as kept from backstay.identities where label = ${login}`;
+    const signInAs = async ({ login, secret }: { login: string; secret: string }, on = backstay) => {
+      const { tokens } = await curl<{ tokens: { accessToken: string } }>(on, SIGN_IN, { login, secret });
       return tokens.accessToken;
     };
 
@@ -251,11 +253,27 @@ describe("what a signed request must not be changed in", () => {
       await signInAs(made);
     });
 
-    it("of a new account by compat, which always keeps it", async () => {
+    it("of a new account, or a new secret, that comes by compat, which keeps them where they can sign", async () => {
       const made = piped();
-      expect((await post(backstay, "/account/add", made)).status).toBe(400);
-      // The login is free: nothing was made.
-      await curl(backstay, CREATE, made);
+      expect((await post(backstay, "/account/add", made)).status).toBe(200);
+      expect(await keptOf(backstay, made.login)).toEqual([{ kept: false }]);
+      const authorization = `Bearer ${await signInAs(made)}`;
+      const change = { old: made.secret, secret: "a new secret" };
+      const changed = await post(backstay, "/account/put/secret", change, undefined, { authorization });
+      expect(changed.status).toBe(200);
+      expect(await keptOf(backstay, made.login)).toEqual([{ kept: false }]);
+      await signInAs({ ...made, secret: change.secret });
+    });
+
+    it("of any account where auth.signatures is all, which still refuses whoever asks", async () => {
+      const all = await startBackstay({ "auth.signatures": "all" });
+      const made = piped();
+      expect(await curlRefused(all, CREATE, { ...made, signatures: true })).toEqual(notThis("login"));
+      await curl(all, CREATE, made);
+      expect(await keptOf(all, made.login)).toEqual([{ kept: false }]);
+      await curl(all, CHANGE, { old: made.secret, new: "a new secret" }, await signInAs(made, all));
+      expect(await keptOf(all, made.login)).toEqual([{ kept: false }]);
+      await all.stop();
     });
 
     it("of an account that gets a login", async () => {

@@ -194,15 +194,22 @@ describe("a signature in its header", () => {
       const sent = { ...more, ...own, ...(type && { "content-type": type }) };
       return request(backstay.url + path, { method, headers: sent, ...(body !== undefined && { body }) });
     };
+    const signOut = (send: Send) =>
+      send("POST", `/backstay.${SIGN_OUT}`, { ...headers, ...withCookie(cookie) }, JSON_TYPE, "{}");
+    const replies = [await signOut(byHeader)];
     for (const send of [byHeader, byToken]) {
-      const replies = [
-        await send("POST", `/backstay.${SIGN_OUT}`, { ...headers, ...withCookie(cookie) }, JSON_TYPE, "{}"),
+      replies.push(
         await send("POST", "/v1/auth/session", { ...headers, ...withCookie(cookie) }),
         await send("GET", "/auth?_session=1", headers),
-      ];
-      expect(replies.map(({ status, cookies }) => [status, cookies])).toEqual(replies.map(() => [403, []]));
+        await send("GET", "/auth?_session=0", { ...headers, ...withCookie(cookie) }),
+      );
     }
+    expect(replies.map(({ status, cookies }) => [status, cookies])).toEqual(replies.map(() => [403, []]));
     expect(await knownBy(backstay.url, own)).toBe(`${mallory.id} by token`);
+    // Whoever holds a token may end it; the browser stays signed in as it is.
+    const ended = await signOut(byToken);
+    expect([ended.status, ended.cookies]).toEqual([200, []]);
+    expect(await knownBy(backstay.url, own)).toBe("INVALID_TOKEN");
     expect(await victimsSession()).toEqual(UNTOUCHED);
   });
 
