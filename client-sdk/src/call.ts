@@ -60,8 +60,7 @@ export function createCall({ transport, session, retry, timeoutMs }: CallParts):
     const key = options.idempotencyKey ?? (isCreate(method) ? randomKey() : undefined);
 
     const send = async (bearer: string | undefined) => {
-      const headers = requestHeaders(options.headers, bearer);
-      if (key !== undefined) headers.set("idempotency-key", key);
+      const headers = requestHeaders(options.headers, bearer, key);
       const left = deadline.remainingMs();
       const timeout = Number.isFinite(left) ? Math.max(1, Math.ceil(left)) : undefined;
       return (await transport.unary(method, deadline.signal, timeout, headers, request)).message;

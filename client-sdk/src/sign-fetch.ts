@@ -1,3 +1,4 @@
+import { requestHeaders } from "./request-headers.js";
 import { type ApiKey, signRequest } from "./sign-request.js";
 
 /** A fetch that signs every request with an API key. Bodies that are no bytes yet cannot be signed. */
@@ -5,7 +6,7 @@ export function signingFetch(fetch: typeof globalThis.fetch, apiKey: ApiKey): ty
   return async (input, init) => {
     const url = input instanceof Request ? input.url : input;
     const { method, body } = init ?? {};
-    const headers = new Headers(init?.headers);
+    const headers = requestHeaders(init?.headers, undefined);
     const signed = await signRequest({ url, method, headers, body: body as Uint8Array | undefined }, apiKey);
     for (const [name, value] of Object.entries(signed)) headers.set(name, value);
     return fetch(input, { ...init, headers });

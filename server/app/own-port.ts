@@ -114,7 +114,6 @@ function compatOf(config: Config, { disabled }: Serving): CompatOptions {
     signatureName: config["auth.signature_name"],
     publicUrl: config.public_url,
     secretsInQuery: config["compat.secrets_in_query"],
-    sealsSecrets: config["auth.signatures"] !== "off",
   };
 }
 

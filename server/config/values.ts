@@ -38,8 +38,10 @@ export const publicUrl = z.string().refine((text) => text === "" || isOrigin(tex
   error: "must be an origin such as https://api.example.com, without a path",
 });
 
+/** A `*` is a letter like others to a URL, and never stands in a name that somebody reached. */
 function isOrigin(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
+  if (!URL.canParse(text) || text.includes("*")) return false;
+  return /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
 }
 
 export const smtpUrl = z.string().refine((text) => text === "" || isSmtpUrl(text), {
@@ -51,9 +53,12 @@ function isSmtpUrl(text: string): boolean {
 }
 
 const MOST_SENDER = 320;
-export const mailSender = z.string().refine((text) => text.length <= MOST_SENDER && isMailSender(text), {
-  error: "must be one address, such as no-reply@example.com or Name <no-reply@example.com>",
-});
+export const mailSender = z
+  .string()
+  .trim()
+  .refine((text) => text.length <= MOST_SENDER && isMailSender(text), {
+    error: "must be one address, such as no-reply@example.com or Name <no-reply@example.com>",
+  });
 
 const MOST_NAME = 64;
 export const shownName = z

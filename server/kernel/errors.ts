@@ -149,7 +149,7 @@ export const REASONS = {
   SECRET_TOO_SHORT: ["invalid_argument", "The secret has fewer characters than `auth.secret_min_length`."],
   INVALID_LOGIN: [
     "invalid_argument",
-    "The login has invisible characters, blanks at an end, or a `|` although it is to sign.",
+    "The login has invisible characters, blanks at an end, or a `|` although `signatures` asks that it sign.",
   ],
   UNKNOWN_JOB: ["invalid_argument", "No job is registered by that name."],
   INVALID_ARGS: ["invalid_argument", "The job does not take these arguments; what is wrong with them is named."],

@@ -171,6 +171,15 @@ describe("what no header can hold", () => {
     }
   });
 
+  test("is refused as an idempotency key without being quoted", async () => {
+    const server = await startScriptedServer();
+    const call = impatientClient(server.url).accounts.getAccount({}, { idempotencyKey: `${SECRET}\nsecond line` });
+    const error = await rejection(call);
+    expect(error).toMatchObject({ code: "invalid_argument" });
+    expect(inspect(error, { depth: 9 })).not.toContain(SECRET);
+    expect(server.calls).toEqual([]);
+  });
+
   test("is taken off a token's ends where it is blank", async () => {
     const server = await startScriptedServer();
     const sent: unknown[] = [];

@@ -22,6 +22,13 @@ it.each([
   expect(read("mail.from", text)).toBe(text);
 });
 
+it.each([" no-reply@example.com", "no-reply@example.com ", " Backstay <no-reply@example.com> \n"])(
+  "mail.from has no blanks at its ends: %j",
+  (text) => {
+    expect(read("mail.from", text)).toBe(text.trim());
+  },
+);
+
 it.each([
   "",
   "no address at all",
@@ -65,6 +72,8 @@ it.each([
 
 it.each([
   "*",
+  "https://*.example.com",
+  "https://*",
   "null",
   "app.example.com",
   "https://app.example.com/",
@@ -74,4 +83,12 @@ it.each([
 ])("cors.origins are nothing that no page calls itself: %s", (text) => {
   const refused = `--cors-origins: cors.origins must be origins such as https://app.example.com by comma: ${text} is none`;
   expect(read("cors.origins", `https://app.example.com, ${text}`)).toEqual({ refused });
+});
+
+it("public_url is an origin that a request can come to", () => {
+  expect(read("public_url", "https://api.example.com")).toBe("https://api.example.com");
+  const refused = "--public-url: public_url must be an origin such as https://api.example.com, without a path";
+  for (const text of ["https://*.example.com", "https://api.example.com/"]) {
+    expect(read("public_url", text)).toEqual({ refused });
+  }
 });

@@ -211,8 +211,8 @@ export type CreateAccountRequest = Message<"backstay.accounts.v1.CreateAccountRe
 
   /**
    * Whether to keep the secret sealed (AES-256-GCM) besides its hash, so that the account can sign requests with
-   * `bk-signature`. FAILED_PRECONDITION `SIGNATURES_OFF` where `auth.signatures` is `off`; implied where it is `all`.
-   * INVALID_ARGUMENT `INVALID_LOGIN` for a login with a `|`, which no `bk-signature` can name.
+   * `bk-signature`. FAILED_PRECONDITION `SIGNATURES_OFF` where `auth.signatures` is `off`. INVALID_ARGUMENT `INVALID_LOGIN` for a
+   * login with a `|`, which no `bk-signature` can name. Implied where `auth.signatures` is `all`, but for such a login.
    *
    * @generated from field: bool signatures = 11;
    */

@@ -450,7 +450,8 @@ export const AuthService: GenService<{
    * EventSource or show images, which cannot send a header. The cookie is a sign-in of its own.
    * The cookie is `__Host-backstay` (Secure, HttpOnly, SameSite=Lax, Path=/), and `backstay_dev` where a plain connection
    * never leaves the machine. What it may do is narrower than a token: calls that change something must come from the
-   * server's own origin, or one of `cors.origins`.
+   * server's own origin, or one of `cors.origins`. Another site's page neither begins nor ends a session cookie's sign-in,
+   * whatever proves its call.
    * Errors: PERMISSION_DENIED `CROSS_SITE` when a link or another site's page asks; UNAUTHENTICATED `INVALID_SIGNATURE` when
    * the secret that signed was changed meanwhile.
    *
@@ -478,8 +479,9 @@ export const AuthService: GenService<{
   },
   /**
    * Revokes every token of the sign-in that made this call, and that of the session cookie that came with it; streams end
-   * within a second, and the cookie is taken back. A signature has nothing to revoke.
-   * Errors: PERMISSION_DENIED `CROSS_SITE` when a link or another site's page asks.
+   * within a second, and the cookie is taken back. A signature has nothing to revoke. Another site's page neither begins nor
+   * ends a session cookie's sign-in: asked from there with a bearer token, this revokes that token's own sign-in alone.
+   * Errors: PERMISSION_DENIED `CROSS_SITE` when a link, or another site's page without a bearer token, asks.
    *
    * @generated from rpc backstay.auth.v1.AuthService.SignOut
    */
