@@ -10,10 +10,13 @@ export interface Erasing<Ctx> extends Omit<JobDeclaration, "inside" | "run"> {
 }
 
 /**
- * A job of the server's own for what the transaction that deletes an account cannot erase; its arguments are the account's id. It
+ * A job of the server's own for what the transaction that deletes an account cannot erase; its arguments have the account's id. It
  * must bear being done any number of times, and is tried until it succeeds, for a month.
  */
-export function erasing<Ctx>(name: string, erase: (ctx: Ctx, accountId: string) => Promise<void>): Erasing<Ctx> {
+export function erasing<Ctx>(
+  name: string,
+  erase: (ctx: Ctx, accountId: string, args: JsonObject) => Promise<void>,
+): Erasing<Ctx> {
   return {
     name,
     queue: OWN_QUEUE,
@@ -25,6 +28,6 @@ export function erasing<Ctx>(name: string, erase: (ctx: Ctx, accountId: string) 
       const isId = typeof args.accountId === "string" && parseId(args.accountId) === args.accountId;
       return isId ? { args } : { issues: [{ path: "accountId", message: "must be the id of a deleted account" }] };
     },
-    run: (args, ctx) => erase(ctx, args.accountId as string),
+    run: (args, ctx) => erase(ctx, args.accountId as string, args),
   };
 }

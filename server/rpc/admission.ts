@@ -101,14 +101,20 @@ export function createAdmission(
    * is as none on whatever a stranger may call.
    */
   const withCookie = (call: Call, value: string, authenticate: Authenticate) => {
+    const isForAll = call.method.access === Access.PUBLIC;
     const refuseCookie = (error: unknown) => {
       const signature = error instanceof DomainError ? signatures?.sent(call.request) : undefined;
+      if (signature === undefined && isForAll && isDenied(error)) return settle(call);
       if (isUnauthenticated(error)) rates.countRefusal(call, "token");
       if (signature !== undefined) return withSecret(call, signature);
-      if (call.method.access === Access.PUBLIC && isDenied(error)) return settle(call);
       return refuseCounted(call, error);
     };
-    checkTokens(call, { by: "cookie", text: value });
+    try {
+      checkTokens(call, { by: "cookie", text: value });
+    } catch (error) {
+      if (isForAll) return settle(call);
+      throw error;
+    }
     let caller: Caller | Promise<Caller>;
     try {
       if (!call.method.readOnly) checkCookieChange(call.request, pages());

@@ -76,6 +76,16 @@ describe("tokens that are refused at an address", () => {
     });
   }, 30_000);
 
+  it("stop no browser with a dead cookie where anybody may call, and are none of its", async () => {
+    const dead = withCookie(`backstay_dev=${made("bs_ct_")}`);
+    const ping = async () => (await connectJson(backstay.url, "system.v1.SystemService/Ping", {}, dead)).status;
+    for (const _ of upTo(70)) expect(await Promise.all(upTo(10).map(ping))).toEqual(upTo(10).map(() => 200));
+    expect(await wrong()).toBe("INVALID_TOKEN");
+    await flooded(async () => {
+      expect(await each(ping)).toEqual(upTo(5).map(() => 200));
+    });
+  }, 30_000);
+
   it("stop nobody who was given his token meanwhile", async () => {
     const ada = await signedIn();
     const { refreshToken } = ada.tokens;

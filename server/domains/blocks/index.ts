@@ -1,7 +1,7 @@
 import { goesWithAccount, type Manifest } from "../../manifest.js";
 import { exportBlocks } from "./handler-export.js";
 
-export { blockAccount, listBlocked, unblockAccount } from "./service.js";
+export { blockAccount, blockersOf, listBlocked, unblockAccount } from "./service.js";
 export { heardAt, isBlocked } from "./store.js";
 export { toBlocked } from "./wire.js";
 

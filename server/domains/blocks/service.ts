@@ -61,3 +61,9 @@ export async function listBlocked(
 function noPeer(): DomainError {
   return new DomainError("ACCOUNT_NOT_FOUND", undefined, { field: "peerId" });
 }
+
+/** Who blocks an account: their ids, or `all` where they are more than `most`. */
+export async function blockersOf(ctx: Pick<Ctx, "db">, accountId: string, most: number): Promise<string[] | "all"> {
+  const blockers = await store.findBlockers(ctx, { accountId, limit: most + 1 });
+  return blockers.length > most ? "all" : blockers.map(({ id }) => id);
+}

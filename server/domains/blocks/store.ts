@@ -60,3 +60,8 @@ export const listBlocked = statement<BlockedPage, ListedBlock>(
       (coalesce(${p.afterPlace}::text::timestamptz, '-infinity'), coalesce(${p.afterId}::uuid, '00000000-0000-0000-0000-000000000000'))
     order by created_at, peer_id limit ${p.limit}::int`,
 );
+
+/** Some of those who block an account, no more than `limit`. */
+export const findBlockers = statement<{ accountId: string; limit: number }, { id: string }>(
+  (p) => sql`select account_id as id from ${blocks} where peer_id = ${p.accountId}::uuid limit ${p.limit}::int`,
+);

@@ -37,12 +37,6 @@ export const findSome = statement<{ accountId: string }, ConnectionKey>(
     union all ${first(sql`peer_id = ${p.accountId}::uuid and reference_id is null`, sql`peer_id`)}`,
 );
 
-/** What an account has made to those who block it now, and who have seen it. */
-export const findUnwanted = statement<{ accountId: string }, ConnectionKey>(
-  (p) => sql`select account_id, type, peer_id from ${connections}
-    where account_id = ${p.accountId}::uuid and reference_id is not null and ${isBlocked(sql`peer_id`, sql`account_id`)}`,
-);
-
 /** Each leads to its row by the primary key, also where the database knows nothing yet of how many rows there are. */
 const named = (p: Parameters<ConnectionKeys>) => sql`(select account_id, type, peer_id
     from unnest(${p.accountIds}::uuid[], ${p.types}::text[], ${p.peerIds}::uuid[]) as named (account_id, type, peer_id)
@@ -59,16 +53,18 @@ export const lockNamed = statement<ConnectionKeys, ConnectionKey>(
 
 /**
  * Erases those, which are locked, for an account that made or received each, and takes them off the counters of the others; its own
- * go with it. Who saw what it made is told; there is an id for the event of each. Returns the other account of each.
+ * go with it. Who saw what it made is told, but for those who block it, or did when it went (`unheard`); nobody is for whom there is no
+ * id of an event. Returns the other account of each.
  */
 export const eraseLocked = statement<
-  ConnectionKeys & { accountId: string; eventIds: string[]; at: Date },
+  ConnectionKeys & { accountId: string; unheard: string[]; eventIds: string[]; at: Date },
   { otherId: string }
 >((p) => {
   const told = recordFrom(
     sql`(select row_number() over (order by type, peer_id) as place, gone.* from gone
         where account_id = ${p.accountId}::uuid and reference_id is not null
-          and exists (${existingAccount(sql`peer_id`)}) and not ${isBlocked(sql`peer_id`, sql`account_id`)}) seen
+          and exists (${existingAccount(sql`peer_id`)}) and not ${isBlocked(sql`peer_id`, sql`account_id`)}
+          and peer_id <> all(${p.unheard}::uuid[])) seen
       join unnest(${p.eventIds}::uuid[]) with ordinality as event (event_id, place) using (place)`,
     {
       eventId: sql`event_id`,

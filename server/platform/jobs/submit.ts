@@ -3,6 +3,7 @@ import type { Ids } from "../../kernel/ids.js";
 import type { DeclaredJobs, NewJob } from "../../kernel/jobs.js";
 import { checkDepth, checkText } from "../../kernel/json-text.js";
 import type { Db } from "../db/db.js";
+import { retried } from "../db/retry.js";
 import type { DueJob } from "../queue/queue.js";
 import type { JobRow } from "../queue/rows.js";
 import * as store from "../queue/store-submit.js";
@@ -43,8 +44,8 @@ export type Submit = (ctx: SubmitCtx, jobs: readonly NewJob[]) => Promise<Submit
  */
 export async function knowOwnQueues(ctx: { readonly db: Db }, declared: DeclaredJobs): Promise<string[]> {
   const own = declared.all().filter(({ inside }) => inside);
-  const names = [...new Set(own.map(({ queue }) => queue))];
-  await store.ensureQueues(ctx, { names });
+  const names = [...new Set(own.map(({ queue }) => queue))].sort();
+  await retried(() => store.ensureQueues(ctx, { names }));
   return names;
 }
 
@@ -55,9 +56,9 @@ export function createSubmit({ database, known: before = [], declared, ids, offe
   // Outside of the caller's transaction: were that rolled back, a queue that is remembered here would be unknown to the workers; and
   // while it lasts, which for a job may be long, nobody else could submit to the queue.
   const ensureQueues = async (names: readonly string[]) => {
-    const fresh = [...new Set(names)].filter((name) => !known.has(name));
+    const fresh = [...new Set(names)].filter((name) => !known.has(name)).sort();
     if (fresh.length === 0) return;
-    await store.ensureQueues({ db: database }, { names: fresh });
+    await retried(() => store.ensureQueues({ db: database }, { names: fresh }));
     for (const name of fresh) known.add(name);
   };
 

@@ -48,7 +48,13 @@ it("of 200,000 connections only those of the account are read", { timeout: 120_0
       const eventIds = list(peers.map(() => randomUUID()));
       const found = await touchedBy(sql, mode, findSome, { accountId: ada.id });
       const locked = await touchedBy(sql, mode, lockNamed, keys);
-      const erased = await touchedBy(sql, mode, eraseLocked, { accountId: ada.id, ...keys, eventIds, at: new Date() });
+      const erased = await touchedBy(sql, mode, eraseLocked, {
+        accountId: ada.id,
+        unheard: list([]),
+        ...keys,
+        eventIds,
+        at: new Date(),
+      });
       const about = JSON.stringify({ mode, known, found, locked, erased });
       expect([found.scanned, locked.scanned, erased.scanned], about).toEqual([[], [], []]);
       // Each is some steps in an index, several when it is erased; all connections are some 4,000 pages.

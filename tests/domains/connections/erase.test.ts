@@ -137,6 +137,22 @@ describe("an account of many connections", () => {
     expect(await differences()).toEqual([]);
   });
 
+  it("is told of to nobody where more than a thousand have blocked it", async () => {
+    const sql = openDatabase(backstay);
+    await put(ada, ben, "like");
+    const others = await makeAccounts(sql, 1_100);
+    await makeReferences(sql, ada.id, others, ["like"]);
+    await sql`insert into backstay.blocks (account_id, peer_id, created_at)
+      select id, ${ada.id}, now() from unnest(${others}::uuid[]) as id`;
+    await remove(ada);
+    await eventually(60_000, "the job has erased the rest", async () =>
+      (await rowsOf(ada.id)) === 0 ? true : undefined,
+    );
+    const told = await sql`select topic from backstay.events where type = 'connection.del' and actor_id = ${ada.id}`;
+    expect(told).toEqual([]);
+    expect(await counters(ben)).toEqual({});
+  });
+
   it("is nobody's to change meanwhile", async () => {
     const sql = openDatabase(backstay);
     const others = await makeAccounts(sql, 1_100);
