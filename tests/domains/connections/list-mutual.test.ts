@@ -244,8 +244,8 @@ describe("of a caller who has connected to very many", () => {
       if (known) await sql`analyze backstay.connections`;
       for (const mode of ["generic", "custom"] as const) {
         const none = await touchedBy(sql, mode, listMutual, { ...asked, peerId: ben.id });
-        // A row, and some steps to look it up: of all 20,000 they would be 60,000 and more.
-        expect(none.pages, JSON.stringify({ mode, known })).toBeLessThan(25_000);
+        // Each of 5,000 is a row, and four or five steps to look it up: of all 20,000 they would be 80,000 and more.
+        expect(none.pages, JSON.stringify({ mode, known })).toBeLessThan(40_000);
         const all = await touchedBy(sql, mode, listMutual, { ...asked, peerId: cleo.id });
         expect(all.pages, JSON.stringify({ mode, known })).toBeLessThan(600);
       }
