@@ -45,6 +45,15 @@ async function signedIn() {
   return { id, token, cookie: givenCookie(begun), tokens: signIn.json.tokens as Record<string, string> };
 }
 
+/** An API key that has signed rightly, and how a call ends that is signed with one. */
+async function knownKey() {
+  const key = await makeKey(backstay, (await signedIn()).token);
+  const url = `${backstay.url}/v1/auth/current`;
+  const signed = async (by: MadeKey) => (await request(url, { headers: signWithKey(by, { url }) })).status;
+  await eventually(10_000, "the key has signed rightly", async () => ((await signed(key)) === 200 ? true : undefined));
+  return { key, signed };
+}
+
 describe("tokens that are refused at an address", () => {
   it("stop nobody there who was known before, by token, cookie, API key, signature or frame", async () => {
     const ada = await signedIn();
@@ -127,12 +136,7 @@ describe("tokens that are refused at an address", () => {
   }, 30_000);
 
   it("stop nobody who signs with a key that others sign wrongly in the name of", async () => {
-    const ada = await signedIn();
-    const key = await makeKey(backstay, ada.token);
-    const url = `${backstay.url}/v1/auth/current`;
-    const signed = async (by: MadeKey) => (await request(url, { headers: signWithKey(by, { url }) })).status;
-    const isKnown = async () => ((await signed(key)) === 200 ? true : undefined);
-    await eventually(10_000, "the key has signed rightly", isKnown);
+    const { key, signed } = await knownKey();
     await flooded(async () => {
       expect(await each(() => signed({ id: key.id, key: made("bs_ak_") }))).toEqual(upTo(5).map(() => 401));
       expect(await each(() => signed(key))).toEqual(upTo(5).map(() => 200));
@@ -140,12 +144,7 @@ describe("tokens that are refused at an address", () => {
   }, 30_000);
 
   it("let nobody there wait for longer by wrong signatures that name a known key", async () => {
-    const ada = await signedIn();
-    const key = await makeKey(backstay, ada.token);
-    const url = `${backstay.url}/v1/auth/current`;
-    const signed = async (by: MadeKey) => (await request(url, { headers: signWithKey(by, { url }) })).status;
-    const isKnown = async () => ((await signed(key)) === 200 ? true : undefined);
-    await eventually(10_000, "the key has signed rightly", isKnown);
+    const { key, signed } = await knownKey();
     for (const _ of upTo(60)) await Promise.all(upTo(20).map(() => signed({ id: key.id, key: made("bs_ak_") })));
     // If each of them counted, it would take half a minute.
     await eventually(10_000, "others are looked up", async () =>
